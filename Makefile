@@ -1,0 +1,42 @@
+# Everything below sets itself up in .venv first; Python 3.11+ and make are all it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test lint format demo bench check-long clean setup
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("seedvr2d needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+setup: $(READY)
+
+run: $(READY)            ## start the daemon: drop files into inbox/, take them from outputs/
+	$(BIN)/python -m daemon
+
+test: lint               ## lint, types and every test that runs in minutes
+	$(BIN)/python -m pytest -q -m 'not long'
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+demo: $(READY)           ## a degraded clip through a real daemon on temporary folders
+	$(BIN)/python -m benchmarks.demo
+
+bench: $(READY)          ## speed and memory, as ratios measured in one run
+	$(BIN)/python -m benchmarks
+
+check-long: $(READY)     ## real-size models, kill tests: up to an hour
+	$(BIN)/python -m pytest -q -m long
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,0 +1,146 @@
+"""What a user can ask of an upscale, as one table.
+
+The command line, the REST form, the sidecar files and the API document are all made from `PARAMETERS`,
+so a parameter is written down once: its name, what it takes, its default and what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from seedvr2.errors import OptionError
+
+COLOR_CORRECTIONS = ("lab", "wavelet", "wavelet_adaptive", "hsv", "adain", "none")
+OUTPUT_FORMATS = ("auto", "mp4", "mkv", "png", "jpg", "webp", "tiff")
+MAX_EDGE = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: what it takes (`minimum`…`maximum` inclusive, or `choices`), its default, its meaning."""
+
+    name: str
+    kind: type[int] | type[float] | type[bool] | type[str]
+    default: int | float | bool | str
+    meaning: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def parse(self, value: Any) -> Any:
+        """The value as `kind`, from Python, JSON, TOML or a form field; an empty text means the default.
+
+        Raises:
+            OptionError: it is not of that kind or out of range; the message names the field and what it takes.
+        """
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return self.default
+        parsed = self._convert(value.strip() if isinstance(value, str) else value)
+        if parsed is None or not self._allows(parsed):
+            raise OptionError(self.name, f"{self.name} takes {self.takes()}, not {str(value)[:80]!r}.")
+        return parsed
+
+    def takes(self) -> str:
+        """What the parameter takes, in words: `a whole number from 16 to 16384`."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.kind is bool:
+            return "true or false"
+        if self.kind is str:
+            return "a text"
+        noun = "a whole number" if self.kind is int else "a number"
+        if self.maximum is None:
+            return noun if self.minimum is None else f"{noun} from {self.minimum:g} up"
+        return f"{noun} from {self.minimum or 0:.12g} to {self.maximum:.12g}"
+
+    def _convert(self, value: Any) -> Any:
+        if self.kind is bool:
+            return _BOOLEANS.get(str(value).lower())
+        if isinstance(value, bool):
+            return None
+        if self.kind is str:
+            return value if isinstance(value, str) else None
+        try:
+            number = float(value)
+            if self.kind is float:
+                return number
+            # int() of the text keeps all the digits of a large seed, which a float would round.
+            return int(value) if not isinstance(value, float) else int(number) if number.is_integer() else None
+        except (TypeError, ValueError, OverflowError):
+            return None
+
+    def _allows(self, value: Any) -> bool:
+        if self.choices:
+            return value in self.choices
+        if self.kind in (int, float):
+            low, high = self.minimum, self.maximum
+            return (low is None or value >= low) and (high is None or value <= high)
+        return True
+
+
+_BOOLEANS = {"true": True, "1": True, "yes": True, "on": True}
+_BOOLEANS |= {"false": False, "0": False, "no": False, "off": False}
+
+
+@dataclass(frozen=True, slots=True)
+class UpscaleOptions:
+    """The parameters of one upscale. Make it with `UpscaleOptions.parse`, which validates.
+
+    The fields and their meanings are those of `PARAMETERS`.
+    """
+
+    resolution: int = 1080
+    max_resolution: int = 0
+    batch_size: int = 5
+    temporal_overlap: int = 0
+    prepend_frames: int = 0
+    uniform_batch_size: bool = False
+    seed: int = 42
+    color_correction: str = "lab"
+    input_noise_scale: float = 0.0
+    latent_noise_scale: float = 0.0
+    vae_tiling: str = "auto"
+    vae_quality: str = "high"
+    blocks_to_swap: int = 0
+    tf32: bool = False
+    output_format: str = "auto"
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> UpscaleOptions:
+        """Options from a form, a sidecar or keyword arguments; what is absent or empty takes its default.
+
+        Raises:
+            OptionError: a name is unknown, or a value is not one that it takes.
+        """
+        for name in values:
+            if name not in BY_NAME:
+                raise OptionError(name, f"There is no parameter {name!r}. Known: {', '.join(BY_NAME)}.")
+        parsed = {name: BY_NAME[name].parse(value) for name, value in values.items()}
+        return cls(**parsed)
+
+    def as_dict(self) -> dict[str, int | float | bool | str]:
+        """Every parameter by name, ready for JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+_P = Parameter
+PARAMETERS: tuple[Parameter, ...] = (
+    _P("resolution", int, 1080, "Short edge of the result, in pixels", 16, MAX_EDGE),
+    _P("max_resolution", int, 0, "Long edge of the result never exceeds this, in pixels; 0: no limit", 0, MAX_EDGE),
+    _P("batch_size", int, 5, "Frames restored together; 4n+1 (1, 5, 9, 13…) wastes no work", 1, 1001),
+    _P("temporal_overlap", int, 0, "Frames shared by neighbouring batches and cross-faded", 0, 64),
+    _P("prepend_frames", int, 0, "Mirrored frames put before the first one, removed again from the result", 0, 64),
+    _P("uniform_batch_size", bool, False, "Pad the last batch to the full batch size"),
+    _P("seed", int, 42, "Seed of the noise: the same seed gives the same result", 0, 2**32 - 1),
+    _P("color_correction", str, "lab", "How the source's colours are carried over", choices=COLOR_CORRECTIONS),
+    _P("input_noise_scale", float, 0.0, "Noise added to the source before encoding", 0, 1),
+    _P("latent_noise_scale", float, 0.0, "Noise mixed into the condition latent", 0, 1),
+    _P("vae_tiling", str, "auto", "Encode and decode in tiles: less memory, a little slower", choices=("auto", "on", "off")),
+    _P("vae_quality", str, "high", "Size of those tiles: larger is truer and needs more memory", choices=("low", "medium", "high")),
+    _P("blocks_to_swap", int, 0, "Transformer blocks kept in main memory to save GPU memory", 0, 64),
+    _P("tf32", bool, False, "Let the GPU round float32 products to TF32: faster, slightly less exact"),
+    _P("output_format", str, "auto", "auto: mp4 for video, png for pictures", choices=OUTPUT_FORMATS),
+)  # fmt: skip
+BY_NAME: dict[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
