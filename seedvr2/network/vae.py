@@ -1,0 +1,156 @@
+"""SeedVR2's causal video VAE (spec: engine.md, section 3).
+
+A clip passes in slices of a few frames, each convolution remembering the frames that the next slice needs, so
+memory does not grow with the clip and the result is that of the whole clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from seedvr2.network.causal import CausalConv3d, CausalMemory
+from seedvr2.network.config import VAEConfig
+from seedvr2.network.vae_layers import Downsample, GroupNorm, MidBlock, ResnetBlock, Upsample
+
+OnSlice = Callable[[int], None]
+
+
+class DownBlock(nn.Module):
+    """Residual blocks, then a downsampler where another level follows."""
+
+    def __init__(self, config: VAEConfig, level: int) -> None:
+        super().__init__()
+        width = config.widths[level]
+        inputs = [config.widths[max(level - 1, 0)]] + [width] * (config.resnets - 1)
+        self.resnets = nn.ModuleList(ResnetBlock(n, width, config.groups, config.kernel) for n in inputs)
+        if level < len(config.down_kernels):
+            self.downsamplers = nn.ModuleList([Downsample(width, config.down_kernels[level])])
+
+    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
+        for resnet in self.resnets:
+            x = resnet(x, memory)
+        for downsample in getattr(self, "downsamplers", ()):
+            x = downsample(x, memory)
+        return x
+
+
+class UpBlock(nn.Module):
+    """Residual blocks, then an upsampler where another level follows."""
+
+    def __init__(self, config: VAEConfig, level: int) -> None:
+        super().__init__()
+        widths = config.widths[::-1]
+        width = widths[level]
+        inputs = [widths[max(level - 1, 0)]] + [width] * config.resnets
+        self.resnets = nn.ModuleList(ResnetBlock(n, width, config.groups, config.kernel) for n in inputs)
+        if level < len(config.up_factors):
+            self.upsamplers = nn.ModuleList([Upsample(width, config.up_factors[level], config.kernel)])
+
+    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
+        for resnet in self.resnets:
+            x = resnet(x, memory)
+        for upsample in getattr(self, "upsamplers", ()):
+            x = upsample(x, memory)
+        return x
+
+
+class Encoder(nn.Module):
+    """Frames to mean and log-variance."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        widths, kernel = config.widths, config.kernel
+        self.conv_in = CausalConv3d(3, widths[0], (kernel, 3), padding=1)
+        self.down_blocks = nn.ModuleList(DownBlock(config, level) for level in range(len(widths)))
+        self.mid_block = MidBlock(widths[-1], config.groups, kernel)
+        self.conv_norm_out = GroupNorm(config.groups, widths[-1])
+        self.conv_out = CausalConv3d(widths[-1], 2 * config.latent_channels, (kernel, 3), padding=1)
+
+    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
+        x = self.conv_in(x, memory)
+        for block in self.down_blocks:
+            x = block(x, memory)
+        x = self.mid_block(x, memory)
+        result: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)), memory)
+        return result
+
+
+class Decoder(nn.Module):
+    """Latents to frames."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        widths, kernel = config.widths, config.kernel
+        self.conv_in = CausalConv3d(config.latent_channels, widths[-1], (kernel, 3), padding=1)
+        self.up_blocks = nn.ModuleList(UpBlock(config, level) for level in range(len(widths)))
+        self.mid_block = MidBlock(widths[-1], config.groups, kernel)
+        self.conv_norm_out = GroupNorm(config.groups, widths[0])
+        self.conv_out = CausalConv3d(widths[0], 3, (kernel, 3), padding=1)
+
+    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
+        x = self.conv_in(x, memory)
+        x = self.mid_block(x, memory)
+        for block in self.up_blocks:
+            x = block(x, memory)
+        result: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)), memory)
+        return result
+
+
+class VideoVAE(nn.Module):
+    """The VAE over clips of frames (C, T, H, W) and latents (T', H', W', c)."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+
+    def encode(self, frames: Tensor, on_slice: OnSlice | None = None) -> Tensor:
+        """Frames to the latent that the transformer takes: the posterior's mode, scaled.
+
+        Args:
+            frames: (3, T, H, W) in −1…1; T = f·n + 1 and H, W multiples of the spatial factor.
+            on_slice: called with the number of frames done; may raise to stop.
+
+        Returns:
+            (n + 1, H / s, W / s, c) in the type of `frames`.
+        """
+        moments = self.posterior(frames, on_slice)
+        mode = moments[: self.config.latent_channels]
+        return mode.permute(1, 2, 3, 0) * self.config.scale
+
+    def posterior(self, frames: Tensor, on_slice: OnSlice | None = None) -> Tensor:
+        """Mean and log-variance (2c, n + 1, H / s, W / s) of a clip; arguments as for `encode`."""
+        slices = self._run(self.encoder, frames.transpose(0, 1), self.config.slice_frames, 1, on_slice)
+        return torch.cat(list(slices)).transpose(0, 1)
+
+    def decode(self, latent: Tensor, on_slice: OnSlice | None = None) -> Tensor:
+        """Latents to frames, not clamped.
+
+        Args:
+            latent: (n + 1, H', W', c), as `encode` gives it.
+            on_slice: called with the number of latent frames done; may raise to stop.
+
+        Returns:
+            (3, f·n + 1, s·H', s·W').
+        """
+        x = (latent / self.config.scale).permute(0, 3, 1, 2)
+        step = max(self.config.slice_frames // self.config.temporal_factor, 1)
+        return torch.cat(list(self._run(self.decoder, x, step, 1, on_slice))).transpose(0, 1)
+
+    @staticmethod
+    def _run(network: nn.Module, x: Tensor, step: int, lead: int, on_slice: OnSlice | None) -> Iterator[Tensor]:
+        """The network over slices of `lead` + `step` frames, then of `step` frames."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        memory = CausalMemory()
+        start, stop = 0, lead + step
+        while start < len(x):
+            yield network(x[start:stop], memory)
+            memory.first_slice = False
+            if on_slice is not None:
+                on_slice(min(stop, len(x)))
+            start, stop = stop, stop + step

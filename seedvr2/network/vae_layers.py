@@ -1,0 +1,113 @@
+"""The parts of the VAE: residual blocks, attention within a frame, down- and upsampling (engine.md, section 3)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from seedvr2.network.causal import CausalConv3d, CausalMemory
+from seedvr2.network.dit_layers import Linear
+from seedvr2.network.stored import expand
+
+NORM_EPS = 1e-6
+
+
+class GroupNorm(nn.Module):
+    """Group norm with the statistics of each frame on its own."""
+
+    def __init__(self, groups: int, channels: int) -> None:
+        super().__init__()
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(T, C, H, W) to the same."""
+        return F.group_norm(x, self.groups, expand(self.weight, x), expand(self.bias, x), NORM_EPS)
+
+
+class ResnetBlock(nn.Module):
+    """Norm, SiLU, convolution, twice, plus the input."""
+
+    def __init__(self, inputs: int, outputs: int, groups: int, kernel: int) -> None:
+        super().__init__()
+        self.norm1 = GroupNorm(groups, inputs)
+        self.conv1 = CausalConv3d(inputs, outputs, (kernel, 3), padding=1)
+        self.norm2 = GroupNorm(groups, outputs)
+        self.conv2 = CausalConv3d(outputs, outputs, (kernel, 3), padding=1)
+        self.conv_shortcut = CausalConv3d(inputs, outputs, (1, 1)) if inputs != outputs else None
+
+    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
+        """(T, inputs, H, W) to (T, outputs, H, W)."""
+        hidden = self.conv1(F.silu(self.norm1(x)), memory)
+        hidden = self.conv2(F.silu(self.norm2(hidden)), memory)
+        return hidden + (x if self.conv_shortcut is None else self.conv_shortcut(x, memory))
+
+
+class FrameAttention(nn.Module):
+    """Self-attention over the pixels of one frame, with one head of full width."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.group_norm = GroupNorm(groups, channels)
+        self.to_q, self.to_k, self.to_v = (Linear(channels, channels) for _ in range(3))
+        self.to_out = nn.ModuleList([Linear(channels, channels)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(T, C, H, W) to the same."""
+        pixels = self.group_norm(x).flatten(2).transpose(1, 2)
+        q, k, v = (part(pixels)[:, None] for part in (self.to_q, self.to_k, self.to_v))
+        answer = F.scaled_dot_product_attention(q, k, v)[:, 0]
+        return x + self.to_out[0](answer).transpose(1, 2).view_as(x)
+
+
+class MidBlock(nn.Module):
+    """Residual block, attention, residual block."""
+
+    def __init__(self, channels: int, groups: int, kernel: int) -> None:
+        super().__init__()
+        self.attentions = nn.ModuleList([FrameAttention(channels, groups)])
+        self.resnets = nn.ModuleList(ResnetBlock(channels, channels, groups, kernel) for _ in range(2))
+
+    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
+        """(T, C, H, W) to the same."""
+        x = self.resnets[0](x, memory)
+        x = self.attentions[0](x)
+        result: Tensor = self.resnets[1](x, memory)
+        return result
+
+
+class Downsample(nn.Module):
+    """Halve the frame, and time where the temporal kernel is 3."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        stride = 2 if kernel == 3 else 1
+        self.conv = CausalConv3d(channels, channels, (kernel, 3), stride=(stride, 2))
+
+    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
+        """(T, C, H, W) to (T', C, H/2, W/2), padded with zeros on the right and at the bottom only."""
+        result: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)), memory)
+        return result
+
+
+class Upsample(nn.Module):
+    """Double the frame, and time where `factor` is 2, by spreading channels over space and time."""
+
+    def __init__(self, channels: int, factor: int, kernel: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.conv = CausalConv3d(channels, channels, (kernel, 3), padding=1)
+        self.upscale_conv = CausalConv3d(channels, channels * 4 * factor, (1, 1))
+
+    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
+        """(T, C, H, W) to (factor*T, C, 2H, 2W); the clip's second frame is dropped, as the model was trained."""
+        t, c, h, w = x.shape
+        spread = self.upscale_conv(x, memory).view(t, 2, 2, self.factor, c, h, w)
+        # (t, row, column, frame, c, h, w) to (t frame) c (h row) (w column), channels last in memory.
+        frames = spread.permute(0, 3, 5, 1, 6, 2, 4).reshape(t * self.factor, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
+        if memory.first_slice and self.factor > 1:
+            frames = torch.cat((frames[:1], frames[self.factor :]))
+        result: Tensor = self.conv(frames, memory)
+        return result
