@@ -1,0 +1,58 @@
+"""From packed blocks to numbers, in pieces small enough that the temporaries stay in the cache."""
+
+from __future__ import annotations
+
+import torch
+from gguf import GGMLQuantizationType, quants
+from torch import Tensor
+
+from seedvr2.checkpoint.ggml import kquants, legacy
+from seedvr2.checkpoint.ggml.blocks import BLOCKS, Decoder
+
+# Elements decoded at a time: about the second-level cache on a CPU, enough to fill the machine on a GPU.
+CPU_PIECE = 1 << 18
+DEVICE_PIECE = 1 << 25
+
+
+def _through_numpy(kind: GGMLQuantizationType) -> Decoder:
+    """The gguf package's own decoder: for the rare types whose code books it carries. Exact, on the CPU, slow."""
+
+    def decode(blocks: Tensor, out: Tensor) -> None:
+        # As one row: the package loops in Python over groups of rows.
+        row = blocks.contiguous().cpu().numpy().reshape(1, -1)
+        out.copy_(torch.from_numpy(quants.dequantize(row, kind)).view(out.shape))
+
+    return decode
+
+
+_CODE_BOOKS = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S")
+DECODERS: dict[str, Decoder] = {
+    **legacy.DECODERS,
+    **kquants.DECODERS,
+    **{name: _through_numpy(GGMLQuantizationType[name]) for name in _CODE_BOOKS},
+}
+
+
+def is_supported(kind: str) -> bool:
+    """Whether blocks of ggml type `kind` can be dequantised."""
+    return kind in DECODERS and kind in BLOCKS
+
+
+def dequantize(data: Tensor, kind: str, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The numbers in `data`, uint8 (blocks, bytes of a block), as a flat tensor on the same device.
+
+    Exact in float32, equal bit for bit to ggml's own; rounded once to `dtype`.
+    """
+    decode, (elements, _) = DECODERS[kind], BLOCKS[kind]
+    out = torch.empty((data.shape[0], elements), dtype=dtype, device=data.device)
+    step = max(1, (CPU_PIECE if data.device.type == "cpu" else DEVICE_PIECE) // elements)
+    if dtype == torch.float32:
+        for blocks, piece in zip(data.split(step), out.split(step), strict=True):
+            decode(blocks, piece)
+        return out.view(-1)
+    buffer = torch.empty((min(step, data.shape[0]), elements), device=data.device)
+    for blocks, piece in zip(data.split(step), out.split(step), strict=True):
+        exact = buffer[: blocks.shape[0]]
+        decode(blocks, exact)
+        piece.copy_(exact)
+    return out.view(-1)

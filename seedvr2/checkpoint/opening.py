@@ -1,0 +1,52 @@
+"""Opening a weight file by what it is, not by what it is called: a wrong suffix does no harm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seedvr2.checkpoint import gguf_file, safetensors_file, torch_file
+from seedvr2.checkpoint.checkpoint import Checkpoint
+from seedvr2.errors import CheckpointError
+
+_LFS_POINTER = b"version https://git-lfs"
+_ZIP = b"PK\x03\x04"
+_PICKLE = b"\x80"
+
+
+def open_checkpoint(path: Path | str) -> Checkpoint:
+    """Open a safetensors, GGUF or PyTorch weight file without reading its tensors.
+
+    Raises:
+        CheckpointError: there is no such file, or it is damaged or of no known format.
+    """
+    path = Path(path)
+    head = _head(path)
+    if head.startswith(b"GGUF"):
+        return gguf_file.read(path)
+    if head.startswith((_ZIP, _PICKLE)):
+        return torch_file.read(path)
+    if head[8:9] == b"{":
+        return safetensors_file.read(path)
+    raise CheckpointError(f"{path} is {_what(head)}. Fetch it again, or choose a safetensors, GGUF or PyTorch file.")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(64)
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no weight file {path}.") from None
+    except IsADirectoryError:
+        raise CheckpointError(f"{path} is a folder, not a weight file.") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+
+
+def _what(head: bytes) -> str:
+    if not head:
+        return "empty"
+    if head.startswith(_LFS_POINTER):
+        return "a Git LFS pointer, not the weights themselves"
+    if head.lstrip().startswith(b"<"):
+        return "a web page, not a weight file"
+    return "not a weight file that can be read here"
