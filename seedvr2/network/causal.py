@@ -30,10 +30,7 @@ class CausalMemory:
             needed: frames to put in front in the first slice, kernel − 1.
             kept: frames to remember for the next slice, kernel − stride.
         """
-        if self.first_slice:
-            front = x[:1].expand(needed, -1, -1, -1)
-        else:
-            front = self._frames.pop(conv)
+        front = x[:1].expand(needed, -1, -1, -1) if self.first_slice else self._frames.pop(conv)
         x = torch.cat((front, x))
         # A copy, not a view: a view would keep the whole slice in memory.
         self._frames[conv] = x[len(x) - kept :].clone()

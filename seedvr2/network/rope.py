@@ -67,8 +67,7 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         cosine, sine: (tokens, pairs) in float32, pairs <= head_dim / 2.
     """
     rotated = 2 * cosine.shape[-1]
-    pairs = x[..., :rotated].float().unflatten(-1, (-1, 2))
-    even, odd = pairs[..., 0], pairs[..., 1]
+    even, odd = x[..., 0:rotated:2].float(), x[..., 1:rotated:2].float()
     cosine, sine = cosine[:, None, :], sine[:, None, :]
     turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
     return torch.cat((turned.flatten(-2).to(x.dtype), x[..., rotated:]), dim=-1)

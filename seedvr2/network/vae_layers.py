@@ -40,9 +40,10 @@ class ResnetBlock(nn.Module):
 
     def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
         """(T, inputs, H, W) to (T, outputs, H, W)."""
-        hidden = self.conv1(F.silu(self.norm1(x)), memory)
+        hidden: Tensor = self.conv1(F.silu(self.norm1(x)), memory)
         hidden = self.conv2(F.silu(self.norm2(hidden)), memory)
-        return hidden + (x if self.conv_shortcut is None else self.conv_shortcut(x, memory))
+        skip: Tensor = x if self.conv_shortcut is None else self.conv_shortcut(x, memory)
+        return skip + hidden
 
 
 class FrameAttention(nn.Module):
@@ -58,8 +59,9 @@ class FrameAttention(nn.Module):
         """(T, C, H, W) to the same."""
         pixels = self.group_norm(x).flatten(2).transpose(1, 2)
         q, k, v = (part(pixels)[:, None] for part in (self.to_q, self.to_k, self.to_v))
-        answer = F.scaled_dot_product_attention(q, k, v)[:, 0]
-        return x + self.to_out[0](answer).transpose(1, 2).view_as(x)
+        answer = self.to_out[0](F.scaled_dot_product_attention(q, k, v)[:, 0])
+        result: Tensor = x + answer.transpose(1, 2).reshape(x.shape)
+        return result
 
 
 class MidBlock(nn.Module):
