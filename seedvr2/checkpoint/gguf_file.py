@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gguf import GGUFReader, ReaderTensor
-from torch import Tensor, UntypedStorage
+from gguf import GGMLQuantizationType, GGUFReader, ReaderTensor
+from torch import Tensor
 
 from seedvr2.checkpoint.checkpoint import Checkpoint, Entry, bare_name
 from seedvr2.checkpoint.ggml import is_supported
@@ -29,6 +29,17 @@ _PLAIN = {
 _ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
 
 
+class _Reader(GGUFReader):  # type: ignore[misc]
+    """The package's reader, which alone would not say which tensor has a type that it does not know."""
+
+    def _build_tensors(self, start_offs: int, fields: list[Any]) -> None:
+        for field in fields:
+            kind = int(field.parts[4][0])
+            if kind not in iter(GGMLQuantizationType):
+                raise ValueError(f"the tensor {field.name} has the ggml type {kind}, which is not known")
+        super()._build_tensors(start_offs, fields)
+
+
 def read(path: Path) -> Checkpoint:
     """Open `path`, which starts like a GGUF file.
 
@@ -36,25 +47,25 @@ def read(path: Path) -> Checkpoint:
         CheckpointError: it is truncated, damaged, or of a version or tensor type that is not known.
     """
     try:
-        reader = GGUFReader(path)
+        reader = _Reader(path)
         metadata = {name: str(field.contents()) for name, field in reader.fields.items()}
     except (ValueError, IndexError, KeyError, OverflowError, OSError) as error:
         raise CheckpointError(f"{path} is damaged, incomplete or too new ({error}). Fetch it again.") from error
-    storage = UntypedStorage.from_file(str(path), shared=False, nbytes=path.stat().st_size)
-    entries = {tensor.name: _entry(reader, tensor, storage, path) for tensor in reader.tensors}
+    content = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8)
+    entries = {tensor.name: _entry(reader, tensor, content, path) for tensor in reader.tensors}
     return Checkpoint(path, "gguf", metadata, entries)
 
 
-def _entry(reader: GGUFReader, tensor: ReaderTensor, storage: UntypedStorage, path: Path) -> Entry:
+def _entry(reader: GGUFReader, tensor: ReaderTensor, content: Tensor, path: Path) -> Entry:
     name, kind = str(tensor.name), str(tensor.tensor_type.name)
     shape = _shape(reader, tensor, path)
     offset, nbytes = int(tensor.data_offset), int(tensor.n_bytes)
     if kind in _PLAIN:
         dtype = _PLAIN[kind]
-        return Entry(shape, str(dtype).removeprefix("torch."), partial(_map, storage, offset, nbytes, dtype, shape))
+        return Entry(shape, str(dtype).removeprefix("torch."), partial(_map, content, offset, nbytes, dtype, shape))
     if not is_supported(kind):
         raise CheckpointError(f"{path} stores {name} as {kind}, which cannot be read here; choose another file.")
-    return Entry(shape, kind, lambda: PackedTensor(kind, shape, _map(storage, offset, nbytes, torch.uint8, (nbytes,))))
+    return Entry(shape, kind, lambda: PackedTensor(kind, shape, _map(content, offset, nbytes, torch.uint8, (nbytes,))))
 
 
 def _shape(reader: GGUFReader, tensor: ReaderTensor, path: Path) -> tuple[int, ...]:
@@ -71,8 +82,7 @@ def _shape(reader: GGUFReader, tensor: ReaderTensor, path: Path) -> tuple[int, .
     return original
 
 
-def _map(storage: UntypedStorage, offset: int, nbytes: int, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
-    flat = torch.empty(0, dtype=torch.uint8).set_(storage, offset, (nbytes,))
+def _map(content: Tensor, offset: int, nbytes: int, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    data = content[offset : offset + nbytes]
     # Only a file with a freak alignment needs the copy.
-    flat = flat if offset % dtype.itemsize == 0 else flat.clone()
-    return flat.view(dtype).view(shape)
+    return (data if offset % dtype.itemsize == 0 else data.clone()).view(dtype).view(shape)

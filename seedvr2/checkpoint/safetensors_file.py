@@ -36,7 +36,7 @@ def read(path: Path) -> Checkpoint:
         CheckpointError: it is truncated or damaged.
     """
     try:
-        file = safe_open(path, framework="pt")
+        file: Any = safe_open(path, framework="pt")
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or incomplete ({error}). Fetch it again.") from error

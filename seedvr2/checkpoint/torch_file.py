@@ -26,11 +26,11 @@ def read(path: Path) -> Checkpoint:
         CheckpointError: it is damaged, holds no tensors, or holds objects that only running code could restore.
     """
     tensors = _tensors(_load(path), path)
-    entries = {
-        name: Entry(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), lambda tensor=tensor: tensor)
-        for name, tensor in tensors.items()
-    }
-    return Checkpoint(path, "torch", {}, entries)
+    return Checkpoint(path, "torch", {}, {name: _entry(tensor) for name, tensor in tensors.items()})
+
+
+def _entry(tensor: Tensor) -> Entry:
+    return Entry(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), lambda: tensor)
 
 
 def _load(path: Path) -> Any:

@@ -21,34 +21,48 @@ Decoder = Callable[[Tensor, Tensor], None]
 
 def half(blocks: Tensor, at: int) -> Tensor:
     """The float16 at byte `at` of each block, as float32 (n, 1)."""
-    return blocks[:, at : at + 2].contiguous().view(torch.float16).float()
+    return _aligned(blocks[:, at : at + 2]).view(torch.float16).float()
 
 
 def single(blocks: Tensor, at: int) -> Tensor:
     """The float32 at byte `at` of each block, (n, 1)."""
-    return blocks[:, at : at + 4].contiguous().view(torch.float32)
+    return _aligned(blocks[:, at : at + 4]).view(torch.float32)
 
 
 def shifted(packed: Tensor, shifts: Sequence[int], mask: int) -> Tensor:
-    """`packed` uint8 (n, g, w) taken apart into fields: uint8 (n, g, len(shifts), w)."""
+    """`packed` uint8 (n, g, w) taken apart into fields: uint8 (n, g, len(shifts), w); w is a multiple of 4."""
     fields = packed.new_empty((*packed.shape[:2], len(shifts), packed.shape[2]))
+    words = _words(packed)
     for index, shift in enumerate(shifts):
-        field = fields[:, :, index]
-        torch.bitwise_right_shift(packed, shift, out=field)
-        field.bitwise_and_(mask)
+        fields[:, :, index] = _fields(words, shift, mask).view(torch.uint8)
     return fields
 
 
 def nibbles(packed: Tensor, groups: int, out: Tensor) -> None:
     """Low halves of each group's bytes, then the high halves: `packed` (n, groups·w) into `out` (n, groups·2·w)."""
     count, width = packed.shape[0], packed.shape[1] // groups
-    source = packed.unflatten(1, (groups, width))
+    words = _words(packed.reshape(count, groups, width))
     target = out.view(count, groups, 2, width)
-    target[:, :, 0] = source & 15
-    target[:, :, 1] = source >> 4
+    target[:, :, 0] = _fields(words, 0, 15).view(torch.uint8)
+    target[:, :, 1] = _fields(words, 4, 15).view(torch.uint8)
 
 
-def bits(packed: Tensor) -> Tensor:
-    """The bits of each byte, lowest first: `packed` uint8 (n, w) to uint8 (n, 8·w)."""
-    places = torch.arange(8, dtype=torch.uint8, device=packed.device)
-    return ((packed.unsqueeze(-1) >> places) & 1).flatten(1)
+def _words(packed: Tensor) -> Tensor:
+    # Four bytes at a time: torch's bit operations on single bytes take four times as long.
+    return _aligned(packed).view(torch.int32)
+
+
+def _aligned(part: Tensor) -> Tensor:
+    # Not `contiguous()`: a part of a single block counts as that already, wherever in the file it starts.
+    return part.clone(memory_format=torch.contiguous_format)
+
+
+def _fields(words: Tensor, shift: int, mask: int) -> Tensor:
+    """The masked field of every byte; bits that the shift brings in from the next byte fall to the mask."""
+    return (words >> shift).bitwise_and_(mask * 0x01010101) if shift else words & mask * 0x01010101
+
+
+def small_fields(packed: Tensor, width: int) -> Tensor:
+    """Fields of `width` bits of each byte, lowest first: `packed` uint8 (n, w) to uint8 (n, w·8/width)."""
+    shifts = torch.arange(0, 8, width, dtype=torch.uint8, device=packed.device)
+    return ((packed.unsqueeze(-1) >> shifts) & ((1 << width) - 1)).flatten(1)

@@ -15,7 +15,7 @@ def q2_k(blocks: Tensor, out: Tensor) -> None:
     count = blocks.shape[0]
     scales = half(blocks, 80) * (blocks[:, :16] & 15).float()
     minimums = half(blocks, 82) * (blocks[:, :16] >> 4).float()
-    out.view(count, 2, 4, 32).copy_(shifted(blocks[:, 16:80].unflatten(1, (2, 32)), _PAIRS, 3))
+    out.view(count, 2, 4, 32).copy_(shifted(blocks[:, 16:80].reshape(count, 2, 32), _PAIRS, 3))
     out.view(count, 16, 16).mul_(scales.unsqueeze(-1)).sub_(minimums.unsqueeze(-1))
 
 
@@ -26,7 +26,7 @@ def q3_k(blocks: Tensor, out: Tensor) -> None:
     high = shifted(blocks[:, None, 104:108], _PAIRS, 3).flatten(1)
     scales = half(blocks, 108) * (low | high << 4).float().sub_(32)
     third = shifted(blocks[:, None, :32], tuple(range(8)), 1).view(count, 2, 4, 32)
-    fields = shifted(blocks[:, 32:96].unflatten(1, (2, 32)), _PAIRS, 3)
+    fields = shifted(blocks[:, 32:96].reshape(count, 2, 32), _PAIRS, 3)
     out.view(count, 2, 4, 32).copy_(fields | third << 2).sub_(4)
     out.view(count, 16, 16).mul_(scales.unsqueeze(-1))
 
@@ -39,9 +39,10 @@ def q4_k(blocks: Tensor, out: Tensor) -> None:
 
 def q5_k(blocks: Tensor, out: Tensor) -> None:
     """As Q4_K, with the fifth bits apart"""
-    nibbles(blocks[:, 48:], 4, out)
-    fifth = shifted(blocks[:, None, 16:48], tuple(range(8)), 1)
-    out.add_(fifth.flatten(1), alpha=16)
+    fifth = shifted(blocks[:, None, 16:48], tuple(range(8)), 1).flatten(1)
+    low = torch.empty_like(fifth)
+    nibbles(blocks[:, 48:], 4, low)
+    out.copy_(fifth.mul_(16).bitwise_or_(low))
     _scale_and_shift(blocks, out)
 
 
@@ -49,7 +50,7 @@ def q6_k(blocks: Tensor, out: Tensor) -> None:
     """16 sub-blocks of 16, signed 8-bit scales: scale · (q - 32), the upper two bits apart"""
     count = blocks.shape[0]
     scales = half(blocks, 208) * blocks[:, 192:208].view(torch.int8).float()
-    fields = shifted(blocks[:, 128:192].unflatten(1, (2, 32)), _PAIRS, 3).flatten(1)
+    fields = shifted(blocks[:, 128:192].reshape(count, 2, 32), _PAIRS, 3).flatten(1)
     low = torch.empty_like(fields)
     nibbles(blocks[:, :128], 2, low)
     out.copy_(fields.mul_(16).bitwise_or_(low)).sub_(32)

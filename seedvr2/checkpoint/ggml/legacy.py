@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from seedvr2.checkpoint.ggml.blocks import Decoder, bits, half, nibbles, shifted, single
+from seedvr2.checkpoint.ggml.blocks import Decoder, half, nibbles, shifted, single, small_fields
 
 # The 16 levels of the non-linear four-bit types.
 IQ4_LEVELS = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
@@ -29,14 +29,14 @@ def q4_1(blocks: Tensor, out: Tensor) -> None:
 
 def q5_0(blocks: Tensor, out: Tensor) -> None:
     """scale · (q - 16); the fifth bits lie apart"""
-    nibbles(blocks[:, 6:], 1, out)
-    out.add_(bits(blocks[:, 2:6]), alpha=16).sub_(16).mul_(half(blocks, 0))
+    _five_bits(blocks[:, 6:], blocks[:, 2:6], out)
+    out.sub_(16).mul_(half(blocks, 0))
 
 
 def q5_1(blocks: Tensor, out: Tensor) -> None:
     """scale · q + minimum; the fifth bits lie apart"""
-    nibbles(blocks[:, 8:], 1, out)
-    out.add_(bits(blocks[:, 4:8]), alpha=16).mul_(half(blocks, 0)).add_(half(blocks, 2))
+    _five_bits(blocks[:, 8:], blocks[:, 4:8], out)
+    out.mul_(half(blocks, 0)).add_(half(blocks, 2))
 
 
 def q8_0(blocks: Tensor, out: Tensor) -> None:
@@ -52,7 +52,7 @@ def q8_1(blocks: Tensor, out: Tensor) -> None:
 
 def q1_0(blocks: Tensor, out: Tensor) -> None:
     """± scale, one bit each"""
-    out.copy_(bits(blocks[:, 2:])).mul_(2).sub_(1).mul_(half(blocks, 0))
+    out.copy_(small_fields(blocks[:, 2:], 1)).mul_(2).sub_(1).mul_(half(blocks, 0))
 
 
 def iq4_nl(blocks: Tensor, out: Tensor) -> None:
@@ -65,7 +65,7 @@ def iq4_xs(blocks: Tensor, out: Tensor) -> None:
     """scale · (6-bit sub-scale - 32) · level, eight sub-blocks of 32"""
     count = blocks.shape[0]
     low = torch.stack((blocks[:, 4:8] & 15, blocks[:, 4:8] >> 4), dim=-1).flatten(1)
-    high = shifted(blocks[:, 2:4].unsqueeze(-1), (0, 2, 4, 6), 3).flatten(1)
+    high = small_fields(blocks[:, 2:4], 2)
     scales = half(blocks, 0) * (low | high << 4).float().sub_(32)
     _levels(blocks[:, 8:], 8, IQ4_LEVELS, out)
     out.view(count, 8, 32).mul_(scales.unsqueeze(-1))
@@ -88,7 +88,7 @@ def nvfp4(blocks: Tensor, out: Tensor) -> None:
 def tq2_0(blocks: Tensor, out: Tensor) -> None:
     """scale · (q - 1), two bits each"""
     count = blocks.shape[0]
-    out.view(count, 2, 4, 32).copy_(shifted(blocks[:, :64].unflatten(1, (2, 32)), (0, 2, 4, 6), 3))
+    out.view(count, 2, 4, 32).copy_(shifted(blocks[:, :64].reshape(count, 2, 32), (0, 2, 4, 6), 3))
     out.sub_(1).mul_(half(blocks, 64))
 
 
@@ -98,6 +98,12 @@ def tq1_0(blocks: Tensor, out: Tensor) -> None:
     _trits(blocks[:, 32:48], 5, out[:, 160:240])
     _trits(blocks[:, 48:52], 4, out[:, 240:])
     out.sub_(1).mul_(half(blocks, 52))
+
+
+def _five_bits(packed: Tensor, fifth: Tensor, out: Tensor) -> None:
+    quants = torch.empty(out.shape, dtype=torch.uint8, device=out.device)
+    nibbles(packed, 1, quants)
+    out.copy_(quants.bitwise_or_(small_fields(fifth, 1) << 4))
 
 
 def _trits(packed: Tensor, digits: int, out: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from gguf import GGMLQuantizationType, quants
 from torch import Tensor
@@ -10,7 +11,7 @@ from seedvr2.checkpoint.ggml import kquants, legacy
 from seedvr2.checkpoint.ggml.blocks import BLOCKS, Decoder
 
 # Elements decoded at a time: about the second-level cache on a CPU, enough to fill the machine on a GPU.
-CPU_PIECE = 1 << 18
+CPU_PIECE = 1 << 19
 DEVICE_PIECE = 1 << 25
 
 
@@ -20,7 +21,9 @@ def _through_numpy(kind: GGMLQuantizationType) -> Decoder:
     def decode(blocks: Tensor, out: Tensor) -> None:
         # As one row: the package loops in Python over groups of rows.
         row = blocks.contiguous().cpu().numpy().reshape(1, -1)
-        out.copy_(torch.from_numpy(quants.dequantize(row, kind)).view(out.shape))
+        with np.errstate(all="ignore"):
+            values = quants.dequantize(row, kind)
+        out.copy_(torch.from_numpy(values).view(out.shape))
 
     return decode
 
@@ -44,15 +47,15 @@ def dequantize(data: Tensor, kind: str, dtype: torch.dtype = torch.float32) -> T
     Exact in float32, equal bit for bit to ggml's own; rounded once to `dtype`.
     """
     decode, (elements, _) = DECODERS[kind], BLOCKS[kind]
-    out = torch.empty((data.shape[0], elements), dtype=dtype, device=data.device)
+    count = data.shape[0]
+    out = torch.empty((count, elements), dtype=dtype, device=data.device)
     step = max(1, (CPU_PIECE if data.device.type == "cpu" else DEVICE_PIECE) // elements)
-    if dtype == torch.float32:
-        for blocks, piece in zip(data.split(step), out.split(step), strict=True):
+    exact = out if dtype == torch.float32 else torch.empty((min(step, count), elements), device=data.device)
+    for start in range(0, count, step):
+        blocks, piece = data[start : start + step], out[start : start + step]
+        if exact is out:
             decode(blocks, piece)
-        return out.view(-1)
-    buffer = torch.empty((min(step, data.shape[0]), elements), device=data.device)
-    for blocks, piece in zip(data.split(step), out.split(step), strict=True):
-        exact = buffer[: blocks.shape[0]]
-        decode(blocks, exact)
-        piece.copy_(exact)
+        else:
+            decode(blocks, exact[: len(blocks)])
+            piece.copy_(exact[: len(blocks)])
     return out.view(-1)
