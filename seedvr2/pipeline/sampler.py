@@ -6,6 +6,7 @@ SeedVR2's single step from t = 1000 is x0 = x_T − v.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -38,7 +39,7 @@ def sample(predict: Predict, noise: Tensor, steps: int = 1) -> Tensor:
     """
     schedule = [*timesteps(steps), 0.0]
     x = noise
-    for now, following in zip(schedule, schedule[1:], strict=False):
+    for now, following in itertools.pairwise(schedule):
         x = x - predict(x, now) * ((now - following) / TIMESTEPS)
     return x
 

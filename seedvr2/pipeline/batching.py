@@ -1,0 +1,112 @@
+"""Frames to batches, as a stream (spec: engine.md, section 4.1).
+
+A batch starts `batch_size − overlap` frames after the one before it. The VAE takes f·n + 1 frames, so a batch is
+padded with its own frames, mirrored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[Item]):
+    """Frames that are restored together.
+
+    `start` counts from the first frame of the stream, prepended ones included. The first `overlap` frames are also
+    the last ones of the batch before, the last `next_overlap` ones the first of the batch after. `padded` are the
+    indices into `frames` that the networks see.
+    """
+
+    index: int
+    start: int
+    frames: tuple[Item, ...]
+    overlap: int
+    next_overlap: int
+    padded: tuple[int, ...]
+
+
+def iter_batches(
+    items: Iterable[Item],
+    batch_size: int,
+    overlap: int = 0,
+    prepend: int = 0,
+    *,
+    uniform: bool = False,
+    factor: int = 4,
+) -> Iterator[Batch[Item]]:
+    """Group a stream of unknown length; at most one batch and one frame are held.
+
+    Args:
+        items: the frames, in order.
+        batch_size: frames per batch.
+        overlap: frames that neighbours share; one that leaves no progress counts as 0.
+        prepend: mirrored frames to put before the first.
+        uniform: pad every batch to `batch_size` before anything else.
+        factor: frames per latent frame.
+    """
+    overlap = effective_overlap(batch_size, overlap)
+    stream = chain(*_mirrored_front(iter(items), prepend))
+    frames = list(islice(stream, batch_size))
+    index = start = shared = 0
+    while frames:
+        fresh = list(islice(stream, batch_size - overlap)) if len(frames) == batch_size else []
+        yield Batch(
+            index=index,
+            start=start,
+            frames=tuple(frames),
+            overlap=shared,
+            next_overlap=overlap if fresh else 0,
+            padded=pad_indices(len(frames), batch_size if uniform else len(frames), factor),
+        )
+        if not fresh:
+            return
+        start += len(frames) - overlap
+        frames = frames[len(frames) - overlap :] + fresh
+        index, shared = index + 1, overlap
+
+
+def effective_overlap(batch_size: int, overlap: int) -> int:
+    """The overlap that is used: none where it would leave no progress."""
+    return overlap if overlap < batch_size else 0
+
+
+def count_batches(frames: int, batch_size: int, overlap: int = 0, prepend: int = 0) -> int:
+    """How many batches a clip makes."""
+    overlap = effective_overlap(batch_size, overlap)
+    total = frames + prepend
+    return 1 + max(-(-(total - batch_size) // (batch_size - overlap)), 0)
+
+
+def pad_indices(count: int, least: int, factor: int) -> tuple[int, ...]:
+    """Indices of a batch of `count` frames padded to at least `least` and then to factor·n + 1 frames."""
+    indices = list(range(count))
+    for target in (least, -(-(max(count, least) - 1) // factor) * factor + 1):
+        indices += _mirror_back(indices, target - len(indices))
+    return tuple(indices)
+
+
+def _mirror_back(indices: list[int], missing: int) -> list[int]:
+    """Frames to append: those before the last, backwards. Where there are not enough, all but the first backwards,
+    and then the last one again."""
+    if missing <= len(indices) - 1:
+        return indices[-2::-1][: max(missing, 0)]
+    mirrored = indices[:0:-1]
+    return mirrored + [indices[-1]] * (missing - len(mirrored))
+
+
+def _mirrored_front(stream: Iterator[Item], prepend: int) -> Iterator[Iterable[Item]]:
+    """The stream with frames 1…prepend, backwards, in front; the last one again where the clip is too short."""
+    if prepend:
+        head = list(islice(stream, prepend + 1))
+        if head:
+            mirrored = head[:0:-1]
+            yield head[-1:] * (prepend - len(mirrored))
+            yield mirrored
+            yield head
+    yield stream

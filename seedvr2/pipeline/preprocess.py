@@ -1,0 +1,38 @@
+"""From the source's pixels to what the networks see (spec: engine.md, section 4.2)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from seedvr2.pipeline.sizes import Size, Sizes
+
+
+def resize(frames: Tensor, sizes: Sizes) -> Tensor:
+    """Frames (T, H, W, 3) in 0…1 to (T, 3, h, w) in 0…1 of the size `sizes.resized`, bicubic and antialiased."""
+    return bicubic(frames.permute(0, 3, 1, 2), sizes.resized).clamp(0, 1)
+
+
+def resize_in_two_steps(frames: Tensor, sizes: Sizes) -> Tensor:
+    """The same by way of `sizes.first`, as the public implementation enlarges and then shrinks."""
+    first = bicubic(frames.permute(0, 3, 1, 2), sizes.first)
+    return (first if sizes.first == sizes.resized else bicubic(first, sizes.resized)).clamp(0, 1)
+
+
+def bicubic(images: Tensor, size: Size) -> Tensor:
+    """Images (T, C, H, W) at another size (width, height); values may overshoot."""
+    width, height = size
+    if images.shape[2:] == (height, width):
+        return images
+    return F.interpolate(images, (height, width), mode="bicubic", antialias=True, align_corners=False)
+
+
+def pad_to(images: Tensor, size: Size) -> Tensor:
+    """Images (T, C, H, W) with zeros added on the right and at the bottom up to `size` (width, height)."""
+    width, height = size
+    return F.pad(images, (0, width - images.shape[3], 0, height - images.shape[2]))
+
+
+def normalise(images: Tensor) -> Tensor:
+    """0…1 to −1…1."""
+    return images * 2 - 1

@@ -1,0 +1,129 @@
+"""One batch of frames through the networks: encode, restore, decode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from seedvr2.model import Model
+from seedvr2.network.tiling import Tiling, decode_tiled, encode_tiled, tile_count
+from seedvr2.pipeline.sampler import ENCODER_SEED_OFFSET, draw_noise, model_input, noisy_condition, sample
+
+# Called with the stage and the share of it that is done (0…1); may raise to stop.
+OnStage = Callable[[str, float], None]
+# Noise for a batch: (index of the batch, shape) to a tensor.
+NoiseSource = Callable[[int, tuple[int, ...]], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSettings:
+    """What a batch needs to know beside its frames."""
+
+    seed: int = 42
+    input_noise_scale: float = 0.0
+    latent_noise_scale: float = 0.0
+    tiling: Tiling | None = None
+    noise: NoiseSource | None = None
+
+
+@dataclass
+class BatchRestorer:
+    """Runs a model over batches; each call is one batch."""
+
+    model: Model
+    settings: RestoreSettings
+    on_stage: OnStage = field(default=lambda _stage, _share: None)
+
+    @torch.no_grad()
+    def restore(self, frames: Tensor, index: int) -> Tensor:
+        """Restore a batch.
+
+        Args:
+            frames: (3, T, H, W) float32 in −1…1, already resized and padded; T as the VAE wants it.
+            index: of the batch, for the noise.
+
+        Returns:
+            (3, T, H, W) float32 on the model's device, not clamped.
+        """
+        latent = self.encode(frames)
+        return self.decode(self.denoise(latent, index))
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor) -> Tensor:
+        """(3, T, H, W) to the condition latent (T', H', W', c)."""
+        frames = frames.to(self.model.device)
+        if self.settings.input_noise_scale > 0:
+            frames = self._add_noise(frames)
+        frames = frames.to(self.model.dtype)
+        vae, tiling = self.model.vae, self._tiling(frames.shape[2], frames.shape[3])
+        on_slice = self._counter("encoding", frames.shape[1], frames.shape[2], frames.shape[3])
+        return encode_tiled(vae, frames, tiling, on_slice) if tiling else vae.encode(frames, on_slice)
+
+    @torch.no_grad()
+    def denoise(self, latent: Tensor, index: int) -> Tensor:
+        """The condition latent to the restored one, in one step; both (T', H', W', c)."""
+        self.on_stage("restoring", 0.0)
+        settings = self.settings
+        noise = self._noise(latent, index)
+        condition = latent.float()
+        if settings.latent_noise_scale > 0:
+            # Drawn after the sampler's noise from the same generator, as the second of two draws.
+            both = draw_noise((2, *latent.shape), settings.seed).to(latent.device)
+            condition = noisy_condition(condition, noise, both[1], settings.latent_noise_scale)
+        dtype = self.model.dtype
+
+        def predict(x: Tensor, timestep: float) -> Tensor:
+            return self.model.dit(model_input(x, condition).to(dtype), self.model.text, timestep).float()
+
+        restored = sample(predict, noise)
+        self.on_stage("restoring", 1.0)
+        return restored
+
+    @torch.no_grad()
+    def decode(self, latent: Tensor) -> Tensor:
+        """(T', H', W', c) to (3, T, H, W) in float32."""
+        vae, factor = self.model.vae, self.model.vae.config.spatial_factor
+        latent = latent.to(self.model.dtype)
+        height, width = latent.shape[1] * factor, latent.shape[2] * factor
+        tiling = self._tiling(height, width)
+        on_slice = self._counter("decoding", latent.shape[0], height, width)
+        frames = decode_tiled(vae, latent, tiling, on_slice) if tiling else vae.decode(latent, on_slice)
+        return frames.float()
+
+    def _noise(self, latent: Tensor, index: int) -> Tensor:
+        shape = tuple(latent.shape)
+        source = self.settings.noise
+        noise = source(index, shape) if source else draw_noise(shape, self.settings.seed)
+        return noise.to(latent.device, torch.float32)
+
+    def _add_noise(self, frames: Tensor) -> Tensor:
+        noise = draw_noise(tuple(frames.shape), self.settings.seed + ENCODER_SEED_OFFSET)
+        return add_input_noise(frames, noise.to(frames.device), self.settings.input_noise_scale)
+
+    def _tiling(self, height: int, width: int) -> Tiling | None:
+        tiling = self.settings.tiling
+        if tiling is None or (height <= tiling.size[0] and width <= tiling.size[1]):
+            return None
+        return tiling
+
+    def _counter(self, stage: str, frames: int, height: int, width: int) -> Callable[[int], None]:
+        """An `on_slice` that turns frames done, tile after tile, into the share of the stage that is done."""
+        tiling = self._tiling(height, width)
+        tiles = tile_count(height, width, tiling, self.model.vae.config.spatial_factor) if tiling else 1
+        finished = 0
+
+        def on_slice(done: int) -> None:
+            nonlocal finished
+            self.on_stage(stage, (finished + done / frames) / tiles)
+            finished += done >= frames
+
+        self.on_stage(stage, 0.0)
+        return on_slice
+
+
+def add_input_noise(frames: Tensor, noise: Tensor, scale: float) -> Tensor:
+    """Frames with noise added, for `input_noise_scale` in 0…1 (spec: engine.md, section 4.3)."""
+    return frames + noise * (0.05 * 0.5 * scale)

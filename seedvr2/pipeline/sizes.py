@@ -1,0 +1,46 @@
+"""The sizes that a picture passes through (spec: engine.md, section 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Size = tuple[int, int]  # width, height
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Width and height at each station: `first` resize, `resized`, `padded` for the networks, `output`."""
+
+    first: Size
+    resized: Size
+    padded: Size
+    output: Size
+
+
+def plan_sizes(width: int, height: int, resolution: int, max_resolution: int = 0, multiple: int = 16) -> Sizes:
+    """The sizes of a source of `width` x `height` square pixels.
+
+    Args:
+        width, height: of the source as it is displayed.
+        resolution: short edge of the result, in pixels.
+        max_resolution: longest long edge of the result; 0 for no limit.
+        multiple: what the networks need both edges to be a multiple of.
+    """
+    short, long = min(width, height), max(width, height)
+    # Truncated, not rounded: the long edge of the reference.
+    long = max(int(resolution * long / short), 1)
+    first = (resolution, long) if width <= height else (long, resolution)
+    resized = first
+    if 0 < max_resolution < max(first):
+        scale = max_resolution / max(first)
+        resized = (max(round(first[0] * scale), 2), max(round(first[1] * scale), 2))
+    return Sizes(
+        first=first,
+        resized=resized,
+        padded=(_ceil(resized[0], multiple), _ceil(resized[1], multiple)),
+        output=(resized[0] // 2 * 2, resized[1] // 2 * 2),
+    )
+
+
+def _ceil(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple

@@ -1,0 +1,157 @@
+"""Frames in, restored frames out, as a stream: whatever the clip's length, a few batches are in memory.
+
+A batch's frames can still be blended with those of batches that start before it ends, and colours are corrected
+over all the frames that a batch added, so a batch is held back until no later one can touch it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seedvr2 import colour
+from seedvr2.pipeline.alpha import upscale_alpha
+from seedvr2.pipeline.batching import Batch, iter_batches
+from seedvr2.pipeline.blending import crossfade_weights, reference_weights
+from seedvr2.pipeline.preprocess import normalise, pad_to, resize, resize_in_two_steps
+from seedvr2.pipeline.restore import BatchRestorer
+from seedvr2.pipeline.sizes import Sizes
+
+Image = np.ndarray
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """How frames are grouped, blended and coloured."""
+
+    sizes: Sizes
+    batch_size: int = 5
+    overlap: int = 0
+    prepend: int = 0
+    uniform: bool = False
+    color_correction: str = "lab"
+    # As the public implementation does it, where it differs: hard cuts for overlaps of 1, 2 and 4, two resizes.
+    reference: bool = False
+
+
+@dataclass(slots=True)
+class _Slice(Generic[Item]):
+    """The frames that one batch added: `start` counts from the stream's first frame, prepended ones included."""
+
+    start: int
+    items: list[Item]
+    decoded: Tensor  # (n, 3, h, w) in −1…1, before colour correction
+    style: Tensor  # (n, 3, h, w) in −1…1, the resized source
+    alpha: Tensor | None  # (n, 1, h, w) in 0…1
+
+    @property
+    def stop(self) -> int:
+        return self.start + len(self.items)
+
+
+def restore_stream(
+    items: Iterable[Item],
+    image_of: Callable[[Item], Image],
+    restorer: BatchRestorer,
+    settings: StreamSettings,
+) -> Iterator[tuple[Item, Tensor]]:
+    """Restore a clip.
+
+    Args:
+        items: the source's frames in order, in whatever form; read one batch ahead at most.
+        image_of: the pixels of one, (H, W, 3 or 4) uint8 or uint16.
+        restorer: the model at work.
+        settings: as in `StreamSettings`.
+
+    Yields:
+        Each item with its result, (h, w, 3 or 4) float32 in 0…1 on the model's device.
+    """
+    pending: deque[_Slice[Item]] = deque()
+    factor = restorer.model.vae.config.temporal_factor
+    batches = iter_batches(
+        items, settings.batch_size, settings.overlap, settings.prepend, uniform=settings.uniform, factor=factor
+    )
+    for batch in batches:
+        fresh = _restore_batch(batch, image_of, restorer, settings)
+        _blend(pending, fresh, batch.overlap, settings)
+        pending.append(_without_overlap(fresh, batch.overlap))
+        # The next batch starts `overlap` frames before this one ends, and reaches back no further.
+        final = batch.start + len(batch.frames) - batch.next_overlap
+        while pending and pending[0].stop <= final:
+            yield from _finish(pending.popleft(), settings)
+    while pending:
+        yield from _finish(pending.popleft(), settings)
+
+
+def _restore_batch(
+    batch: Batch[Item], image_of: Callable[[Item], Image], restorer: BatchRestorer, settings: StreamSettings
+) -> _Slice[Item]:
+    device = restorer.model.device
+    source = torch.stack([to_float(image_of(item), device) for item in batch.frames])
+    sizes = settings.sizes
+    resized = (resize_in_two_steps if settings.reference else resize)(source[..., :3], sizes)
+    padded = normalise(pad_to(resized, sizes.padded))
+    clip = padded[list(batch.padded)].transpose(0, 1)
+    width, height = sizes.output
+    decoded = restorer.restore(clip, batch.index)[:, : len(batch.frames), :height, :width].transpose(0, 1)
+    alpha = None
+    if source.shape[-1] == 4:
+        alpha = upscale_alpha(source[..., 3:].permute(0, 3, 1, 2), source[..., :3].permute(0, 3, 1, 2), decoded)
+    style = normalise(resized[:, :, :height, :width])
+    return _Slice(batch.start, list(batch.frames), decoded, style, alpha)
+
+
+def _blend(pending: deque[_Slice[Item]], fresh: _Slice[Item], overlap: int, settings: StreamSettings) -> None:
+    """Cross-fade the first `overlap` frames of the new batch into the frames that are held back."""
+    if not overlap:
+        return
+    weights = (reference_weights if settings.reference else crossfade_weights)(overlap)
+    for index, weight in enumerate(weights.tolist()):
+        position = fresh.start + index
+        held = next(part for part in pending if part.start <= position < part.stop)
+        held.decoded[position - held.start].lerp_(fresh.decoded[index], 1 - weight)
+        if held.alpha is not None and fresh.alpha is not None:
+            held.alpha[position - held.start].lerp_(fresh.alpha[index], 1 - weight)
+
+
+def _without_overlap(part: _Slice[Item], overlap: int) -> _Slice[Item]:
+    # Clones, so that the overlap's frames are not kept alive by a view.
+    alpha = None if part.alpha is None else part.alpha[overlap:].clone()
+    return _Slice(
+        part.start + overlap,
+        part.items[overlap:],
+        part.decoded[overlap:].clone(),
+        part.style[overlap:].clone(),
+        alpha,
+    )
+
+
+def _finish(part: _Slice[Item], settings: StreamSettings) -> Iterator[tuple[Item, Tensor]]:
+    """Correct the colours of a slice and give out its frames, without the prepended ones."""
+    corrected = colour.correct(settings.color_correction, part.decoded, part.style)
+    result = (corrected.clamp_(-1, 1) * 0.5 + 0.5).permute(0, 2, 3, 1)
+    if part.alpha is not None:
+        result = torch.cat((result, part.alpha.clamp(0, 1).permute(0, 2, 3, 1)), dim=-1)
+    for index, item in enumerate(part.items):
+        if part.start + index >= settings.prepend:
+            yield item, result[index]
+
+
+def to_float(image: Image, device: torch.device) -> Tensor:
+    """(H, W, C) uint8 or uint16 to float32 in 0…1 on `device`."""
+    maximum = np.iinfo(image.dtype).max
+    return torch.from_numpy(np.ascontiguousarray(image)).to(device).float() / maximum
+
+
+def to_integer(image: Tensor, bits: int) -> Image:
+    """(H, W, C) float32 in 0…1 to uint8 or uint16, rounded to the nearest."""
+    maximum = 2**bits - 1
+    scaled = (image * maximum).round_().clamp_(0, maximum)
+    return scaled.to(torch.uint8 if bits == 8 else torch.uint16).cpu().numpy()
