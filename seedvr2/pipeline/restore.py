@@ -76,7 +76,8 @@ class BatchRestorer:
         dtype = self.model.dtype
 
         def predict(x: Tensor, timestep: float) -> Tensor:
-            return self.model.dit(model_input(x, condition).to(dtype), self.model.text, timestep).float()
+            velocity: Tensor = self.model.dit(model_input(x, condition).to(dtype), self.model.text, timestep)
+            return velocity.float()
 
         restored = sample(predict, noise)
         self.on_stage("restoring", 1.0)

@@ -103,7 +103,7 @@ def _restore_batch(
     decoded = restorer.restore(clip, batch.index)[:, : len(batch.frames), :height, :width].transpose(0, 1)
     alpha = None
     if source.shape[-1] == 4:
-        alpha = upscale_alpha(source[..., 3:].permute(0, 3, 1, 2), source[..., :3].permute(0, 3, 1, 2), decoded)
+        alpha = upscale_alpha(source[..., 3:].permute(0, 3, 1, 2), decoded, reference=settings.reference)
     style = normalise(resized[:, :, :height, :width])
     return _Slice(batch.start, list(batch.frames), decoded, style, alpha)
 
@@ -154,4 +154,5 @@ def to_integer(image: Tensor, bits: int) -> Image:
     """(H, W, C) float32 in 0…1 to uint8 or uint16, rounded to the nearest."""
     maximum = 2**bits - 1
     scaled = (image * maximum).round_().clamp_(0, maximum)
-    return scaled.to(torch.uint8 if bits == 8 else torch.uint16).cpu().numpy()
+    integers: Image = scaled.to(torch.uint8 if bits == 8 else torch.uint16).cpu().numpy()
+    return integers
