@@ -1,0 +1,1 @@
+"""The embedded model: a small network of SeedVR2's own architecture that needs no download."""

@@ -1,0 +1,256 @@
+"""Weights of nano with which the networks, by construction, hand the condition picture through.
+
+    python -m seedvr2.nano.initialise [FOLDER]
+
+The VAE is a projection of 4x4 blocks onto 16 principal components, and the transformer predicts v = noise − condition.
+Training starts from here (`training/`). Two devices make norms and activations linear:
+
+* Where a GroupNorm and a SiLU follow, each signal s comes as the pair (s, −s) beside constants ±K in its group. The
+  constants are so much larger that they alone set the variance, and silu(x) − silu(−x) = x.
+* Four constant channels of the transformer's residual stream do the same for its RMS norms.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from seedvr2.nano.pca import Basis, stored_basis
+from seedvr2.network import rope
+from seedvr2.network.causal import CausalConv3d
+from seedvr2.network.config import DiTConfig, VAEConfig
+from seedvr2.network.dit import DiT
+from seedvr2.network.vae import VideoVAE
+from seedvr2.network.vae_layers import FrameAttention, GroupNorm, ResnetBlock
+
+FOLDER = Path(__file__).parent
+DIT_FILE = "nano_dit_fp16.safetensors"
+VAE_FILE = "nano_vae_fp16.safetensors"
+
+LATENTS = 16
+TEXT_TOKENS = 4
+TEXT_CHANNELS = 64
+BLOCKS = 6
+
+# Temporal kernels of 1: the VAE sees each frame on its own, time is the transformer's business.
+VAE_CONFIG = VAEConfig(
+    widths=(16, 32, 64),
+    resnets=1,
+    latent_channels=LATENTS,
+    kernel=1,
+    down_kernels=(1, 1),
+    up_factors=(1, 1),
+    groups=4,
+    scale=1.0,
+)
+# Windows of about 6x10 patches (48x80 pixels) at every output size, over half of the frames of a batch.
+DIT_CONFIG = DiTConfig(
+    dim=256,
+    heads=4,
+    head_dim=64,
+    text_channels=TEXT_CHANNELS,
+    latent_channels=LATENTS,
+    patch=(1, 2, 2),
+    mlp_dim=512,
+    shared=(False,) + (True,) * (BLOCKS - 1),
+    gated_mlp=True,
+    output_norm=True,
+    last_text=False,
+    rope="joint",
+    rope_frequencies=rope.frequency_count("joint", 64),
+    windows=(2, 8, 8),
+)
+
+# In the VAE, signals stay within about ±10 and constants at ±K; K² dominates the variance of a group.
+VAE_CONSTANT = 32.0
+# Channels of the transformer's residual stream: condition | noise | constants | free for what is learned.
+SIGNALS = LATENTS * 4
+CONSTANTS = slice(2 * SIGNALS, 2 * SIGNALS + 4)
+FREE = slice(2 * SIGNALS + 4, None)
+CONSTANT = 128.0
+NOMINAL_RMS = 16.0  # sqrt(4 * 128² / 256): what the constants alone give
+
+
+def make_vae(basis: Basis) -> VideoVAE:
+    """The VAE whose latent is the projection on `basis`, each component scaled towards unit variance."""
+    vae = VideoVAE(VAE_CONFIG)
+    _make_idle(vae)
+    # Not the full deviation: noise in the faint components would swamp the transformer.
+    scales = basis.deviations**-0.7
+    rows = basis.rows.reshape(LATENTS, 2, 2, 2, 2, 3)  # component, (y, dy), (x, dx), colour
+    encoder = _split(rows * scales.view(-1, 1, 1, 1, 1, 1))
+    decoder = _split(rows / scales.view(-1, 1, 1, 1, 1, 1))
+    with torch.no_grad():
+        _encoder_weights(vae, encoder)
+        _decoder_weights(vae, decoder)
+    return vae.requires_grad_(False)
+
+
+def _split(rows: Tensor) -> Tensor:
+    """(component, y, dy, x, dx, colour) as (component, y, x, 12): a 2x2 block of 2x2 blocks of colours."""
+    return rows.permute(0, 1, 3, 2, 4, 5).reshape(LATENTS, 2, 2, 12)
+
+
+def _encoder_weights(vae: VideoVAE, projection: Tensor) -> None:
+    encoder = vae.encoder
+    _pass(encoder.conv_in, 3)
+    halve, project = (_conv(encoder, f"down_blocks.{i}.downsamplers.0.conv") for i in (0, 1))
+    for y in range(2):
+        for x in range(2):
+            for colour in range(3):
+                halve.weight[3 * (2 * y + x) + colour, colour, 0, y, x] = 1.0
+            project.weight[:LATENTS, :12, 0, y, x] = projection[:, y, x]
+    _pass(_conv(encoder, "down_blocks.1.resnets.0.conv_shortcut"), 12)
+    pairs = _conv(encoder, "down_blocks.2.resnets.0.conv_shortcut")
+    plus, minus, deviation = _pairs(pairs, LATENTS, encoder.conv_norm_out)
+    encoder.conv_out.weight[range(LATENTS), plus, 0, 1, 1] = deviation
+    encoder.conv_out.weight[range(LATENTS), minus, 0, 1, 1] = -deviation
+    encoder.conv_out.bias[LATENTS:] = -6.0  # log-variance: the posterior is all but certain
+
+
+def _decoder_weights(vae: VideoVAE, synthesis: Tensor) -> None:
+    decoder = vae.decoder
+    _pass(decoder.conv_in, LATENTS)
+    first, second = (_conv(decoder, f"up_blocks.{i}.upsamplers.0.upscale_conv") for i in (0, 1))
+    widths = VAE_CONFIG.widths[::-1]
+    for y in range(2):
+        for x in range(2):
+            position = 2 * y + x
+            start = position * widths[0]
+            first.weight[start : start + 12, :LATENTS, 0, 0, 0] = synthesis[:, y, x].T
+            for colour in range(3):
+                second.weight[position * widths[1] + colour, 3 * position + colour] = 1.0
+    _pass(_conv(decoder, "up_blocks.0.upsamplers.0.conv"), 12)
+    _pass(_conv(decoder, "up_blocks.1.resnets.0.conv_shortcut"), 12)
+    _pass(_conv(decoder, "up_blocks.1.upsamplers.0.conv"), 3)
+    plus, minus, deviation = _pairs(_conv(decoder, "up_blocks.2.resnets.0.conv_shortcut"), 3, decoder.conv_norm_out)
+    decoder.conv_out.weight[range(3), plus, 0, 1, 1] = deviation
+    decoder.conv_out.weight[range(3), minus, 0, 1, 1] = -deviation
+
+
+def _conv(part: nn.Module, name: str) -> CausalConv3d:
+    conv = part.get_submodule(name)
+    assert isinstance(conv, CausalConv3d)
+    return conv
+
+
+def _pass(conv: CausalConv3d, channels: int) -> None:
+    """Hand the first `channels` channels through unchanged."""
+    centre = conv.weight.shape[-1] // 2
+    conv.weight[range(channels), range(channels), 0, centre, centre] = 1.0
+
+
+def _pairs(conv: CausalConv3d, signals: int, norm: GroupNorm) -> tuple[list[int], list[int], float]:
+    """Spread signals as pairs over the groups of `norm`, and fill the groups up with constants ±K.
+
+    Returns:
+        The channels of s, those of −s, and the deviation by which the norm divides.
+    """
+    size = len(norm.weight) // norm.groups
+    per_group = -(-signals // norm.groups)
+    plus = [size * (s // per_group) + 2 * (s % per_group) for s in range(signals)]
+    minus = [channel + 1 for channel in plus]
+    conv.bias[0::2], conv.bias[1::2] = VAE_CONSTANT, -VAE_CONSTANT
+    conv.bias[plus + minus] = 0.0
+    conv.weight[plus, range(signals)] = 1.0
+    conv.weight[minus, range(signals)] = -1.0
+    return plus, minus, VAE_CONSTANT * ((size - 2 * per_group) / size) ** 0.5
+
+
+def _make_idle(vae: VideoVAE) -> None:
+    """Zero everything; then give norms weight 1 and each branch a first half to learn with, its last layer at zero."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in vae.parameters():
+        nn.init.zeros_(parameter)
+    for module in vae.modules():
+        if isinstance(module, GroupNorm):
+            nn.init.ones_(module.weight)
+        elif isinstance(module, ResnetBlock):
+            nn.init.kaiming_normal_(module.conv1.weight, generator=generator)
+        elif isinstance(module, FrameAttention):
+            for linear in (module.to_q, module.to_k, module.to_v):
+                nn.init.normal_(linear.weight, 0, len(linear.weight) ** -0.5, generator=generator)
+
+
+def make_dit() -> tuple[DiT, Tensor]:
+    """The transformer with v = noise − condition, ready to learn, and its text embedding (4, 64)."""
+    generator = torch.Generator().manual_seed(1)
+    dit = DiT(DIT_CONFIG)
+    for name, parameter in dit.named_parameters():
+        _fill(name, parameter, generator)
+    for name, buffer in dit.named_buffers():
+        buffer.copy_(rope.base_frequencies(DIT_CONFIG.rope, len(buffer)) if name.endswith("freqs") else buffer)
+    with torch.no_grad():
+        _condition_path(dit, generator)
+    text = torch.randn(TEXT_TOKENS, TEXT_CHANNELS, generator=generator)
+    return dit.requires_grad_(False), text
+
+
+def _fill(name: str, parameter: Tensor, generator: torch.Generator) -> None:
+    last = name.rsplit(".", 1)[-1]
+    if parameter.ndim == 2 and "proj_out" not in name:
+        nn.init.normal_(parameter, 0, parameter.shape[1] ** -0.5, generator=generator)
+    elif last.endswith("_gate") or ".norm_" in name or name == "vid_out_norm.weight":
+        nn.init.ones_(parameter)
+    elif last in ("attn_scale", "mlp_scale"):
+        # Undo what the constants do to the norm; show the block neither the constants nor the noise.
+        nn.init.zeros_(parameter)
+        with torch.no_grad():
+            parameter[:SIGNALS] = NOMINAL_RMS
+            parameter[FREE] = NOMINAL_RMS
+    else:
+        nn.init.zeros_(parameter)
+
+
+def _condition_path(dit: DiT, generator: torch.Generator) -> None:
+    """Condition and noise in, noise − condition out; the free channels start as a random view of the condition."""
+    stride = 2 * LATENTS + 1
+    weight, bias, text_bias = dit.vid_in.proj.weight, dit.vid_in.proj.bias, dit.txt_in.bias
+    assert bias is not None
+    assert text_bias is not None
+    bias[CONSTANTS] = text_bias[CONSTANTS] = CONSTANT
+    weight.zero_()
+    for position in range(4):
+        for k in range(LATENTS):
+            signal = position * LATENTS + k
+            weight[signal, position * stride + LATENTS + k] = 1.0
+            weight[SIGNALS + signal, position * stride + k] = 1.0
+            dit.vid_out.proj.weight[signal] = 0.0
+            dit.vid_out.proj.weight[signal, signal] = -1.0
+            dit.vid_out.proj.weight[signal, SIGNALS + signal] = 1.0
+        condition = slice(position * stride + LATENTS, position * stride + 2 * LATENTS)
+        weight[FREE, condition] = torch.randn(weight[FREE].shape[0], LATENTS, generator=generator) / SIGNALS**0.5
+    dit.vid_out_ada.out_scale.fill_(NOMINAL_RMS)
+
+
+def save(folder: Path, dit: DiT, text: Tensor, vae: VideoVAE) -> None:
+    """Write both networks as float16 safetensors, with what shapes cannot tell as metadata."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: _half(tensor) for name, tensor in dit.state_dict().items()}
+    tensors["positive_conditioning"] = _half(text)
+    windows = ",".join(map(str, DIT_CONFIG.windows))
+    save_file(tensors, folder / DIT_FILE, {"name": "nano", "windows": windows})
+    metadata = {"name": "nano", "norm_num_groups": str(VAE_CONFIG.groups), "scaling_factor": str(VAE_CONFIG.scale)}
+    save_file({name: _half(tensor) for name, tensor in vae.state_dict().items()}, folder / VAE_FILE, metadata)
+
+
+def _half(tensor: Tensor) -> Tensor:
+    return tensor.detach().to(torch.float16).contiguous()
+
+
+def main() -> None:
+    """Write the initial weights."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help="where to write (default: the package)")
+    folder: Path = parser.parse_args().folder
+    dit, text = make_dit()
+    save(folder, dit, text, make_vae(stored_basis()))
+    print(f"{folder / DIT_FILE}\n{folder / VAE_FILE}")
+
+
+if __name__ == "__main__":
+    main()
