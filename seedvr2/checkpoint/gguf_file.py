@@ -25,8 +25,9 @@ _PLAIN = {
     "I16": torch.int16,
     "I8": torch.int8,
 }
+GGML_NAMES = {str(dtype).removeprefix("torch."): name for name, dtype in _PLAIN.items()}
 # Tools that fold a convolution or an odd row into a shape that ggml can hold note the true one under this key.
-_ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
+ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
 
 
 class _Reader(GGUFReader):  # type: ignore[misc]
@@ -71,8 +72,8 @@ def _entry(reader: GGUFReader, tensor: ReaderTensor, content: Tensor, path: Path
 def _shape(reader: GGUFReader, tensor: ReaderTensor, path: Path) -> tuple[int, ...]:
     shape = tuple(int(size) for size in reversed(tensor.shape.tolist()))
     # Written under the bare name by some tools and under the prefixed one by others.
-    field: Any = reader.get_field(_ORIGINAL_SHAPE + tensor.name) or reader.get_field(
-        _ORIGINAL_SHAPE + bare_name(tensor.name)
+    field: Any = reader.get_field(ORIGINAL_SHAPE + tensor.name) or reader.get_field(
+        ORIGINAL_SHAPE + bare_name(tensor.name)
     )
     if field is None:
         return shape

@@ -11,6 +11,7 @@ from seedvr2.errors import CheckpointError
 _LFS_POINTER = b"version https://git-lfs"
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
+_LARGEST_HEADER = 100_000_000
 
 
 def open_checkpoint(path: Path | str) -> Checkpoint:
@@ -23,10 +24,11 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     head = _head(path)
     if head.startswith(b"GGUF"):
         return gguf_file.read(path)
+    # Before the pickles: the length in front of a safetensors header may happen to start like one.
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < _LARGEST_HEADER:
+        return safetensors_file.read(path)
     if head.startswith((_ZIP, _PICKLE)):
         return torch_file.read(path)
-    if head[8:9] == b"{":
-        return safetensors_file.read(path)
     raise CheckpointError(f"{path} is {_what(head)}. Fetch it again, or choose a safetensors, GGUF or PyTorch file.")
 
 

@@ -27,6 +27,7 @@ _TORCH_NAMES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
+FORMAT_NAMES = {torch_name: name for name, torch_name in _TORCH_NAMES.items()}
 
 
 def read(path: Path) -> Checkpoint:

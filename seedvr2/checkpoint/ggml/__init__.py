@@ -2,5 +2,6 @@
 
 from seedvr2.checkpoint.ggml.blocks import BLOCKS
 from seedvr2.checkpoint.ggml.decoding import dequantize, is_supported
+from seedvr2.checkpoint.ggml.encoding import ENCODERS, quantize
 
-__all__ = ["BLOCKS", "dequantize", "is_supported"]
+__all__ = ["BLOCKS", "ENCODERS", "dequantize", "is_supported", "quantize"]

@@ -21,6 +21,14 @@ def test_the_content_decides_not_the_suffix(tmp_path: Path) -> None:
     assert formats == ["gguf", "safetensors", "torch"]
 
 
+@pytest.mark.parametrize("length", [0x80, 0x0280])
+def test_a_header_length_that_looks_like_a_pickle_does_not_mislead(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "a.safetensors"
+    header = b'{"w":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}'
+    path.write_bytes(length.to_bytes(8, "little") + header.ljust(length) + b"abc")
+    assert open_checkpoint(path).shapes == {"w": (3,)}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
