@@ -136,11 +136,13 @@ class DiT(nn.Module):
             self.vid_out_norm = Scale(config.dim)
             self.vid_out_ada = OutputModulation(config.dim)
         self.vid_out = PatchProjection(config.dim, config.latent_channels * area)
-        self._table = RopeTable(config.rope, rope.base_frequencies(config.rope, config.rope_frequencies))
+        table = RopeTable(config.rope, rope.base_frequencies(config.rope, config.rope_frequencies))
+        self._tables = [table] * len(self.blocks)
 
     def use_stored_frequencies(self) -> None:
-        """Rotate with the frequencies that the file holds, rounded as they are: how the reference behaves."""
-        self._table = RopeTable(self.config.rope, self.get_buffer("blocks.0.attn.rope.rope.freqs"))
+        """Rotate each block with the frequencies that the file holds, rounded as they are, as the reference does."""
+        names = [f"blocks.{index}.attn.rope.rope.freqs" for index in range(len(self.blocks))]
+        self._tables = [RopeTable(self.config.rope, self.get_buffer(name)) for name in names]
 
     def forward(self, latent: Tensor, text: Tensor, timestep: float = 1000.0, probe: Probe | None = None) -> Tensor:
         """Predict the velocity of a clip.
@@ -165,7 +167,7 @@ class DiT(nn.Module):
         emb = emb.view(-1, 2, 3)
         for index, block in enumerate(self.blocks):
             layout = window_layout(grid, self.config.windows, index % 2 == 1, video.device)
-            video, text = block(video, text, emb, layout, self._table)
+            video, text = block(video, text, emb, layout, self._tables[index])
             tell(f"block{index}.vid", video)
             tell(f"block{index}.txt", text)
         if self.config.output_norm:
