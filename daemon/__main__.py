@@ -1,0 +1,65 @@
+"""`python -m daemon [--config FILE] [check-config]`: run the service, or say how it is configured."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import os
+import signal
+import sys
+from pathlib import Path
+
+from daemon.config import Config, load_config
+from daemon.errors import ServiceError
+from seedvr2 import __version__
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; answers the exit status."""
+    options = _parser().parse_args(arguments)
+    # `kill -USR1` shows what every thread is doing, in a process that seems to hang.
+    faulthandler.register(signal.SIGUSR1)
+    named = options.config or os.environ.get("SEEDVR2_CONFIG") or None
+    try:
+        config = load_config(Path(named) if named else None)
+        if options.command == "check-config":
+            return _check_config(config)
+        return _run(config)
+    except ServiceError as error:
+        print(f"seedvr2d: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(config: Config) -> int:
+    # Imported here: check-config needs none of it.
+    from daemon import logs
+    from daemon.service import Service
+
+    logs.set_up(config.logging.level, config.logging.format)
+    for warning in config.warnings:
+        print(f"seedvr2d: {warning}", file=sys.stderr)
+    Service(config).run()
+    return 0
+
+
+def _check_config(config: Config) -> int:
+    from daemon.show_config import describe
+
+    print(describe(config))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="seedvr2d", description="Upscales what is dropped into a folder, and serves a REST API."
+    )
+    parser.add_argument("--config", metavar="FILE", help="configuration file (default: config.toml here, if any)")
+    parser.add_argument("--version", action="version", version=f"seedvr2d {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("run", help="run the service (the default)")
+    commands.add_parser("check-config", help="print the effective settings, where each comes from, and the errors")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The REST API: bottle on waitress, one file of routes a topic."""

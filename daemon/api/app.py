@@ -1,0 +1,91 @@
+"""The bottle application: all routes, and what holds for each of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import bottle
+
+from daemon.api import health, tasks
+from daemon.api.access import check_access, origin_allowed
+from daemon.api.context import Context
+from daemon.api.replies import UNEXPECTED, as_request_error, json_response, problem, problem_body
+from daemon.api.route import Route
+from daemon.errors import RequestError
+from daemon.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+TOPICS = (health, tasks)
+
+
+def all_routes(context: Context) -> list[Route]:
+    """Every route of the API."""
+    return [route for topic in TOPICS for route in topic.routes(context)]
+
+
+def make_app(context: Context, routes: Iterable[Route] | None = None) -> Any:
+    """The WSGI application."""
+    app = bottle.Bottle()
+    app.default_error_handler = _as_json
+    app.add_hook("before_request", lambda: _admit(context.config.server))
+    app.add_hook("after_request", lambda: _dress(context.config.server))
+    for route in all_routes(context) if routes is None else routes:
+        app.route(route.path, route.method, _answering(route.handler))
+    return app
+
+
+def _answering(handler: Callable[..., Any]) -> Callable[..., Any]:
+    def answer(**arguments: str) -> Any:
+        try:
+            value = handler(**arguments)
+        except bottle.HTTPResponse:
+            raise
+        except Exception as error:
+            # The boundary of the API: the sentence goes to the client, everything else to the log.
+            where = f"{bottle.request.method} {bottle.request.path}"
+            raise problem(as_request_error(error, where)) from None
+        return json_response(value) if isinstance(value, dict) else value
+
+    return answer
+
+
+def _admit(server: ServerSettings) -> None:
+    request = bottle.request
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        check_access(server, request.method, request.path, headers)
+    except RequestError as error:
+        raise problem(error) from None
+    if request.method == "OPTIONS":
+        raise bottle.HTTPResponse(status=204, headers={"Allow": "GET, HEAD, POST, DELETE, OPTIONS"})
+
+
+def _dress(server: ServerSettings) -> None:
+    response, origin = bottle.response, bottle.request.get_header("Origin", "")
+    response.set_header("X-Content-Type-Options", "nosniff")
+    if not response.get_header("Cache-Control"):
+        response.set_header("Cache-Control", "no-store")
+    if server.cors_origins and origin_allowed(server, origin, bottle.request.get_header("Host", "")):
+        response.set_header("Access-Control-Allow-Origin", origin)
+        response.set_header("Vary", "Origin")
+        response.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Range")
+        response.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS")
+        response.set_header("Access-Control-Expose-Headers", "Content-Disposition, Content-Range, ETag")
+
+
+def _as_json(error: Any) -> str:
+    """What bottle itself refuses (404, 405, a bad path), in our form."""
+    status, path = int(error.status_code), bottle.request.path[:200]
+    if status >= 500 and error.exception is not None:
+        log.error("unexpected error in %s", path, exc_info=error.exception)
+    sentences = {
+        404: f"There is nothing at {path!r}.",
+        405: f"{bottle.request.method[:20]} is not possible at {path!r}.",
+        500: UNEXPECTED,
+    }
+    bottle.response.content_type = "application/json"
+    return json.dumps(problem_body(RequestError(status, sentences.get(status, f"{HTTPStatus(status).phrase}."))))

@@ -1,0 +1,38 @@
+"""What the routes may use."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.config import Config
+from daemon.estimates import Estimates
+from daemon.events import EventHub
+from daemon.executor import Executor
+from daemon.gpu import GpuMonitor
+from daemon.inbox.inbox import Inbox
+from daemon.operations import Operations
+from daemon.queue import JobQueue
+from daemon.store import JobStore
+from daemon.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of the service, as the API sees them."""
+
+    config: Config
+    store: JobStore
+    queue: JobQueue
+    worker: Worker
+    operations: Operations
+    estimates: Estimates
+    executor: Executor
+    hub: EventHub
+    gpu: GpuMonitor
+    inbox: Inbox
+    uploads: Path
+    started: float = field(default_factory=time.monotonic)
+    stopping: threading.Event = field(default_factory=threading.Event)

@@ -1,0 +1,50 @@
+"""Answers: JSON in UTF-8, errors included, none with a path or a traceback in it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+from typing import Any
+
+import bottle
+
+from daemon.errors import RequestError, ServiceError
+from seedvr2.errors import ModelNotInstalledError, OptionError, SeedVR2Error
+
+log = logging.getLogger(__name__)
+UNEXPECTED = "The server failed unexpectedly; its log says more."
+
+
+def json_response(value: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Any:
+    """An answer of JSON."""
+    # ASCII escapes are UTF-8 too, and cannot be misread by a client that guesses the encoding.
+    body = json.dumps(value).encode("ascii")
+    return bottle.HTTPResponse(body, status=status, headers={"Content-Type": "application/json", **(headers or {})})
+
+
+def problem(error: RequestError) -> Any:
+    """The answer that an error means."""
+    return json_response(problem_body(error), error.status, error.headers)
+
+
+def problem_body(error: RequestError) -> dict[str, Any]:
+    """`{"error": sentence, "detail": …}`."""
+    body: dict[str, Any] = {"error": str(error).encode("utf-8", "replace").decode("utf-8")}
+    return body if error.detail is None else body | {"detail": error.detail}
+
+
+def as_request_error(error: Exception, where: str) -> RequestError:
+    """The status and the sentence for whatever a route raised; what nobody foresaw goes to the log."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, OptionError):
+        return RequestError(400, str(error), detail={"field": error.name})
+    if isinstance(error, ModelNotInstalledError):
+        return RequestError(404, str(error))
+    if isinstance(error, SeedVR2Error | ServiceError):
+        return RequestError(400, str(error))
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RequestError(507, "The disk of the server is full. Free some space, then try again.")
+    log.error("unexpected error in %s", where, exc_info=error)
+    return RequestError(500, UNEXPECTED)

@@ -1,0 +1,72 @@
+"""Serves the application with waitress, in its own threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import waitress
+from waitress import wasyncore
+
+from daemon.errors import ConfigError
+from daemon.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+MIB = 1 << 20
+
+
+class ApiServer:
+    """A listening server. The port is bound when this is made, so that an error shows at once.
+
+    Raises:
+        ConfigError: the address cannot be bound.
+    """
+
+    def __init__(self, app: Any, settings: ServerSettings) -> None:
+        try:
+            self._server = waitress.create_server(
+                app,
+                host=settings.host,
+                port=settings.port,
+                # A stream holds its thread for as long as it is open.
+                threads=settings.threads + settings.max_streams,
+                connection_limit=2000,
+                channel_timeout=60,
+                # select() cannot take a descriptor above 1023 and would end the server.
+                asyncore_use_poll=True,
+                channel_request_lookahead=1,
+                recv_bytes=256 * 1024,
+                max_request_body_size=settings.max_upload_mb * MIB,
+                ident=None,
+                log_socket_errors=False,
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}. "
+                "Is another seedvr2d running? Set server.port (PORT) to another one."
+            ) from error
+        self._thread = threading.Thread(target=self._server.run, name="api", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._server.effective_port)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether the thread that accepts connections runs."""
+        return self._thread.is_alive()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Let requests that run end, then close."""
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=timeout)
+        if self._thread.ident is None:
+            self._server.close()
+            return
+        # In the server's own thread: a socket must not be closed under its poll().
+        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map, ignore_all=True))
+        self._thread.join(timeout)

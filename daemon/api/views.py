@@ -1,0 +1,120 @@
+"""Jobs as JSON, with the keys of the API document."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from daemon.api.context import Context
+from daemon.jobs import Job, Progress, State
+
+
+def timestamp(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC: `2026-01-31T12:00:00.123Z`."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def text(value: str) -> str:
+    """A text that every JSON reader takes: file names may hold bytes that are no UTF-8."""
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def parameters(job: Job) -> dict[str, Any]:
+    """What the job was asked for."""
+    return {**job.draft.options, "dit_model": job.draft.model or None, "priority": job.draft.priority}
+
+
+def position(context: Context, job: Job) -> int:
+    """Its place in the service, the running job being first; 0 once it runs or has ended."""
+    waiting = context.queue.position(job.id)
+    return waiting + (context.worker.current is not None) if waiting else 0
+
+
+def wait_s(context: Context, job: Job) -> int:
+    """Seconds until a waiting job will probably be done; 0 once it runs or has ended."""
+    if not context.queue.position(job.id):
+        return 0
+    return round(context.operations.wait_s(job) + context.estimates.seconds(job))
+
+
+def process_time(job: Job) -> float | None:
+    """Seconds from start to end."""
+    if job.started_at is None or job.completed_at is None:
+        return None
+    return round(job.completed_at - job.started_at, 2)
+
+
+def task(context: Context, job: Job) -> dict[str, Any]:
+    """A job as `GET /api/status/{id}` shows it."""
+    running = context.worker.progress
+    progress = running if running is not None and running.job_id == job.id else None
+    return task_with(job, progress, position(context, job))
+
+
+def task_with(job: Job, progress: Progress | None, place: int) -> dict[str, Any]:
+    """A job with its progress and its place in the queue."""
+    view: dict[str, Any] = {
+        "id": job.id,
+        "status": job.state.value,
+        "progress": 100 if job.state is State.COMPLETED else progress.percent if progress else 0,
+        # As documented, the running job is the first of the queue here.
+        "queue_position": 1 if job.state is State.PROCESSING else place,
+        "created_at": timestamp(job.created_at),
+        "started_at": timestamp(job.started_at),
+        "completed_at": timestamp(job.completed_at),
+        "process_time": process_time(job),
+        "params": parameters(job),
+        "source": job.draft.origin,
+        "original_filename": text(job.draft.original_filename),
+        "media": {
+            "kind": job.draft.media.kind,
+            "width": job.draft.media.width,
+            "height": job.draft.media.height,
+            "frames": job.draft.media.frames,
+        },
+        "stage": progress.stage if progress else None,
+        "frames_done": progress.frames_done if progress else 0,
+        "frames_total": progress.frames_total if progress else None,
+        "eta_s": round(progress.eta_s, 1) if progress and progress.eta_s is not None else None,
+    }
+    if job.draft.duplicate_of:
+        view["duplicate_of"] = job.draft.duplicate_of
+    if job.draft.retry_of:
+        view["retry_of"] = job.draft.retry_of
+    if job.state in (State.FAILED, State.CANCELLED):
+        view["error"] = text(job.error)
+    if job.state is State.COMPLETED:
+        view |= output(job)
+    return {key: value for key, value in view.items() if value is not None or key in ALWAYS}
+
+
+ALWAYS = ("stage", "frames_total", "eta_s")
+
+
+def output(job: Job) -> dict[str, Any]:
+    """What came out of a completed job."""
+    assert job.result is not None
+    result = job.result
+    return {
+        "output_path": text(result.path),
+        "output_filename": text(Path(result.path).name),
+        "output_resolution": f"{result.width}x{result.height}",
+        "model": result.model,
+        "frames_done": result.frames,
+        "frames_total": result.frames,
+        "warnings": list(result.warnings),
+    }
+
+
+def submitted(context: Context, job: Job) -> dict[str, Any]:
+    """The answer to a submit."""
+    # The worker may have taken it already; it is the first of the queue then.
+    return {
+        "status": "queued",
+        "task_id": job.id,
+        "queue_position": position(context, job) or 1,
+        "estimated_wait_seconds": wait_s(context, job) or round(context.estimates.seconds(job)),
+    }

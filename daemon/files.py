@@ -1,0 +1,146 @@
+"""The few file operations that must be right: durable writes, moves that never overwrite, names that fit."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+NAME_BYTES = 255
+# link() is refused so on file systems without hard links (exFAT, many network shares).
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
+
+
+def write_durably(path: Path, data: bytes, *, keep: Path | None = None) -> None:
+    """Replace `path` whole: after a crash it holds the old bytes or the new ones. `keep` gets the old ones."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_UMASK)
+        if keep is not None and path.exists():
+            _keep_copy(path, keep)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _keep_copy(path: Path, keep: Path) -> None:
+    link = keep.with_name(f".{keep.name}.tmp")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(path, link)
+    link.replace(keep)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # Some network file systems cannot sync a directory; they order renames themselves.
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def place(source: Path, target: Path) -> None:
+    """Rename `source` to `target` on the same file system; never overwrites.
+
+    Raises:
+        FileExistsError: `target` is there already.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS or isinstance(error, FileExistsError):
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        source.rename(target)
+    else:
+        source.unlink()
+    sync_folder(target.parent)
+
+
+def move_aside(source: Path, folder: Path, name: str | None = None) -> Path:
+    """Move `source` into `folder` (made if need be), under the first free name; across file systems too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for candidate in free_names(name or source.name):
+        target = folder / candidate
+        try:
+            place(source, target)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            if os.path.lexists(target):
+                continue
+            shutil.move(source, target)
+        return target
+    raise AssertionError("free_names never ends")
+
+
+def free_names(name: str, limit: int = NAME_BYTES) -> Iterator[str]:
+    """`clip.mp4`, `clip (2).mp4`, `clip (3).mp4`…, each at most `limit` bytes."""
+    stem, suffix = split(name)
+    yield cut(stem, suffix, limit)
+    number = 2
+    while True:
+        yield cut(stem, f" ({number}){suffix}", limit)
+        number += 1
+
+
+def cut(stem: str, suffix: str, limit: int = NAME_BYTES) -> str:
+    """`stem + suffix`, the stem shortened at a character so that the whole is at most `limit` bytes."""
+    room = max(limit - len(os.fsencode(suffix)), 1)
+    raw = os.fsencode(stem)
+    if len(raw) <= room:
+        return stem + suffix
+    # "ignore" drops the character that the cut went through; names are UTF-8 or close to it.
+    return raw[:room].decode("utf-8", "ignore") + suffix
+
+
+def split(name: str) -> tuple[str, str]:
+    """Stem and suffix; what follows the last dot of `Mr. Long Title` is too long to be a suffix."""
+    stem, suffix = Path(name).stem, Path(name).suffix
+    return (stem, suffix) if len(suffix) <= 16 else (name, "")
+
+
+def clean_name(raw: str, fallback: str = "upload") -> str:
+    """A safe file name from what a client sent: base name, NFC, no control characters, not hidden."""
+    name = raw.replace("\\", "/").rsplit("/", 1)[-1]
+    name = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
+    name = "".join("_" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in name)
+    name = name.strip().lstrip(".") or fallback
+    return cut(*split(name))
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that an ordinary user may still write there."""
+    return shutil.disk_usage(folder).free
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# Read once at import, while there is one thread: reading it means changing it for a moment.
+_UMASK = _umask()

@@ -1,0 +1,87 @@
+"""Tells when a file is complete: unchanged for the settle time, and nobody has it open for writing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+Signature = tuple[tuple[int, ...], ...]
+
+
+@dataclass(slots=True)
+class _Watched:
+    signature: Signature
+    since: float
+    retry_at: float
+    retries: int = 0
+
+
+class Settler:
+    """Remembers since when each file has been as it is. Times are monotonic seconds."""
+
+    def __init__(self, settle_s: float) -> None:
+        self._settle_s = settle_s
+        self._files: dict[Path, _Watched] = {}
+
+    def observe(self, path: Path, signature: Signature, now: float) -> bool:
+        """Note how a file looks now (and its sidecars); true if it is time to try to take it."""
+        watched = self._files.get(path)
+        if watched is None or watched.signature != signature:
+            watched = self._files[path] = _Watched(signature, now, now + self._settle_s)
+        return now >= watched.retry_at
+
+    def unchanged_s(self, path: Path, now: float) -> float:
+        """For how long the file has looked as it does."""
+        watched = self._files.get(path)
+        return now - watched.since if watched else 0.0
+
+    def postpone(self, path: Path, now: float) -> None:
+        """It could not be taken: try again later, and ever later."""
+        watched = self._files.get(path)
+        if watched is not None:
+            watched.retries += 1
+            watched.retry_at = now + min(0.5 * 2**watched.retries, 60.0)
+
+    def park(self, path: Path) -> None:
+        """Do not try again until it changes."""
+        watched = self._files.get(path)
+        if watched is not None:
+            watched.retry_at = float("inf")
+
+    def forget_others(self, present: set[Path]) -> None:
+        """Drop the files that are not there any more."""
+        for path in self._files.keys() - present:
+            del self._files[path]
+
+    def next_due(self) -> float:
+        """When the next file may be ready; infinite if none waits."""
+        return min((watched.retry_at for watched in self._files.values()), default=float("inf"))
+
+
+def open_for_writing(path: Path) -> bool:
+    """Whether some process on this machine is still writing to `path`; false also where that cannot be known.
+
+    A read lease is only granted while nobody has the file open for writing. It is the kernel's answer, so a download
+    that stalls for an hour is not taken for complete.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # A writer that comes just now breaks the lease with a signal; this one is ignored by default, SIGIO kills.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # Not our file, or a file system without leases.
+        return False
+    else:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        return False
+    finally:
+        os.close(descriptor)

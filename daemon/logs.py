@@ -1,0 +1,101 @@
+"""Logging: text on a terminal, priorities for journald, one JSON object a line on request."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+from datetime import UTC, datetime
+from types import TracebackType
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+# syslog(3), as journald reads it from the beginning of a line.
+PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+def set_up(level: str, form: str) -> None:
+    """Send the log to standard error in `form`; uncaught errors of threads go there too."""
+    if form == "auto":
+        form = "journald" if _stderr_is_journal() else "text"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(FORMATTERS[form]())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(LEVELS[level])
+    # Each request of a slow client would be a warning there; ours are counted in /metrics.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    logging.captureWarnings(True)
+    threading.excepthook = _thread_died
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-01-31 12:00:00 WARNING worker: message`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text; names of files may hold characters that would fool a terminal or fake a line."""
+        message = super().format(record)
+        first, _, rest = message.partition("\n")
+        return _plain(first) + ("\n" + rest if rest and (record.exc_info or record.exc_text) else _plain(rest))
+
+
+class JournalFormatter(TextFormatter):
+    """`<4>worker: message`: the journal has the time and the priority itself."""
+
+    def __init__(self) -> None:
+        logging.Formatter.__init__(self, "%(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Every line with its priority."""
+        prefix = f"<{PRIORITIES.get(record.levelno, 6)}>"
+        return "\n".join(prefix + line for line in super().format(record).split("\n"))
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "thread": record.threadName,
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+FORMATTERS: dict[str, type[logging.Formatter]] = {
+    "text": TextFormatter,
+    "journald": JournalFormatter,
+    "json": JsonFormatter,
+}
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def _stderr_is_journal() -> bool:
+    """systemd says in JOURNAL_STREAM which device and inode its journal socket has."""
+    try:
+        device, inode = os.environ.get("JOURNAL_STREAM", "").split(":")
+        status = os.fstat(sys.stderr.fileno())
+        return (status.st_dev, status.st_ino) == (int(device), int(inode))
+    except (ValueError, OSError):
+        return False
+
+
+def _thread_died(args: threading.ExceptHookArgs) -> None:
+    name = args.thread.name if args.thread else "?"
+    if args.exc_value is not None:
+        info: tuple[type[BaseException], BaseException, TracebackType | None]
+        info = (args.exc_type, args.exc_value, args.exc_traceback)
+        logging.getLogger(__name__).critical("thread %s ended by an error", name, exc_info=info)

@@ -1,0 +1,187 @@
+"""Every key of `config.toml`: its type, default, meaning and environment variable, as one table.
+
+A section is a class, a key is a field made by `setting`. `SETTINGS` lists them all and is what the loader,
+`check-config` and the documentation are made from.
+"""
+
+# ruff: noqa: RUF009 - `setting` makes a dataclass field, it is no shared default
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from seedvr2.options import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of the configuration. `parameter` knows its type, range and meaning."""
+
+    section: str
+    parameter: Parameter
+    aliases: tuple[str, ...]
+    is_list: bool
+    is_path: bool
+    secret: bool
+
+    @property
+    def key(self) -> str:
+        """`section.name`, as in error messages."""
+        return f"{self.section}.{self.parameter.name}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that overrides the file."""
+        return f"SEEDVR2_{self.section}_{self.parameter.name}".upper()
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+    secret: bool = False,
+    path: bool = False,
+) -> Any:
+    """A field of a section; its type is the type of its default, or `Path`."""
+    limits = {"minimum": minimum, "maximum": maximum, "choices": choices}
+    metadata = {"meaning": meaning, "limits": limits, "aliases": aliases, "secret": secret, "path": path}
+    return field(default=Path(default) if path else default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class PathSettings:
+    """`[paths]`: relative ones are relative to the folder of the configuration file."""
+
+    inbox: Path = setting("inbox", "Folder that is watched: drop pictures and videos here", path=True)
+    outputs: Path = setting("outputs", "Folder that the results go to", path=True)
+    state: Path = setting("state", "Folder of the job store", path=True)
+    models: Path = setting("models", "Folder of the weight files", path=True)
+    uploads: Path = setting(
+        "", "Folder of files sent to the API; empty: in state, or in inbox if that is another disk", path=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """`[server]`: the REST API."""
+
+    host: str = setting("127.0.0.1", "Address to listen on; any but a loopback address needs a token")
+    port: int = setting(8200, "Port to listen on; 0: any free one", minimum=0, maximum=65535, aliases=("PORT",))
+    token: str = setting("", "Bearer token that every request except /health must carry; empty: none", secret=True)
+    allow_anonymous: bool = setting(False, "Serve a non-loopback address without a token")
+    allowed_hosts: tuple[str, ...] = setting(
+        (), "Host names accepted besides localhost, the address and this machine's name"
+    )
+    cors_origins: tuple[str, ...] = setting((), "Origins of web pages on other servers that may call the API")
+    max_upload_mb: int = setting(65536, "Largest upload, in MiB", minimum=1)
+    max_streams: int = setting(64, "Event streams open at once; one more gets 503", minimum=1, maximum=1000)
+    threads: int = setting(
+        32, "Threads that answer requests, besides one for each event stream", minimum=4, maximum=512
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """`[model]`: what upscales."""
+
+    default: str = setting("auto", "Model of jobs that name none; auto: the best one installed that fits the machine")
+    idle_timeout_s: float = setting(
+        600.0, "Seconds without a job until the model leaves memory; 0: never", minimum=0, aliases=("GPU_IDLE_TIMEOUT",)
+    )
+    auto_download: bool = setting(False, "Fetch a known model that is not installed when a job asks for it")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda or cuda:N")
+    dtype: str = setting("auto", "Precision to compute in", choices=("auto", "float32", "bfloat16", "float16"))
+    gpu: str = setting("0", "Which GPU, by number or UUID; none: the processor", aliases=("NVIDIA_VISIBLE_DEVICES",))
+
+
+@dataclass(frozen=True, slots=True)
+class InboxSettings:
+    """`[inbox]`: the watched folder."""
+
+    settle_s: float = setting(
+        3.0, "Seconds that a file must stay unchanged before it is taken", minimum=0, maximum=86400
+    )
+    after: str = setting("move", "What becomes of a source: to _done or _failed, stays, or deleted on success",
+                         choices=("move", "keep", "delete"))  # fmt: skip
+    give_up_s: float = setting(
+        30.0, "Seconds that a file which does not open may stay unchanged before it is failed", minimum=0
+    )
+    rescan_s: float = setting(
+        60.0, "Seconds between full scans, whatever the watcher says", minimum=0.05, maximum=86400
+    )
+    watch: str = setting("auto", "How changes are noticed; auto: inotify, or polling on network shares",
+                         choices=("auto", "inotify", "poll", "off"))  # fmt: skip
+    poll_s: float = setting(5.0, "Seconds between looks when polling", minimum=0.05, maximum=3600)
+    duplicates: str = setting(
+        "process", "What to do with the same content and parameters again", choices=("process", "skip")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """`[jobs]`: limits of the queue, and how long things are kept."""
+
+    max_waiting: int = setting(100_000, "Jobs that may wait; one more is refused with 503", minimum=1)
+    min_free_mb: int = setting(512, "Free disk, in MiB, below which no upload is taken and no job started", minimum=0)
+    stall_s: float = setting(
+        3600.0, "Seconds without a sign of life from a job until the watchdog is let go", minimum=10
+    )
+    history_count: int = setting(10_000, "Finished jobs remembered", minimum=1)
+    history_days: float = setting(0.0, "Days that finished jobs are remembered; 0: no limit", minimum=0)
+    outputs_days: float = setting(0.0, "Days until a result is deleted; 0: never", minimum=0)
+    uploads_days: float = setting(7.0, "Days until the source of a finished upload is deleted; 0: never", minimum=0)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """`[webhook]`: a POST when a job ends."""
+
+    url: str = setting("", "Address that is told of finished jobs; empty: none")
+    secret: str = setting("", "Key of the HMAC-SHA256 signature sent along; empty: none", secret=True)
+    attempts: int = setting(5, "How often to try", minimum=1, maximum=20)
+    timeout_s: float = setting(10.0, "Seconds to wait for an answer", minimum=0.1, maximum=300)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingSettings:
+    """`[logging]`: what is said on standard error."""
+
+    level: str = setting("info", "Least important message shown", choices=("debug", "info", "warning", "error"))
+    format: str = setting("auto", "auto: text, or journald under systemd", choices=("auto", "text", "journald", "json"))
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "paths": PathSettings,
+    "server": ServerSettings,
+    "model": ModelSettings,
+    "inbox": InboxSettings,
+    "jobs": JobSettings,
+    "webhook": WebhookSettings,
+    "logging": LoggingSettings,
+}
+
+
+def _settings() -> Iterator[Setting]:
+    for section, declared in SECTIONS.items():
+        for item in fields(declared):
+            yield _setting_of(section, item)
+
+
+def _setting_of(section: str, item: Field[Any]) -> Setting:
+    meta = item.metadata
+    kind: type[Any] = type(item.default)
+    is_list = kind is tuple
+    default: Any = str(item.default) if meta["path"] else "" if is_list else item.default
+    as_text = is_list or meta["path"]
+    parameter = Parameter(item.name, str if as_text else kind, default, meta["meaning"], **meta["limits"])
+    return Setting(section, parameter, meta["aliases"], is_list, meta["path"], meta["secret"])
+
+
+SETTINGS: tuple[Setting, ...] = tuple(_settings())
+BY_KEY: dict[str, Setting] = {item.key: item for item in SETTINGS}

@@ -1,0 +1,109 @@
+"""An executor for tests: obeys the Protocol with real files in and out, and does at once what a test asks for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+from PIL import Image, UnidentifiedImageError
+
+from daemon.executor import OnProgress, Outcome
+from daemon.jobs import Media
+from seedvr2.errors import Cancelled, MediaError, ModelNotInstalledError
+from seedvr2.options import UpscaleOptions
+
+MODELS = ("nano.safetensors", "seedvr2_ema_3b_fp8_e4m3fn.safetensors")
+
+
+@dataclass
+class FakeExecutor:
+    """Doubles pictures with Pillow; copies videos. `gate` holds a run until it is set; `errors` are raised in turn."""
+
+    steps: int = 4
+    step_s: float = 0.0
+    model: str | None = None
+    gate: threading.Event = field(default_factory=threading.Event)
+    running: threading.Event = field(default_factory=threading.Event)
+    errors: list[Exception] = field(default_factory=list)
+    runs: list[tuple[Path, UpscaleOptions, str]] = field(default_factory=list)
+    unloads: int = 0
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def probe(self, path: Path) -> Media:
+        try:
+            with Image.open(path) as picture:
+                picture.load()
+                return Media("picture", picture.width, picture.height, 1)
+        except UnidentifiedImageError:
+            pass
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                raise
+            raise MediaError(f"{path.name} is damaged or not complete.") from error
+        try:
+            with av.open(str(path)) as container:
+                stream = container.streams.video[0]
+                next(container.decode(stream))
+                return Media("video", stream.width, stream.height, stream.frames or 1, 25.0, 1.0)
+        except (av.FFmpegError, IndexError, StopIteration) as error:
+            raise MediaError(f"{path.name} is neither a picture nor a video.") from error
+
+    def resolve(self, model: str) -> str:
+        name = MODELS[0] if model in ("", "auto") else model
+        if name not in MODELS:
+            raise ModelNotInstalledError(f"There is no model {name}.")
+        return name
+
+    def load(self, model: str) -> None:
+        self.model = self.resolve(model)
+
+    def unload(self) -> None:
+        self.model = None
+        self.unloads += 1
+
+    def run(
+        self,
+        source: Path,
+        target: Path,
+        options: UpscaleOptions,
+        *,
+        model: str,
+        on_progress: OnProgress,
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
+        began = time.monotonic()
+        self.load(model)
+        self.runs.append((source, options, model))
+        self.running.set()
+        if self.errors:
+            raise self.errors.pop(0)
+        for step in range(self.steps):
+            while not self.gate.wait(0.01):
+                if cancelled():
+                    raise Cancelled("stopped")
+            if cancelled():
+                raise Cancelled("stopped")
+            on_progress("restoring", step, self.steps)
+            time.sleep(self.step_s)
+        width, height = self._write(source, target)
+        assert self.model is not None
+        seconds = time.monotonic() - began
+        return Outcome(self.model, width, height, self.steps, seconds, options.vae_tiling == "on")
+
+    def _write(self, source: Path, target: Path) -> tuple[int, int]:
+        hidden = target.with_name(f".{target.name}.tmp")
+        if target.suffix == ".mp4":
+            hidden.write_bytes(source.read_bytes())
+            size = (64, 48)
+        else:
+            with Image.open(source) as picture:
+                size = (picture.width * 2, picture.height * 2)
+                picture.convert("RGB").resize(size).save(hidden, "PNG")
+        hidden.replace(target)
+        return size
