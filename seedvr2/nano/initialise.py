@@ -34,7 +34,7 @@ VAE_FILE = "nano_vae_fp16.safetensors"
 LATENTS = 16
 TEXT_TOKENS = 4
 TEXT_CHANNELS = 64
-BLOCKS = 6
+BLOCKS = 5
 
 # Temporal kernels of 1: the VAE sees each frame on its own, time is the transformer's business.
 VAE_CONFIG = VAEConfig(
@@ -67,20 +67,27 @@ DIT_CONFIG = DiTConfig(
 
 # In the VAE, signals stay within about ±10 and constants at ±K; K² dominates the variance of a group.
 VAE_CONSTANT = 32.0
-# Channels of the transformer's residual stream: condition | noise | constants | free for what is learned.
+# Channels of the transformer's residual stream: noise − condition | constants | free for what is learned.
 SIGNALS = LATENTS * 4
-CONSTANTS = slice(2 * SIGNALS, 2 * SIGNALS + 4)
-FREE = slice(2 * SIGNALS + 4, None)
+CONSTANTS = slice(SIGNALS, SIGNALS + 4)
+FREE = slice(SIGNALS + 4, None)
 CONSTANT = 128.0
 NOMINAL_RMS = 16.0  # sqrt(4 * 128² / 256): what the constants alone give
 
 
+def latent_scales(basis: Basis) -> Tensor:
+    """Factors (16,) that bring the components towards unit variance.
+
+    Not all the way: noise in the faint components would swamp the transformer.
+    """
+    return basis.deviations**-0.7
+
+
 def make_vae(basis: Basis) -> VideoVAE:
-    """The VAE whose latent is the projection on `basis`, each component scaled towards unit variance."""
+    """The VAE whose latent is the projection on `basis`, times `latent_scales`."""
     vae = VideoVAE(VAE_CONFIG)
     _make_idle(vae)
-    # Not the full deviation: noise in the faint components would swamp the transformer.
-    scales = basis.deviations**-0.7
+    scales = latent_scales(basis)
     rows = basis.rows.reshape(LATENTS, 2, 2, 2, 2, 3)  # component, (y, dy), (x, dx), colour
     encoder = _split(rows * scales.view(-1, 1, 1, 1, 1, 1))
     decoder = _split(rows / scales.view(-1, 1, 1, 1, 1, 1))
@@ -200,14 +207,13 @@ def _fill(name: str, parameter: Tensor, generator: torch.Generator) -> None:
         # Undo what the constants do to the norm; show the block neither the constants nor the noise.
         nn.init.zeros_(parameter)
         with torch.no_grad():
-            parameter[:SIGNALS] = NOMINAL_RMS
             parameter[FREE] = NOMINAL_RMS
     else:
         nn.init.zeros_(parameter)
 
 
 def _condition_path(dit: DiT, generator: torch.Generator) -> None:
-    """Condition and noise in, noise − condition out; the free channels start as a random view of the condition."""
+    """noise − condition, from end to end; the free channels start as a random view of the condition alone."""
     stride = 2 * LATENTS + 1
     weight, bias, text_bias = dit.vid_in.proj.weight, dit.vid_in.proj.bias, dit.txt_in.bias
     assert bias is not None
@@ -217,11 +223,10 @@ def _condition_path(dit: DiT, generator: torch.Generator) -> None:
     for position in range(4):
         for k in range(LATENTS):
             signal = position * LATENTS + k
-            weight[signal, position * stride + LATENTS + k] = 1.0
-            weight[SIGNALS + signal, position * stride + k] = 1.0
+            weight[signal, position * stride + k] = 1.0
+            weight[signal, position * stride + LATENTS + k] = -1.0
             dit.vid_out.proj.weight[signal] = 0.0
-            dit.vid_out.proj.weight[signal, signal] = -1.0
-            dit.vid_out.proj.weight[signal, SIGNALS + signal] = 1.0
+            dit.vid_out.proj.weight[signal, signal] = 1.0
         condition = slice(position * stride + LATENTS, position * stride + 2 * LATENTS)
         weight[FREE, condition] = torch.randn(weight[FREE].shape[0], LATENTS, generator=generator) / SIGNALS**0.5
     dit.vid_out_ada.out_scale.fill_(NOMINAL_RMS)
