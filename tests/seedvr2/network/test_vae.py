@@ -1,0 +1,75 @@
+"""The VAE over slices and tiles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from seedvr2.network.tiling import Tiling, decode_tiled, encode_tiled, tile_count
+from tests.seedvr2.network.networks import SMALL_VAE, random_vae
+
+
+def _clip(frames: int, height: int = 16, width: int = 24) -> torch.Tensor:
+    return torch.rand(3, frames, height, width, generator=torch.Generator().manual_seed(3)) * 2 - 1
+
+
+@pytest.mark.parametrize("frames", [1, 5, 9, 17])
+@torch.no_grad()
+def test_slices_give_what_the_whole_clip_gives(frames: int) -> None:
+    sliced, whole = random_vae(), random_vae(replace(SMALL_VAE, slice_frames=64))
+    clip = _clip(frames)
+    latent = sliced.encode(clip)
+    assert latent.shape == ((frames - 1) // 2 + 1, 4, 6, 4)
+    torch.testing.assert_close(latent, whole.encode(clip), atol=1e-5, rtol=0)
+    decoded = sliced.decode(latent)
+    assert decoded.shape == (3, frames, 16, 24)
+    torch.testing.assert_close(decoded, whole.decode(latent), atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_no_frame_sees_a_later_one() -> None:
+    vae, clip = random_vae(), _clip(9)
+    changed = clip.clone()
+    changed[:, 5:] = 0
+    before, after = vae.encode(clip), vae.encode(changed)
+    assert torch.equal(before[:3], after[:3]) and not torch.equal(before[3:], after[3:])
+
+
+@torch.no_grad()
+def test_slices_are_counted_and_can_stop_the_work() -> None:
+    vae, seen = random_vae(), []
+    vae.encode(_clip(9), seen.append)
+    assert seen == [5, 9]
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt(done)
+
+    with pytest.raises(KeyboardInterrupt):
+        vae.encode(_clip(9), stop)
+
+
+@torch.no_grad()
+def test_one_tile_is_the_whole_frame() -> None:
+    vae, clip = random_vae(), _clip(5)
+    tiling = Tiling((64, 64), (16, 16))
+    latent = encode_tiled(vae, clip, tiling)
+    torch.testing.assert_close(latent, vae.encode(clip))
+    torch.testing.assert_close(decode_tiled(vae, latent, tiling), vae.decode(latent))
+    assert tile_count(16, 24, tiling, 4) == 1
+
+
+@pytest.mark.parametrize("overlap", [0, 3, 4, 7, 8, 15])
+@torch.no_grad()
+def test_tiles_leave_no_dead_pixel_at_any_overlap(overlap: int) -> None:
+    vae, clip = random_vae(), _clip(1, 32, 48)
+    tiling = Tiling((16, 16), (overlap, overlap))
+    latent = encode_tiled(vae, clip, tiling)
+    decoded = decode_tiled(vae, latent, tiling)
+    assert latent.shape == (1, 8, 12, 4) and decoded.shape == (3, 1, 32, 48)
+    assert latent.isfinite().all() and decoded.isfinite().all()
+
+
+def test_tiles_are_counted() -> None:
+    assert tile_count(1088, 1920, Tiling((512, 512), (64, 64)), 8) == 3 * 5
