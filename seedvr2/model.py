@@ -17,6 +17,7 @@ from seedvr2.network.build import load_dit, load_vae
 from seedvr2.network.config import is_dit, is_vae
 from seedvr2.network.dit import DiT
 from seedvr2.network.vae import VideoVAE
+from seedvr2.selection import ModelFiles
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -40,8 +41,7 @@ class Model:
 
 
 def load_model(
-    dit: Path,
-    vae: Path,
+    files: ModelFiles,
     *,
     models_dir: Path,
     device: torch.device,
@@ -51,22 +51,23 @@ def load_model(
     """Load a transformer and its VAE.
 
     Args:
-        dit, vae: weight files; models_dir: where the text embedding is, unless the transformer's file carries one.
+        files: the model's name and weight files.
+        models_dir: where the text embedding is, unless the transformer's file carries one.
         device, dtype: where and in what the networks compute.
         blocks_to_swap: transformer blocks whose weights stay in main memory.
 
     Raises:
         CheckpointError: a file is missing, damaged or of another model.
     """
-    dit_file, vae_file = open_checkpoint(dit), open_checkpoint(vae)
+    dit_file, vae_file = open_checkpoint(files.dit), open_checkpoint(files.vae)
     if not is_dit(dit_file.shapes):
         kind = "a VAE" if is_vae(dit_file.shapes) else "something else"
-        raise CheckpointError(f"{dit.name} is {kind}, not a SeedVR2 transformer; choose another model.")
+        raise CheckpointError(f"{files.dit.name} is {kind}, not a SeedVR2 transformer; choose another model.")
     if not is_vae(vae_file.shapes):
-        raise CheckpointError(f"{vae.name} is not a SeedVR2 VAE; fetch ema_vae_fp16.safetensors again.")
+        raise CheckpointError(f"{files.vae.name} is not a SeedVR2 VAE; fetch ema_vae_fp16.safetensors again.")
     text = load_conditioning(dit_file, models_dir)
     return Model(
-        name=dit.name,
+        name=files.name,
         dit=load_dit(dit_file, device=device, dtype=dtype, blocks_to_swap=blocks_to_swap),
         vae=load_vae(vae_file, device=device, dtype=dtype),
         text=text.to(device, dtype),

@@ -1,0 +1,100 @@
+"""How much memory a job needs, and how much there is; from these comes the choice to tile.
+
+The VAE sets the peak: at full resolution it holds a slice of frames in its wide layers several times over. The
+factors are measured (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from seedvr2.network.config import DiTConfig, VAEConfig
+from seedvr2.network.tiling import Tiling
+from seedvr2.options import UpscaleOptions
+
+# Tile and overlap in pixels for each `vae_quality`; larger tiles are truer, since norms see more of the frame.
+TILES = {"low": (512, 64), "medium": (768, 96), "high": (1024, 128)}
+
+# How many copies of the widest full-resolution activation of a slice are alive at the peak of a decode.
+_DECODE_COPIES = 4.5
+# Live activations of the transformer, in vectors of `dim` per token (queries, keys, values, MLP, residuals).
+_DIT_VECTORS = 24
+# A job may use this share of what is free; the rest is for the system and for fragmentation.
+_SAFE_SHARE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """Bytes at the peak of a job: the weights, and the larger of decoding and restoring."""
+
+    weights: int
+    decode: int
+    restore: int
+
+    @property
+    def total(self) -> int:
+        """Bytes in all."""
+        return self.weights + max(self.decode, self.restore)
+
+
+def decode_bytes(vae: VAEConfig, width: int, height: int, frames: int, dtype: torch.dtype) -> int:
+    """Peak of decoding a clip of `frames` frames of `width` x `height` pixels, beside the weights."""
+    slice_frames = min(frames, vae.slice_frames + 1) + vae.kernel - 1
+    # The last upsampler hands on the second-widest layer at full resolution.
+    channels = vae.widths[min(1, len(vae.widths) - 1)]
+    activations = slice_frames * channels * width * height * dtype.itemsize
+    result = frames * 3 * width * height * (dtype.itemsize + 4)
+    return int(activations * _DECODE_COPIES) + result
+
+
+def restore_bytes(dit: DiTConfig, tokens: int, dtype: torch.dtype) -> int:
+    """Peak of the transformer over `tokens` tokens, beside the weights."""
+    return tokens * (dit.dim * _DIT_VECTORS + dit.mlp_dim * 3) * dtype.itemsize
+
+
+def available_bytes(device: torch.device) -> int:
+    """Memory that a job on `device` could take now."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    info = Path("/proc/meminfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return min(int(line.split()[1]) * 1024, _cgroup_limit())
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _cgroup_limit() -> int:
+    limit = Path("/sys/fs/cgroup/memory.max")
+    used = Path("/sys/fs/cgroup/memory.current")
+    try:
+        return int(limit.read_text()) - int(used.read_text())
+    except (OSError, ValueError):  # no limit: "max", or no cgroup at all
+        return 2**62
+
+
+def choose_tiling(
+    options: UpscaleOptions, vae: VAEConfig, size: tuple[int, int], frames: int, dtype: torch.dtype, free: int
+) -> Tiling | None:
+    """The tiles for a clip, or None to run it whole.
+
+    Args:
+        options: `vae_tiling` and `vae_quality` are asked.
+        size: width and height in pixels, padded. frames: of one batch.
+        free: bytes beside the weights.
+    """
+    wanted = list(TILES)[: list(TILES).index(options.vae_quality) + 1]
+    if options.vae_tiling == "off":
+        return None
+    if options.vae_tiling == "auto" and decode_bytes(vae, *size, frames, dtype) <= free * _SAFE_SHARE:
+        return None
+    for quality in reversed(wanted):
+        edge, overlap = TILES[quality]
+        fits = decode_bytes(vae, edge, edge, frames, dtype) <= free * _SAFE_SHARE
+        if fits or quality == wanted[0] or options.vae_tiling == "on":
+            return Tiling((edge, edge), (overlap, overlap))
+    return None

@@ -1,0 +1,64 @@
+"""How far an upscale has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# What each stage takes of a batch's time, roughly: the VAE is the job, the transformer a small part of it.
+_SHARES = {"encoding": (0.0, 0.3), "restoring": (0.3, 0.15), "decoding": (0.45, 0.5), "writing": (0.95, 0.05)}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report.
+
+    Attributes:
+        stage: `loading`, `encoding`, `restoring`, `decoding` or `writing`.
+        frames_done: finished frames of the result.
+        frames_total: frames in all, as far as the container says; None if it does not.
+        work_done: frames, with the share of the batch that is being worked on; never falls.
+    """
+
+    stage: str
+    frames_done: int
+    frames_total: int | None
+    work_done: float
+
+    @property
+    def fraction(self) -> float | None:
+        """Share of the whole that is done, 0…1; None where the number of frames is not known."""
+        if not self.frames_total:
+            return None
+        return min(self.work_done / self.frames_total, 1.0)
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class ProgressMeter:
+    """Turns the stages of batches into reports about the whole."""
+
+    def __init__(self, report: OnProgress, frames_total: int | None, batch_step: int) -> None:
+        self._report = report
+        self._total = frames_total
+        self._step = batch_step
+        self._frames = 0
+        self._batches = -1
+        self._work = 0.0
+
+    def stage(self, name: str, share: float) -> None:
+        """`share` (0…1) of stage `name` of the present batch is done."""
+        if name == "encoding" and share == 0.0:
+            self._batches += 1
+        start, width = _SHARES[name]
+        self._tell(name, (self._batches + start + width * share) * self._step)
+
+    def frame(self) -> None:
+        """One more frame of the result is written."""
+        self._frames += 1
+        self._tell("writing", float(self._frames))
+
+    def _tell(self, stage: str, work: float) -> None:
+        self._work = max(self._work, min(work, self._total) if self._total else work)
+        self._report(Progress(stage, self._frames, self._total, self._work))

@@ -1,0 +1,252 @@
+"""The engine's one public entry: files in, upscaled files out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from seedvr2.errors import Cancelled, OptionError, OutOfMemoryError
+from seedvr2.media import MediaInfo, open_sink, open_source
+from seedvr2.memory import available_bytes, choose_tiling
+from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
+from seedvr2.network.tiling import Tiling
+from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.batching import effective_overlap
+from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
+from seedvr2.pipeline.sizes import Sizes, plan_sizes
+from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
+from seedvr2.plan import Plan, make_plan
+from seedvr2.progress import OnProgress, Progress, ProgressMeter
+from seedvr2.selection import ModelFiles, select_model
+
+IsCancelled = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class UpscaleResult:
+    """What one upscale gave.
+
+    Attributes:
+        path: the finished file. model: the name of the model that ran.
+        width, height: of the result, in pixels. frames: in the result.
+        seconds: of work, loading the model left out.
+        tiled: whether the VAE ran in tiles. warnings: sentences about what could not be kept.
+    """
+
+    path: Path
+    model: str
+    width: int
+    height: int
+    frames: int
+    seconds: float
+    tiled: bool
+    warnings: tuple[str, ...] = ()
+
+
+class Upscaler:
+    """Upscales pictures and videos; keeps its model in memory between calls.
+
+    One thread may call `load`, `unload`, `upscale`; `model`, `resolve` and `plan` may be used from any.
+
+    Example:
+        >>> upscaler = Upscaler(Path("models"))
+        >>> upscaler.upscale(Path("in.mp4"), Path("out.mp4"), UpscaleOptions(resolution=1080))
+    """
+
+    def __init__(
+        self, models_dir: Path, *, device: str = "auto", dtype: str = "auto", default_model: str = "auto"
+    ) -> None:
+        """Nothing is loaded yet.
+
+        Args:
+            models_dir: folder of weight files; it need not exist for the embedded model.
+            device: `auto`, `cpu`, `cuda`, `cuda:1`…
+            dtype: what the networks compute in: `auto`, `float32`, `bfloat16`, `float16`.
+            default_model: what `auto` means: a model's name, or `auto` for the best installed one.
+
+        Raises:
+            OptionError: there is no such device or type.
+        """
+        self.models_dir = models_dir
+        self.device = choose_device(device)
+        self.dtype = choose_dtype(dtype, self.device)
+        self._default = default_model
+        self._model: Model | None = None
+        self._blocks_to_swap = 0
+
+    @property
+    def model(self) -> str | None:
+        """Name of the model in memory, or None."""
+        return self._model.name if self._model else None
+
+    def resolve(self, model: str = "auto") -> str:
+        """The name of the model that `model` stands for.
+
+        Raises:
+            ModelNotInstalledError: it is not on this machine; the message says how to get it.
+        """
+        return self._files(model).name
+
+    def load(self, model: str = "auto", *, blocks_to_swap: int = 0) -> None:
+        """Bring a model into memory in place of the present one, which is dropped first.
+
+        Raises:
+            CheckpointError: its files are missing, damaged or of another model.
+            OutOfMemoryError: the device cannot hold it.
+        """
+        files = self._files(model)
+        if self._model and (self._model.name, self._blocks_to_swap) == (files.name, blocks_to_swap):
+            return
+        self.unload()
+        try:
+            self._model = load_model(
+                files, models_dir=self.models_dir, device=self.device, dtype=self.dtype, blocks_to_swap=blocks_to_swap
+            )
+        except torch.OutOfMemoryError as error:
+            raise _out_of_memory(self.device) from error
+        self._blocks_to_swap = blocks_to_swap
+
+    def unload(self) -> None:
+        """Drop the model and give its memory back."""
+        self._model = None
+        release_memory()
+
+    def upscale(
+        self,
+        source: Path,
+        target: Path,
+        options: UpscaleOptions | None = None,
+        *,
+        model: str = "auto",
+        on_progress: OnProgress | None = None,
+        cancelled: IsCancelled | None = None,
+    ) -> UpscaleResult:
+        """Upscale one picture or video.
+
+        Args:
+            source: the file to read; it is never changed.
+            target: the file to write. It appears whole, at the end, or not at all, and must not exist.
+            options: defaults where None.
+            model: name of a model, or `auto`.
+            on_progress: called often, from this thread.
+            cancelled: asked at each slice of the VAE; True stops with `Cancelled`.
+
+        Raises:
+            MediaError: the source cannot be read or the target not written.
+            OptionError: an option does not fit the source.
+            CheckpointError, OutOfMemoryError, Cancelled: as their names say.
+        """
+        options = options or UpscaleOptions()
+        report = on_progress or (lambda _progress: None)
+        stop = cancelled or (lambda: False)
+        with open_source(source) as clip:
+            info = clip.info
+            report(Progress("loading", 0, info.frames, 0.0))
+            self.load(model, blocks_to_swap=options.blocks_to_swap)
+            loaded = self._loaded()
+            job = _Job.prepare(loaded, info, options)
+            started, frames = time.monotonic(), 0
+            meter = ProgressMeter(report, info.frames, job.step)
+
+            def on_stage(stage: str, share: float) -> None:
+                if stop():
+                    raise Cancelled(f"{source.name} was cancelled; nothing was written.")
+                meter.stage(stage, share)
+
+            restorer = BatchRestorer(loaded, job.restore, on_stage)
+            try:
+                with (
+                    open_sink(target, clip, *job.sizes.output, options) as sink,
+                    closing(restore_stream(clip.frames(), lambda frame: frame.image, restorer, job.stream)) as stream,
+                ):
+                    for frame, image in stream:
+                        sink.write(to_integer(image, sink.bit_depth), frame)
+                        frames += 1
+                        meter.frame()
+                    on_stage("writing", 1.0)
+            except torch.OutOfMemoryError as error:
+                release_memory()
+                raise _out_of_memory(self.device) from error
+        width, height = job.sizes.output
+        return UpscaleResult(
+            path=target,
+            model=loaded.name,
+            width=width,
+            height=height,
+            frames=frames,
+            seconds=time.monotonic() - started,
+            tiled=job.restore.tiling is not None,
+            warnings=(*clip.warnings, *sink.warnings),
+        )
+
+    def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Plan:
+        """What upscaling `source` would take; runs nothing and loads nothing. Errors as for `upscale`."""
+        with open_source(source) as clip:
+            return make_plan(clip.info, options or UpscaleOptions(), self._files(model), self.device, self.dtype)
+
+    def _files(self, model: str) -> ModelFiles:
+        wanted = self._default if model in ("", "auto") else model
+        return select_model(wanted, self.models_dir, self.device)
+
+    def _loaded(self) -> Model:
+        assert self._model is not None
+        return self._model
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """The settings of the pipeline for one source."""
+
+    sizes: Sizes
+    stream: StreamSettings
+    restore: RestoreSettings
+    step: int
+
+    @classmethod
+    def prepare(cls, model: Model, info: MediaInfo, options: UpscaleOptions) -> _Job:
+        sizes = plan_sizes(info.width, info.height, options.resolution, options.max_resolution, model.multiple)
+        if min(sizes.output) < 2:
+            raise OptionError(
+                "resolution",
+                f"A source of {info.width}x{info.height} pixels would come out {sizes.output[0]} pixels wide and "
+                f"{sizes.output[1]} high; choose a larger resolution or max_resolution.",
+            )
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
+        picture = info.kind == "picture"
+        batch = 1 if picture else options.batch_size
+        stream = StreamSettings(
+            sizes=sizes,
+            batch_size=batch,
+            overlap=0 if picture else options.temporal_overlap,
+            prepend=0 if picture else options.prepend_frames,
+            uniform=options.uniform_batch_size and not picture,
+            color_correction=options.color_correction,
+        )
+        restore = RestoreSettings(
+            seed=options.seed,
+            input_noise_scale=options.input_noise_scale,
+            latent_noise_scale=options.latent_noise_scale,
+            tiling=_tiling(model, sizes, batch, options),
+        )
+        return cls(sizes, stream, restore, batch - effective_overlap(batch, stream.overlap))
+
+
+def _tiling(model: Model, sizes: Sizes, batch: int, options: UpscaleOptions) -> Tiling | None:
+    free = available_bytes(model.device)
+    tiling = choose_tiling(options, model.vae.config, sizes.padded, batch, model.dtype, free)
+    # Tiles larger than the frame are the whole frame.
+    if tiling and sizes.padded[0] <= tiling.size[1] and sizes.padded[1] <= tiling.size[0]:
+        return None
+    return tiling
+
+
+def _out_of_memory(device: torch.device) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"There is not enough memory on {device} for this job; use a smaller resolution or batch_size, "
+        "vae_tiling = on with vae_quality = low, or a smaller model."
+    )
