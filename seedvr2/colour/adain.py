@@ -1,19 +1,25 @@
-"""Adaptive instance normalisation: the mean and spread of each channel of each frame, from the source."""
+"""AdaIN colour correction: each channel of each frame takes the source's mean and spread (engine.md, 4.7)."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-_EPS = 1e-5
+# Added to the variance, so that a flat frame is shifted and not divided by zero.
+_EPSILON = 1e-5
 
 
 def correct(content: Tensor, style: Tensor) -> Tensor:
-    """Frames (T, 3, H, W); the result is not clamped."""
-    mean, spread = _statistics(content)
-    wanted_mean, wanted_spread = _statistics(style)
-    return (content - mean).mul_(wanted_spread / spread).add_(wanted_mean)
+    """Frames (T, 3, H, W) in −1…1; the result may lie outside."""
+    own_mean, own_spread = _statistics(content)
+    mean, spread = _statistics(style)
+    gain = spread / own_spread
+    # content · gain + (mean − own mean · gain): one full-size tensor.
+    return (content * gain).add_(mean - own_mean * gain)
 
 
-def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    variance = images.var(dim=(2, 3), keepdim=True, correction=min(1, images[0, 0].numel() - 1))
-    return images.mean(dim=(2, 3), keepdim=True), (variance + _EPS).sqrt()
+def _statistics(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (T, 3, 1, 1) of every channel of every frame."""
+    pixels = frames.shape[2] * frames.shape[3]
+    # The unbiased variance of a single pixel would be 0/0.
+    variance = frames.var(dim=(2, 3), correction=min(1, pixels - 1), keepdim=True)
+    return frames.mean(dim=(2, 3), keepdim=True), (variance + _EPSILON).sqrt()

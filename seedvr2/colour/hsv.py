@@ -1,8 +1,4 @@
-"""HSV colour correction: saturation matched by rank among pixels of similar hue; hue and value stay.
-
-It tames one oversaturated colour without touching the others (after Neumann and Neumann, "Color style transfer
-techniques using hue, lightness and saturation histogram matching", 2005).
-"""
+"""HSV colour correction: saturation matched by rank, hue by hue; hue and value stay (engine.md, 4.7)."""
 
 from __future__ import annotations
 
@@ -11,64 +7,95 @@ from torch import Tensor
 
 from seedvr2.colour.matching import match_ranks
 
-_SECTORS = 12
-# A sector needs more pixels than this on both sides: ranks of a few pixels are noise.
+# Twelve bins of 30°. The first also takes in the last one's pixels, so that red is not cut in two.
+_BINS = 12
+_BINS_OF_RED = (0, _BINS - 1)
+# A distribution of fewer pixels says nothing: such bins keep their saturation.
 _FEW = 100
-_TINY = 1e-10
 
 
 def correct(content: Tensor, style: Tensor) -> Tensor:
-    """Frames (T, 3, H, W) in −1…1; the result is within that."""
-    content, style = _unit(content), _unit(style)
-    hue, own = hue_of(content), saturation_of(content)
-    wanted_hue, wanted = hue_of(style), saturation_of(style)
-    matched = own.clone()
-    for sector in range(_SECTORS):
-        here, there = _within(hue, sector), _within(wanted_hue, sector)
-        source, target = own[here], wanted[there]
-        if len(source) > _FEW and len(target) > _FEW:
-            matched[here] = match_ranks(source, target)
-    return from_hsv(hue, matched, content.amax(1)).clamp_(0, 1).mul_(2).sub_(1)
+    """Frames (T, 3, H, W) in −1…1, matched all together; so is the result."""
+    matched = _match(*_hues_and_saturations(content), *_hues_and_saturations(style))
+    result = torch.empty_like(content)
+    for out, frame, wanted in zip(result, content, matched, strict=True):
+        torch.mul(_with_saturation(_unit(frame), wanted), 2, out=out).sub_(1)
+    return result
 
 
-def saturation_of(rgb: Tensor) -> Tensor:
-    """Saturation (T, H, W) in 0…1 of images (T, 3, H, W) in 0…1."""
-    high = rgb.amax(1)
-    return torch.where(high > _TINY, (high - rgb.amin(1)) / high.clamp(min=_TINY), 0.0)
+def saturation(frame: Tensor) -> Tensor:
+    """(3, H, W) in −1…1 (clamped to it) to the saturation (H, W) in 0…1; black has none."""
+    return _saturation(*_extremes(_unit(frame)))
 
 
-def hue_of(rgb: Tensor) -> Tensor:
-    """Hue (T, H, W) in turns, 0…1, of images (T, 3, H, W) in 0…1; 0 for gray."""
-    red, green, blue = rgb.unbind(1)
-    high = rgb.amax(1)
-    chroma = high - rgb.amin(1)
-    coloured = chroma > _TINY
-    chroma = torch.where(coloured, chroma, 1.0)
-    # In sixths of a turn, from the channel that is highest; blue wins a tie over green, green over red.
+def _match(hues: Tensor, saturations: Tensor, target_hues: Tensor, target: Tensor) -> Tensor:
+    """Saturations (T, H, W) with the target's distribution within each bin of hue."""
+    result = saturations.clone()
+    for index in range(_BINS):
+        here, there = _in_bin(hues, index), _in_bin(target_hues, index)
+        values, wanted = saturations[here], target[there]
+        if min(len(values), len(wanted)) > _FEW:
+            result[here] = match_ranks(values, wanted)
+    return result
+
+
+def _in_bin(hues: Tensor, index: int) -> Tensor:
+    if index == 0:
+        return (hues == _BINS_OF_RED[0]) | (hues == _BINS_OF_RED[1])
+    return hues == index
+
+
+def _hues_and_saturations(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Frames (T, 3, H, W) to the bin of every pixel's hue, (T, H, W) uint8, and its saturation (T, H, W)."""
+    shape = (len(frames), *frames.shape[2:])
+    hues, saturations = frames.new_empty(shape, dtype=torch.uint8), frames.new_empty(shape)
+    for index, frame in enumerate(frames):
+        image = _unit(frame)
+        low, high = _extremes(image)
+        hues[index] = _hue_bin(image, high, high - low)
+        saturations[index] = _saturation(low, high)
+    return hues, saturations
+
+
+def _hue_bin(image: Tensor, high: Tensor, chroma: Tensor) -> Tensor:
+    red, green, blue = image
+    divisor = chroma.masked_fill(chroma == 0, 1)
+    # In sixths of the circle; grey counts as red.
     hue = torch.where(
-        high == blue,
-        (red - green) / chroma + 4,
-        torch.where(high == green, (blue - red) / chroma + 2, ((green - blue) / chroma) % 6),
+        high == red,
+        (green - blue).div_(divisor).remainder_(6),
+        torch.where(high == green, (blue - red).div_(divisor).add_(2), (red - green).div_(divisor).add_(4)),
     )
-    return torch.where(coloured, hue, 0.0) / 6
+    # A hue just below 0° rounds to 360°.
+    return hue.mul_(_BINS / 6).floor_().clamp_(max=_BINS - 1).to(torch.uint8)
 
 
-def from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
-    """Images (T, 3, H, W) in 0…1 from hue, saturation and value, each (T, H, W) in 0…1."""
-    chroma = value * saturation
-    channels = []
-    for offset in (5, 3, 1):
-        # How far this channel's share of the chroma has fallen at this hue (the closed form of the six cases).
-        position = (offset + 6 * hue) % 6
-        channels.append(value - chroma * torch.minimum(position, 4 - position).clamp(0, 1))
-    return torch.stack(channels, dim=1)
+def _with_saturation(image: Tensor, wanted: Tensor) -> Tensor:
+    """(3, H, W) in 0…1 with the saturation `wanted` (H, W); hue and value are kept.
+
+    At one hue and value, a channel's distance from the value is proportional to the saturation.
+    """
+    low, high = _extremes(image)
+    own = _saturation(low, high)
+    gain = wanted / own.masked_fill(own == 0, 1)
+    result = high - (high - image).mul_(gain)
+    # Grey has the hue of red: where it gains saturation, green and blue go down.
+    return torch.where(own == 0, _red(high, wanted), result)
 
 
-def _within(hue: Tensor, sector: int) -> Tensor:
-    mask = (hue >= sector / _SECTORS) & (hue < (sector + 1) / _SECTORS)
-    # Red lies on both sides of 0. Its last sector is matched again on its own, and that result stays.
-    return mask | (hue >= 1 - 1 / _SECTORS) if sector == 0 else mask
+def _red(high: Tensor, wanted: Tensor) -> Tensor:
+    rest = high * (1 - wanted)
+    return torch.stack((high, rest, rest))
 
 
-def _unit(images: Tensor) -> Tensor:
-    return ((images + 1) * 0.5).clamp_(0, 1)
+def _saturation(low: Tensor, high: Tensor) -> Tensor:
+    return (high - low).div_(high.masked_fill(high == 0, 1))
+
+
+def _extremes(image: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.aminmax(image, dim=0)
+
+
+def _unit(frame: Tensor) -> Tensor:
+    """−1…1 to 0…1, clamped."""
+    return (frame * 0.5).add_(0.5).clamp_(0, 1)

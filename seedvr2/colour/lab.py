@@ -1,12 +1,10 @@
-"""LAB colour correction, the default: wavelet first, then the colour axes matched by rank.
+"""LAB colour correction, the default: the wavelet result with its colours matched by rank in CIELAB (engine.md, 4.7).
 
-Lightness keeps 80 % of its own values, so that restored contrast stays. Ranks are taken over all frames of a
-slice at once: frame by frame they would flicker.
+The two chroma channels are replaced, lightness moves a fifth of the way: detail lives in lightness, and the
+network's detail is what one came for.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,63 +12,58 @@ from torch import Tensor
 from seedvr2.colour import wavelet
 from seedvr2.colour.matching import match_ranks
 
-_OWN_LIGHTNESS = 0.8
+# How far lightness, a and b go towards the source's.
+_STRENGTHS = (0.2, 1.0, 1.0)
 
-# sRGB's primaries with the white point D65 (IEC 61966-2-1), and CIE LAB's constants.
-_RGB_TO_XYZ = (
-    (0.4124564, 0.3575761, 0.1804375),
-    (0.2126729, 0.7151522, 0.0721750),
-    (0.0193339, 0.1191920, 0.9503041),
-)
+# sRGB to CIE XYZ (IEC 61966-2-1), each row divided by the white point D65.
 _WHITE = (0.95047, 1.0, 1.08883)
+_RGB_TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
+_TO_XYZ = torch.tensor(_RGB_TO_XYZ, dtype=torch.float64) / torch.tensor(_WHITE, dtype=torch.float64)[:, None]
+_FROM_XYZ = torch.linalg.inv(_TO_XYZ)
 _DELTA = 6 / 29
 
 
 def correct(content: Tensor, style: Tensor) -> Tensor:
-    """Frames (T, 3, H, W) in −1…1; the result is within that."""
-    lab = _frames(wavelet.correct(content, style), rgb_to_lab)
-    wanted = _frames(style, rgb_to_lab)
-    for axis in range(3):
-        matched = match_ranks(lab[:, axis], wanted[:, axis])
-        if axis == 0:
-            matched = matched.lerp_(lab[:, axis], _OWN_LIGHTNESS)
-        lab[:, axis] = matched
-    del wanted
-    for index in range(len(lab)):
-        lab[index] = lab_to_rgb(lab[index]).clamp_(0, 1).mul_(2).sub_(1)
-    return lab
-
-
-def rgb_to_lab(rgb: Tensor) -> Tensor:
-    """(3, H, W) sRGB in 0…1 to L in 0…100 and a, b."""
-    linear = torch.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
-    xyz = _mix(linear, _matrix(rgb)) / rgb.new_tensor(_WHITE).view(3, 1, 1)
-    root = torch.where(xyz > _DELTA**3, xyz.clamp(min=0) ** (1 / 3), xyz / (3 * _DELTA**2) + 4 / 29)
-    x, y, z = root
-    return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)))
-
-
-def lab_to_rgb(lab: Tensor) -> Tensor:
-    """The inverse of `rgb_to_lab`; colours outside of sRGB leave 0…1."""
-    y = (lab[0] + 16) / 116
-    root = torch.stack((lab[1] / 500 + y, y, y - lab[2] / 200))
-    xyz = torch.where(root > _DELTA, root**3, 3 * _DELTA**2 * (root - 4 / 29))
-    linear = _mix(xyz * lab.new_tensor(_WHITE).view(3, 1, 1), torch.linalg.inv(_matrix(lab)))
-    curved = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
-    return torch.where(linear > 0.0031308, curved, 12.92 * linear)
-
-
-def _frames(images: Tensor, convert: Callable[[Tensor], Tensor]) -> Tensor:
-    """Images (T, 3, H, W) in −1…1, each converted on its own: the temporaries are those of one frame."""
-    result = torch.empty_like(images)
-    for index, image in enumerate(images):
-        result[index] = convert((image * 0.5 + 0.5).clamp_(0, 1))
+    """Frames (T, 3, H, W) in −1…1, matched all together; so is the result."""
+    frames, _, height, width = content.shape
+    # Channels first: each is sorted as one run of memory.
+    own = content.new_empty(3, frames, height, width)
+    other = torch.empty_like(own)
+    for index in range(frames):
+        here = slice(index, index + 1)
+        own[:, index] = to_lab(wavelet.correct(content[here], style[here])[0])
+        other[:, index] = to_lab(style[index])
+    for channel, target, strength in zip(own, other, _STRENGTHS, strict=True):
+        channel.copy_(match_ranks(channel.flatten(), target.flatten(), strength).view_as(channel))
+    del other
+    result = torch.empty_like(content)
+    for index in range(frames):
+        result[index] = from_lab(own[:, index])
     return result
 
 
-def _matrix(like: Tensor) -> Tensor:
-    return like.new_tensor(_RGB_TO_XYZ)
+def to_lab(image: Tensor) -> Tensor:
+    """(3, H, W) sRGB in −1…1 (clamped to it) to CIELAB: L in 0…100, a and b in about ±100."""
+    srgb = (image * 0.5).add_(0.5).clamp_(0, 1)
+    linear = torch.where(srgb > 0.04045, srgb.add(0.055).div_(1.055).pow_(2.4), srgb / 12.92)
+    xyz = _mix(linear, _TO_XYZ)
+    x, y, z = torch.where(xyz > _DELTA**3, xyz.pow(1 / 3), xyz.div(3 * _DELTA**2).add_(4 / 29))
+    return torch.stack((y * 116 - 16, (x - y) * 500, (y - z) * 200))
 
 
-def _mix(image: Tensor, matrix: Tensor) -> Tensor:
-    return torch.einsum("ij,jhw->ihw", matrix, image)
+def from_lab(lab: Tensor) -> Tensor:
+    """The way back, clamped to what sRGB holds."""
+    lightness, a, b = lab
+    y = (lightness + 16) / 116
+    roots = torch.stack((y + a / 500, y, y - b / 200))
+    xyz = torch.where(roots > _DELTA, roots.pow(3), roots.sub(4 / 29).mul_(3 * _DELTA**2))
+    linear = _mix(xyz, _FROM_XYZ).clamp_(0, 1)
+    srgb = torch.where(linear > 0.0031308, linear.pow(1 / 2.4).mul_(1.055).sub_(0.055), linear * 12.92)
+    return srgb.clamp_(0, 1).mul_(2).sub_(1)
+
+
+def _mix(planes: Tensor, matrix: Tensor) -> Tensor:
+    # Not a matmul: a GPU that is allowed TF32 would round it to 11 bits.
+    first, second, third = planes
+    rows: list[list[float]] = matrix.tolist()
+    return torch.stack([(first * row[0]).add_(second, alpha=row[1]).add_(third, alpha=row[2]) for row in rows])

@@ -7,7 +7,6 @@ difference: content + B(style − content), one series of blurs instead of two.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 _LEVELS = 5
@@ -17,24 +16,32 @@ def correct(content: Tensor, style: Tensor) -> Tensor:
     """Frames (T, 3, H, W) in −1…1; the result is clamped to that."""
     result = torch.empty_like(content)
     # Frame by frame: the temporaries are then those of one frame.
-    for index in range(len(content)):
-        result[index] = content[index] + coarse(style[index : index + 1] - content[index : index + 1])[0]
+    for out, own, other in zip(result, content, style, strict=True):
+        torch.add(own, coarse(other - own), out=out)
     return result.clamp_(-1, 1)
 
 
-def coarse(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) after five binomial blurs whose taps lie 1, 2, 4, 8, 16 pixels apart."""
-    limit = max(min(images.shape[2:]) // 8, 1)
+def coarse(image: Tensor) -> Tensor:
+    """(C, H, W) after five 3x3 binomial blurs whose taps lie 1, 2, 4, 8, 16 pixels apart, in the memory of `image`.
+
+    The border repeats the outermost pixels. The taps never lie further apart than an eighth of the shorter edge.
+    """
+    limit = max(min(image.shape[1:]) // 8, 1)
+    spare = torch.empty_like(image)
     for level in range(_LEVELS):
         spacing = min(2**level, limit)
-        # The 3x3 binomial kernel is the product of two of 3 taps.
-        images = _blur(_blur(images, spacing, dim=2), spacing, dim=3)
-    return images
+        # The 3x3 kernel is the product of two of three taps.
+        _blur(image, spacing, dim=1, out=spare)
+        _blur(spare, spacing, dim=2, out=image)
+    return image
 
 
-def _blur(images: Tensor, spacing: int, dim: int) -> Tensor:
-    size = images.shape[dim]
-    sides = (0, 0, spacing, spacing) if dim == 2 else (spacing, spacing, 0, 0)
-    padded = F.pad(images, sides, mode="replicate")
-    ends = padded.narrow(dim, 0, size) + padded.narrow(dim, 2 * spacing, size)
-    return ends.mul_(0.25).add_(images, alpha=0.5)
+def _blur(image: Tensor, spacing: int, dim: int, out: Tensor) -> None:
+    """¼, ½, ¼ along `dim`, without a padded copy; `spacing` is at most the size of that dimension."""
+    inner, size = image.shape[dim] - spacing, image.shape[dim]
+    torch.mul(image, 0.5, out=out)
+    for first, last, edge in ((0, spacing, 0), (spacing, 0, size - 1)):
+        # The taps on one side: inside the image, and where they would lie outside of it.
+        out.narrow(dim, last, inner).add_(image.narrow(dim, first, inner), alpha=0.25)
+        outside = 0 if edge == 0 else inner
+        out.narrow(dim, outside, spacing).add_(image.narrow(dim, edge, 1), alpha=0.25)

@@ -1,8 +1,8 @@
-"""Transparency: enlarged beside the picture, its edges drawn to the edges of the restored one (engine.md, 4).
+"""Enlarges the alpha channel so that its edges follow those of the restored picture (spec: engine.md, section 4, RGBA).
 
-A guided filter (He, Sun and Tang, "Guided image filtering", 2010) makes alpha follow the restored picture. A mask,
-alpha that is nearly all 0 or 1, is sharpened as well: flat areas become exactly 0 or 1, and only what lies on an
-edge of the picture keeps a soft transition.
+Alpha is resized, then a guided filter (He, Sun, Tang: Guided Image Filtering) pulls its edges to the picture's. A
+mask, where nearly all of the alpha is 0 or 1, is also made hard again: away from the picture's edges entirely, at
+them by a steep curve.
 """
 
 from __future__ import annotations
@@ -11,79 +11,110 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-_MASK_SHARE = 0.95  # a mask has this share of its pixels below 0.1 or above 0.9
+from seedvr2.pipeline.preprocess import bicubic
+
+# Alpha is a mask if more than this share of it lies within _NEARLY of 0 or 1.
+_MASK_SHARE, _NEARLY = 0.95, 0.1
 _MASK_RADIUS, _SOFT_RADIUS = 2, 3
-_EPS = 0.002
-# Strength of edges, 0…1 of the frame's strongest: below the first two a pixel is flat, above the last on an edge.
-_FLAT, _NEARLY_FLAT, _EDGE, _FULL_EDGE = 0.03, 0.05, 0.15, 0.25
-_CONTRAST = 12.0
+# Regularisation of the guided filter: variance of the picture below which alpha is merely smoothed.
+_EPSILON = 0.002
+# Strength of the picture's edges, as a share of the frame's strongest. A pixel is flat below the first in its 3x3
+# neighbourhood; the curve takes over up to the second; a middle grey is only left standing above the third.
+_FLAT, _STEEP, _SHARP = 0.05, 0.25, 0.15
+_STEEPNESS = 12.0
+_MIDDLE = (0.3, 0.7)
 
-# 8-bit luma (BT.601) in fixed point, as the reference's edge detector has it.
-_LUMA, _LUMA_SHIFT = (9798, 19235, 3735), 15
 
-
-def upscale_alpha(alpha: Tensor, restored: Tensor, *, reference: bool = False) -> Tensor:
-    """Enlarge alpha to the size of the restored frames.
+@torch.no_grad()
+def upscale_alpha(alpha: Tensor, picture: Tensor, *, reference: bool = False) -> Tensor:
+    """Alpha at the size of the restored picture.
 
     Args:
-        alpha: of the source, (T, 1, H, W) in 0…1.
-        restored: frames before colour correction, (T, 3, h, w), about −1…1.
-        reference: guess from the darkest value whether the frames are in −1…1, twice, as the reference does; its
-            edges are then those of a paler picture.
+        alpha: the source's, (T, 1, h, w) in 0…1; whether it is a mask is decided over all frames.
+        picture: the restored frames, (T, 3, H, W) in −1…1, which they may overshoot.
+        reference: as the public implementation does it where that shows: alpha darkens towards the border, an opaque
+            picture is not quite opaque at its edges, and pictures that are not negative anywhere are taken as 0…1.
 
     Returns:
-        (T, 1, h, w) in 0…1.
+        (T, 1, H, W) float32 in 0…1.
     """
-    picture = restored if reference and restored.min() >= 0 else (restored + 1) / 2
-    size = (picture.shape[2], picture.shape[3])
-    enlarged = F.interpolate(alpha, size, mode="bicubic", align_corners=False, antialias=True).clamp(0, 1)
-    guide = picture.mean(dim=1, keepdim=True)
-    if _is_mask(alpha):
-        seen = (picture + 1) / 2 if reference and picture.min() < 0 else picture
-        return _sharpen(guided_filter(guide, enlarged, _MASK_RADIUS), edges(seen)).clamp(0, 1)
-    return guided_filter(guide, enlarged, _SOFT_RADIUS).clamp(0, 1)
+    alpha, picture = alpha.float(), picture.float()
+    height, width = picture.shape[2:]
+    resized = bicubic(alpha, (width, height)).clamp_(0, 1)
+    unit = _unit_as_reference(picture) if reference else (picture * 0.5).add_(0.5)
+    mask = bool(((alpha < _NEARLY) | (alpha > 1 - _NEARLY)).float().mean() > _MASK_SHARE)
+    radius = _MASK_RADIUS if mask else _SOFT_RADIUS
+    filtered = guided_filter(unit.mean(dim=1, keepdim=True), resized, radius, _EPSILON, zero_border=reference)
+    if mask:
+        edges = edge_strength(_unit_as_reference(unit) if reference else unit)
+        filtered = _harden(filtered, edges, exact=not reference)
+    return filtered.clamp_(0, 1)
 
 
-def guided_filter(guide: Tensor, image: Tensor, radius: int) -> Tensor:
-    """`image` (T, 1, H, W), smoothed within windows of 2·radius + 1 so that it follows the edges of `guide`."""
+def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: float, *, zero_border: bool = False) -> Tensor:
+    """The guided filter of `image` by `guide`, both (T, 1, H, W), in windows of 2·radius + 1.
 
-    def box(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, 2 * radius + 1, stride=1, padding=radius)
+    `zero_border` counts the outside as zeros, instead of averaging over what lies inside.
+    """
 
-    mean_guide, mean_image = box(guide), box(image)
-    variance = box(guide * guide) - mean_guide * mean_guide
-    slope = (box(guide * image) - mean_guide * mean_image) / (variance + _EPS)
-    return box(slope) * guide + box(mean_image - slope * mean_guide)
+    def mean(values: Tensor) -> Tensor:
+        return F.avg_pool2d(values, 2 * radius + 1, stride=1, padding=radius, count_include_pad=zero_border)
 
-
-def edges(picture: Tensor) -> Tensor:
-    """Strength of the Sobel gradient (T, 1, H, W) of frames in 0…1, in 255ths of each frame's strongest."""
-    levels = (picture * 255).clamp(0, 255).to(torch.int32)
-    luma = (levels * levels.new_tensor(_LUMA).view(3, 1, 1)).sum(dim=1, keepdim=True)
-    gray = ((luma + (1 << (_LUMA_SHIFT - 1))) >> _LUMA_SHIFT).float()
-    smooth, slope = gray.new_tensor([1, 2, 1]), gray.new_tensor([-1, 0, 1])
-    kernels = torch.stack((torch.outer(smooth, slope), torch.outer(slope, smooth)))[:, None]
-    mode = "reflect" if min(gray.shape[2:]) > 1 else "replicate"
-    gradient = F.conv2d(F.pad(gray, (1, 1, 1, 1), mode=mode), kernels).double()
-    strength = gradient.square().sum(dim=1, keepdim=True).sqrt()
-    peak = strength.amax(dim=(2, 3), keepdim=True).clamp(min=1e-9)
-    return (strength / peak * 255).floor().float() / 255
+    mean_guide, mean_image = mean(guide), mean(image)
+    variance = mean(guide * guide) - mean_guide * mean_guide
+    slope = (mean(guide * image) - mean_guide * mean_image) / (variance + epsilon)
+    offset = mean_image - slope * mean_guide
+    return mean(slope) * guide + mean(offset)
 
 
-def _is_mask(alpha: Tensor) -> bool:
-    extreme = (alpha < 0.1) | (alpha > 0.9)
-    return extreme.float().mean().item() > _MASK_SHARE
+def edge_strength(picture: Tensor) -> Tensor:
+    """Sobel magnitude (T, 1, H, W) of frames (T, 3, H, W) in 0…1, as a share of each frame's largest.
+
+    In steps of 1/255 from 8-bit grey levels, like OpenCV's `cvtColor` and `Sobel`. A flat frame has none.
+    """
+    levels = (picture * 255).clamp_(0, 255).floor_()
+    red, green, blue = levels.unbind(1)
+    # ITU-R BT.601 luma in 15-bit fixed point; exact in float32, the sum stays below 2^24.
+    grey = ((red * 9798 + green * 19235 + blue * 3735 + 16384) / 32768).floor_()[:, None]
+    padded = _mirrored(grey)
+    smooth_rows = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
+    smooth_columns = padded[..., :-2] + 2 * padded[..., 1:-1] + padded[..., 2:]
+    across = smooth_rows[..., 2:] - smooth_rows[..., :-2]
+    down = smooth_columns[:, :, 2:] - smooth_columns[:, :, :-2]
+    # In double, so that the rounding to steps falls where OpenCV's does.
+    magnitude = torch.sqrt(across.double() ** 2 + down.double() ** 2)
+    strongest = magnitude.amax(dim=(1, 2, 3), keepdim=True)
+    return (magnitude / strongest.masked_fill(strongest == 0, 1) * 255).floor_().float() / 255
 
 
-def _sharpen(alpha: Tensor, edge: Tensor) -> Tensor:
-    nearby = F.max_pool2d(edge, 3, stride=1, padding=1)
-    contrasted = torch.sigmoid((alpha - 0.5) * _CONTRAST)
-    soft = alpha.lerp(contrasted, (edge / _FULL_EDGE).clamp(0, 1))
-    sharp = torch.where(nearby < _NEARLY_FLAT, _binary(alpha), soft)
-    sharp = torch.where(nearby < _FLAT, _binary(sharp), sharp)
-    undecided = (sharp > 0.3) & (sharp < 0.7) & (edge <= _EDGE)
-    return torch.where(undecided, _binary(sharp), sharp)
+def _mirrored(images: Tensor) -> Tensor:
+    """One pixel more on each side, mirrored about the outermost; repeated where there is only one to mirror."""
+    for dim in (2, 3):
+        size = images.shape[dim]
+        first, last = images.narrow(dim, min(1, size - 1), 1), images.narrow(dim, max(size - 2, 0), 1)
+        images = torch.cat((first, images, last), dim=dim)
+    return images
 
 
-def _binary(alpha: Tensor) -> Tensor:
-    return (alpha > 0.5).to(alpha.dtype)
+def _harden(alpha: Tensor, edges: Tensor, *, exact: bool) -> Tensor:
+    """A filtered mask (T, 1, H, W) made hard away from the picture's edges and steep at them."""
+    flat = F.max_pool2d(edges, 3, stride=1, padding=1) < _FLAT
+    hard = (alpha > 0.5).float()
+    steep = torch.lerp(alpha, _steepen(alpha, exact=exact), (edges / _STEEP).clamp_(0, 1))
+    result = torch.where(flat, hard, steep)
+    middle = (result > _MIDDLE[0]) & (result < _MIDDLE[1])
+    return torch.where(middle & (edges <= _SHARP), (result > 0.5).float(), result)
+
+
+def _steepen(alpha: Tensor, *, exact: bool) -> Tensor:
+    """A logistic curve through 0.5; with `exact`, stretched so that 0 and 1 stay what they are."""
+    curve = torch.sigmoid((alpha - 0.5) * _STEEPNESS)
+    if not exact:
+        return curve
+    least = torch.sigmoid(torch.tensor(-0.5 * _STEEPNESS)).item()
+    return (curve - least) / (1 - 2 * least)
+
+
+def _unit_as_reference(picture: Tensor) -> Tensor:
+    # Applied twice by the public implementation, so that an overshoot below −1 halves the contrast of the edges.
+    return (picture * 0.5).add_(0.5) if picture.min() < 0 else picture

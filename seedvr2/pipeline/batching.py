@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -40,7 +40,7 @@ def iter_batches(
     uniform: bool = False,
     factor: int = 4,
 ) -> Iterator[Batch[Item]]:
-    """Group a stream of unknown length; at most one batch and one frame are held.
+    """Group a stream of unknown length; one batch and one frame are held, or the prepended frames.
 
     Args:
         items: the frames, in order.
@@ -51,23 +51,25 @@ def iter_batches(
         factor: frames per latent frame.
     """
     overlap = effective_overlap(batch_size, overlap)
-    stream = chain(*_mirrored_front(iter(items), prepend))
+    stream = _with_mirrored_front(iter(items), prepend)
     frames = list(islice(stream, batch_size))
     index = start = shared = 0
     while frames:
-        fresh = list(islice(stream, batch_size - overlap)) if len(frames) == batch_size else []
+        # One frame ahead tells whether another batch follows; a batch that is not full was the last.
+        ahead = list(islice(stream, 1)) if len(frames) == batch_size else []
         yield Batch(
             index=index,
             start=start,
             frames=tuple(frames),
             overlap=shared,
-            next_overlap=overlap if fresh else 0,
+            next_overlap=overlap if ahead else 0,
             padded=pad_indices(len(frames), batch_size if uniform else len(frames), factor),
         )
-        if not fresh:
+        if not ahead:
             return
         start += len(frames) - overlap
-        frames = frames[len(frames) - overlap :] + fresh
+        frames = frames[len(frames) - overlap :] + ahead
+        frames.extend(islice(stream, batch_size - len(frames)))
         index, shared = index + 1, overlap
 
 
@@ -100,13 +102,13 @@ def _mirror_back(indices: list[int], missing: int) -> list[int]:
     return mirrored + [indices[-1]] * (missing - len(mirrored))
 
 
-def _mirrored_front(stream: Iterator[Item], prepend: int) -> Iterator[Iterable[Item]]:
+def _with_mirrored_front(stream: Iterator[Item], prepend: int) -> Iterator[Item]:
     """The stream with frames 1…prepend, backwards, in front; the last one again where the clip is too short."""
-    if prepend:
-        head = list(islice(stream, prepend + 1))
-        if head:
-            mirrored = head[:0:-1]
-            yield head[-1:] * (prepend - len(mirrored))
-            yield mirrored
-            yield head
-    yield stream
+    head = list(islice(stream, prepend + 1)) if prepend else []
+    yield from head[-1:] * (prepend - len(head) + 1)
+    yield from head[:0:-1]
+    # Let go of one by one: the stream may go on for hours.
+    head.reverse()
+    while head:
+        yield head.pop()
+    yield from stream

@@ -28,12 +28,11 @@ def plan_sizes(width: int, height: int, resolution: int, max_resolution: int = 0
     """
     short, long = min(width, height), max(width, height)
     # Truncated, not rounded: the long edge of the reference.
-    long = max(int(resolution * long / short), 1)
+    long = int(resolution * long / short)
     first = (resolution, long) if width <= height else (long, resolution)
-    resized = first
-    if 0 < max_resolution < max(first):
-        scale = max_resolution / max(first)
-        resized = (max(round(first[0] * scale), 2), max(round(first[1] * scale), 2))
+    scale = max_resolution / max(first) if 0 < max_resolution < max(first) else 1.0
+    # At least 2, which is the smallest output: a line of pixels may shrink to less than one.
+    resized = (max(round(first[0] * scale), 2), max(round(first[1] * scale), 2))
     return Sizes(
         first=first,
         resized=resized,
