@@ -11,6 +11,7 @@ import ctypes
 import gc
 import importlib
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from daemon.gpu import visible_devices
 from daemon.jobs import Media
+from daemon.models import describe_models
 from daemon.settings import ModelSettings
 from seedvr2.options import UpscaleOptions
 
 if TYPE_CHECKING:
     from seedvr2.upscaler import Upscaler
 
-OnProgress = Callable[[str, int, int | None], None]
-"""Called with the stage, the frames done and the frames in all (None if unknown)."""
+OnProgress = Callable[[str, int, int | None, float | None], None]
+"""Called with the stage, the frames done, the frames in all and the share of the work done (None if unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Outcome:
 class Executor(Protocol):
     """Upscales files, one at a time. Every method but `model` may take long.
 
+    `model`, `probe`, `resolve` and `models` may be called from any thread, the others from the worker's only.
     All raise the errors of `seedvr2.errors`; anything else is a bug.
     """
 
@@ -56,6 +59,9 @@ class Executor(Protocol):
 
     def resolve(self, model: str) -> str:
         """The file name behind `model` (`auto` and empty included). Raises ModelNotInstalledError."""
+
+    def models(self, everything: bool) -> list[dict[str, Any]]:
+        """The models that are here, or all known ones, each as `GET /api/models` describes it."""
 
     def load(self, model: str) -> None:
         """Bring `model` into memory in place of the present one."""
@@ -86,6 +92,7 @@ class LocalExecutor:
         self._models_dir = models_dir
         self._settings = settings
         self._upscaler: Upscaler | None = None
+        self._making = threading.Lock()
 
     @property
     def model(self) -> str | None:
@@ -110,6 +117,11 @@ class LocalExecutor:
     def resolve(self, model: str) -> str:
         """The file name behind `model`."""
         return str(self._engine().resolve(model or self._settings.default))
+
+    def models(self, everything: bool) -> list[dict[str, Any]]:
+        """The models that are here, or all known ones."""
+        folder: Any = importlib.import_module("seedvr2.catalogue.folder")
+        return describe_models(folder.installed_models(self._models_dir), everything)
 
     def load(self, model: str) -> None:
         """Bring `model` into memory."""
@@ -141,7 +153,7 @@ class LocalExecutor:
             target,
             options,
             model=model or self._settings.default,
-            on_progress=lambda progress: on_progress(progress.stage, progress.frames_done, progress.frames_total),
+            on_progress=lambda now: on_progress(now.stage, now.frames_done, now.frames_total, now.fraction),
             cancelled=cancelled,
         )
         return Outcome(
@@ -155,6 +167,10 @@ class LocalExecutor:
         )
 
     def _engine(self) -> Upscaler:
+        with self._making:
+            return self._make()
+
+    def _make(self) -> Upscaler:
         if self._upscaler is None:
             # Before torch is imported: it reads this once. Importing it takes seconds, so nobody else does.
             devices = visible_devices(self._settings.gpu)

@@ -131,5 +131,7 @@ class Operations:
     def remove_upload(self, job: Job) -> None:
         """Delete the uploaded source of a job; the folders of the user are not touched."""
         folder = Path(job.draft.source).parent
-        if folder.parent == self._uploads:
+        # A retry works on the same file.
+        in_use = any(other.draft.source == job.draft.source for other in self._store.open_jobs())
+        if folder.parent == self._uploads and not in_use:
             shutil.rmtree(folder, ignore_errors=True)

@@ -161,19 +161,19 @@ class _Meter:
     def __init__(self, job: Job, on_progress: OnProgress) -> None:
         self._on_progress = on_progress
         self._latest = Progress(job.id)
-        self._first: tuple[float, int] | None = None
+        self._first: tuple[float, float] | None = None
 
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
-        now = time.monotonic()
+    def __call__(self, stage: str, done: int, total: int | None, share: float | None) -> None:
+        now, share = time.monotonic(), min(share or 0.0, 1.0)
         if self._first is None and stage != "loading":
-            self._first = now, done
-        percent = min(100 * done // total, 99) if total else 0
+            self._first = now, share
         eta = None
-        if self._first and total and done > self._first[1]:
-            eta = (now - self._first[0]) / (done - self._first[1]) * max(total - done, 0)
+        if self._first and share > self._first[1]:
+            eta = (now - self._first[0]) / (share - self._first[1]) * (1 - share)
         self._latest = replace(
             self._latest,
-            percent=max(percent, self._latest.percent),
+            # 100 is only said of a job whose result is in its place.
+            percent=max(min(int(100 * share), 99), self._latest.percent),
             stage=stage,
             frames_done=done,
             frames_total=total,

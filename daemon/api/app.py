@@ -10,16 +10,17 @@ from typing import Any
 
 import bottle
 
-from daemon.api import health, tasks
-from daemon.api.access import check_access, origin_allowed
+from daemon.api import download, events, gpu, health, metrics, models, process, queue, tasks
+from daemon.api.access import SAFE_METHODS, check_access, origin_allowed
 from daemon.api.context import Context
+from daemon.api.redact import Redactor
 from daemon.api.replies import UNEXPECTED, as_request_error, json_response, problem, problem_body
 from daemon.api.route import Route
 from daemon.errors import RequestError
 from daemon.settings import ServerSettings
 
 log = logging.getLogger(__name__)
-TOPICS = (health, tasks)
+TOPICS = (health, gpu, models, queue, process, tasks, download, events, metrics)
 
 
 def all_routes(context: Context) -> list[Route]:
@@ -31,14 +32,14 @@ def make_app(context: Context, routes: Iterable[Route] | None = None) -> Any:
     """The WSGI application."""
     app = bottle.Bottle()
     app.default_error_handler = _as_json
-    app.add_hook("before_request", lambda: _admit(context.config.server))
+    app.add_hook("before_request", lambda: _admit(context))
     app.add_hook("after_request", lambda: _dress(context.config.server))
     for route in all_routes(context) if routes is None else routes:
-        app.route(route.path, route.method, _answering(route.handler))
+        app.route(route.path, route.method, _answering(route.handler, context.redact))
     return app
 
 
-def _answering(handler: Callable[..., Any]) -> Callable[..., Any]:
+def _answering(handler: Callable[..., Any], redact: Redactor) -> Callable[..., Any]:
     def answer(**arguments: str) -> Any:
         try:
             value = handler(**arguments)
@@ -47,17 +48,19 @@ def _answering(handler: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             # The boundary of the API: the sentence goes to the client, everything else to the log.
             where = f"{bottle.request.method} {bottle.request.path}"
-            raise problem(as_request_error(error, where)) from None
+            raise problem(as_request_error(error, where, redact)) from None
         return json_response(value) if isinstance(value, dict) else value
 
     return answer
 
 
-def _admit(server: ServerSettings) -> None:
+def _admit(context: Context) -> None:
     request = bottle.request
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        check_access(server, request.method, request.path, headers)
+        check_access(context.config.server, request.method, request.path, headers)
+        if context.stopping.is_set() and request.method not in SAFE_METHODS:
+            raise RequestError(503, "The service is stopping. Try again in a moment.", headers={"Retry-After": "10"})
     except RequestError as error:
         raise problem(error) from None
     if request.method == "OPTIONS":

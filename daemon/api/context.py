@@ -7,12 +7,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.api.redact import Redactor
 from daemon.config import Config
 from daemon.estimates import Estimates
 from daemon.events import EventHub
 from daemon.executor import Executor
 from daemon.gpu import GpuMonitor
 from daemon.inbox.inbox import Inbox
+from daemon.metrics import Metrics
 from daemon.operations import Operations
 from daemon.queue import JobQueue
 from daemon.store import JobStore
@@ -34,5 +36,7 @@ class Context:
     gpu: GpuMonitor
     inbox: Inbox
     uploads: Path
+    metrics: Metrics
+    redact: Redactor
     started: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)

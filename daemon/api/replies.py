@@ -9,6 +9,7 @@ from typing import Any
 
 import bottle
 
+from daemon.api.redact import Redactor
 from daemon.errors import RequestError, ServiceError
 from seedvr2.errors import ModelNotInstalledError, OptionError, SeedVR2Error
 
@@ -34,16 +35,16 @@ def problem_body(error: RequestError) -> dict[str, Any]:
     return body if error.detail is None else body | {"detail": error.detail}
 
 
-def as_request_error(error: Exception, where: str) -> RequestError:
+def as_request_error(error: Exception, where: str, redact: Redactor) -> RequestError:
     """The status and the sentence for whatever a route raised; what nobody foresaw goes to the log."""
     if isinstance(error, RequestError):
-        return error
+        return RequestError(error.status, redact(str(error)), detail=error.detail, headers=error.headers)
     if isinstance(error, OptionError):
-        return RequestError(400, str(error), detail={"field": error.name})
+        return RequestError(400, redact(str(error)), detail={"field": error.name})
     if isinstance(error, ModelNotInstalledError):
-        return RequestError(404, str(error))
+        return RequestError(404, redact(str(error)))
     if isinstance(error, SeedVR2Error | ServiceError):
-        return RequestError(400, str(error))
+        return RequestError(400, redact(str(error)))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RequestError(507, "The disk of the server is full. Free some space, then try again.")
     log.error("unexpected error in %s", where, exc_info=error)

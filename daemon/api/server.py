@@ -9,11 +9,12 @@ from typing import Any
 import waitress
 from waitress import wasyncore
 
+from daemon.api.channel import channel_class
+from daemon.api.gate import Gate
 from daemon.errors import ConfigError
 from daemon.settings import ServerSettings
 
 log = logging.getLogger(__name__)
-MIB = 1 << 20
 
 
 class ApiServer:
@@ -23,7 +24,7 @@ class ApiServer:
         ConfigError: the address cannot be bound.
     """
 
-    def __init__(self, app: Any, settings: ServerSettings) -> None:
+    def __init__(self, app: Any, settings: ServerSettings, gate: Gate) -> None:
         try:
             self._server = waitress.create_server(
                 app,
@@ -37,7 +38,8 @@ class ApiServer:
                 asyncore_use_poll=True,
                 channel_request_lookahead=1,
                 recv_bytes=256 * 1024,
-                max_request_body_size=settings.max_upload_mb * MIB,
+                # The gate knows which request may bring how much.
+                max_request_body_size=1 << 62,
                 ident=None,
                 log_socket_errors=False,
             )
@@ -46,6 +48,7 @@ class ApiServer:
                 f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}. "
                 "Is another seedvr2d running? Set server.port (PORT) to another one."
             ) from error
+        self._server.channel_class = channel_class(gate)
         self._thread = threading.Thread(target=self._server.run, name="api", daemon=True)
 
     @property

@@ -51,10 +51,10 @@ def task(context: Context, job: Job) -> dict[str, Any]:
     """A job as `GET /api/status/{id}` shows it."""
     running = context.worker.progress
     progress = running if running is not None and running.job_id == job.id else None
-    return task_with(job, progress, position(context, job))
+    return task_with(context, job, progress, position(context, job))
 
 
-def task_with(job: Job, progress: Progress | None, place: int) -> dict[str, Any]:
+def task_with(context: Context, job: Job, progress: Progress | None, place: int) -> dict[str, Any]:
     """A job with its progress and its place in the queue."""
     view: dict[str, Any] = {
         "id": job.id,
@@ -85,7 +85,7 @@ def task_with(job: Job, progress: Progress | None, place: int) -> dict[str, Any]
     if job.draft.retry_of:
         view["retry_of"] = job.draft.retry_of
     if job.state in (State.FAILED, State.CANCELLED):
-        view["error"] = text(job.error)
+        view["error"] = text(context.redact(job.error))
     if job.state is State.COMPLETED:
         view |= output(job)
     return {key: value for key, value in view.items() if value is not None or key in ALWAYS}

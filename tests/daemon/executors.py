@@ -60,6 +60,10 @@ class FakeExecutor:
             raise ModelNotInstalledError(f"There is no model {name}.")
         return name
 
+    def models(self, everything: bool) -> list[dict[str, object]]:
+        names = MODELS if everything else MODELS[:1]
+        return [{"name": name, "available": name == MODELS[0]} for name in names]
+
     def load(self, model: str) -> None:
         self.model = self.resolve(model)
 
@@ -89,7 +93,7 @@ class FakeExecutor:
                     raise Cancelled("stopped")
             if cancelled():
                 raise Cancelled("stopped")
-            on_progress("restoring", step, self.steps)
+            on_progress("restoring", step, self.steps, step / self.steps)
             time.sleep(self.step_s)
         width, height = self._write(source, target)
         assert self.model is not None

@@ -1,0 +1,62 @@
+"""Decides about a request as soon as its headers are there, before a byte of its body is stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from daemon.api.access import check_access
+from daemon.api.form import FormReceiver, too_large
+from daemon.errors import RequestError
+from daemon.files import free_bytes
+from daemon.settings import ServerSettings
+
+MIB = 1 << 20
+# Nothing but an upload needs a larger body.
+MAX_BODY = MIB
+# What a form may weigh besides its file.
+FORM_SLACK = MIB
+UPLOAD_PATH = "/api/process"
+
+
+class Gate:
+    """Admits or refuses requests. Called in the thread of the sockets, so it must be quick."""
+
+    def __init__(self, server: ServerSettings, uploads: Path, min_free_bytes: int) -> None:
+        self._server = server
+        self._uploads = uploads
+        self._min_free_bytes = min_free_bytes
+        self._max_bytes = server.max_upload_mb * MIB
+
+    def admit(
+        self, method: str, path: str, headers: Mapping[str, str], content_length: int | None
+    ) -> FormReceiver | None:
+        """Where the body goes: into a form, or (None) into memory.
+
+        Raises:
+            RequestError: the request is refused.
+        """
+        check_access(self._server, method, path, headers)
+        if method != "POST" or path.rstrip("/") != UPLOAD_PATH:
+            if content_length is not None and content_length > MAX_BODY:
+                raise RequestError(413, f"The body is too large: this takes up to {MAX_BODY >> 10} KiB.")
+            return None
+        boundary = form_boundary(headers.get("content-type", ""))
+        if content_length is not None:
+            if content_length > self._max_bytes + FORM_SLACK:
+                raise too_large(self._max_bytes)
+            if free_bytes(self._uploads) < content_length + self._min_free_bytes:
+                raise RequestError(507, "The disk of the server has no room for this file.")
+        return FormReceiver(boundary, self._uploads, self._max_bytes)
+
+
+def form_boundary(content_type: str) -> bytes:
+    """The boundary of a multipart form. Raises RequestError (400) if it is none."""
+    kind, _, options = content_type.partition(";")
+    if kind.strip().lower() != "multipart/form-data":
+        raise RequestError(400, "Send the file and the parameters as multipart/form-data.")
+    match = re.search(r'boundary=(?:"([^"]{1,200})"|([^\s;,"]{1,200}))', options, re.IGNORECASE)
+    if match is None:
+        raise RequestError(400, "The Content-Type of the form names no boundary.")
+    return (match[1] or match[2]).encode("latin-1", "replace")

@@ -1,0 +1,59 @@
+"""`/api/gpu/…`: the GPU, and giving its memory back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from daemon.api.context import Context
+from daemon.api.route import Route
+from daemon.worker import Activity
+
+
+def routes(context: Context) -> list[Route]:
+    """The routes of this topic."""
+
+    def status() -> dict[str, Any]:
+        return gpu_status(context)
+
+    def offload() -> dict[str, Any]:
+        answer: dict[str, Any] = {"status": "success", "message": "GPU memory released"}
+        return answer | {"deferred": True} if context.worker.offload() else answer
+
+    return [
+        Route("GET", "/api/gpu/status", status, "GPU, memory and model in use"),
+        Route("POST", "/api/gpu/offload", offload, "Unload the model and release its memory"),
+    ]
+
+
+def gpu_status(context: Context) -> dict[str, Any]:
+    """All documented keys, with or without a GPU."""
+    facts = context.gpu.facts()
+    worker, model = context.worker, context.executor.model
+    current, idle = worker.current, worker.model_idle_s
+    return {
+        "cuda_available": facts is not None,
+        "gpu_name": facts.name if facts else None,
+        "vram_used_mb": facts.memory_used_mb if facts else 0,
+        "vram_total_mb": facts.memory_total_mb if facts else 0,
+        "model_loaded": model is not None,
+        "current_model": model,
+        "loading": worker.activity is Activity.LOADING,
+        "loading_model": worker.loading_model,
+        "processing": current is not None,
+        "current_task": current.id if current else None,
+        "device": f"cuda:{facts.index}" if facts else "cpu",
+        "model_idle_s": None if idle is None else round(idle, 1),
+        "idle_timeout_s": context.config.model.idle_timeout_s,
+        "ram_used_mb": resident_mb(),
+        "utilization": facts.utilization if facts else None,
+        "temperature_c": facts.temperature_c if facts else None,
+        "power_w": facts.power_w if facts else None,
+    }
+
+
+def resident_mb() -> int:
+    """Main memory of this process, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") >> 20

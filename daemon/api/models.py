@@ -1,0 +1,100 @@
+"""`/api/models…`: which models there are, and loading one."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import CancelledError
+from typing import Any
+
+import bottle
+
+from daemon.api.context import Context
+from daemon.api.route import Route
+from daemon.errors import RequestError
+from daemon.worker import Activity
+from seedvr2.errors import CheckpointError, SeedVR2Error
+
+# Each holds a thread until the running job ends.
+MAX_WAITING = 4
+RETRY_AFTER = {"Retry-After": "30"}
+
+
+def routes(context: Context) -> list[Route]:
+    """The routes of this topic."""
+    waiting = threading.BoundedSemaphore(MAX_WAITING)
+
+    def models() -> dict[str, Any]:
+        everything = bottle.request.query.get("all", "") in ("1", "true", "yes")
+        return list_models(context, everything)
+
+    def switch() -> dict[str, Any]:
+        body = _json_body()
+        model = body.get("model")
+        if not isinstance(model, str) or not model.strip():
+            raise RequestError(400, 'Say which model: {"model": "name"}.', detail={"field": "model"})
+        if not waiting.acquire(blocking=False):
+            raise RequestError(503, "Too many wait for a model already.", headers=RETRY_AFTER)
+        try:
+            return _switch(context, model.strip(), wait=body.get("wait") is True)
+        finally:
+            waiting.release()
+
+    return [
+        Route("GET", "/api/models", models, "The models on this machine, or (all=1) all known ones"),
+        Route("POST", "/api/models/switch", switch, "Load a model; answers when it is ready"),
+    ]
+
+
+def list_models(context: Context, everything: bool) -> dict[str, Any]:
+    """The models, the default one and what is loaded."""
+    wanted = context.config.model.default
+    try:
+        default = context.executor.resolve(wanted)
+    except SeedVR2Error:
+        default = wanted
+    return {
+        "models": context.executor.models(everything),
+        "default": default,
+        "current": context.executor.model,
+        "loading": context.worker.activity is Activity.LOADING,
+        "loading_model": context.worker.loading_model,
+    }
+
+
+def resolve(context: Context, model: str) -> str:
+    """The file name of a model that a client named. Raises RequestError (404)."""
+    try:
+        return context.executor.resolve(model)
+    except CheckpointError as error:
+        raise RequestError(404, str(error), detail={"field": "dit_model"}) from error
+
+
+def _switch(context: Context, model: str, *, wait: bool) -> dict[str, Any]:
+    name = resolve(context, model)
+    if context.executor.model == name:
+        return {"status": "loaded", "model": name, "already_loaded": True}
+    if context.worker.current is not None and not wait:
+        raise RequestError(
+            409, "A task is running; the model cannot be switched now. Send \"wait\": true to wait for it.",
+            headers=RETRY_AFTER,
+        )  # fmt: skip
+    try:
+        loaded = context.worker.switch(name).result()
+    except CancelledError as error:
+        raise RequestError(503, "The service is stopping.") from error
+    except SeedVR2Error as error:
+        raise RequestError(500, f"The model could not be loaded: {error}") from error
+    return {"status": "loaded", "model": loaded, "already_loaded": False}
+
+
+def _json_body() -> dict[str, Any]:
+    # Whatever its Content-Type: `curl -d` says it is a form. The gate has limited its length.
+    raw = bottle.request.environ["wsgi.input"].read()
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise RequestError(400, 'The body must be JSON: {"model": "name"}.') from None
+    if not isinstance(body, dict):
+        raise RequestError(400, 'The body must be a JSON object: {"model": "name"}.')
+    return body

@@ -1,0 +1,77 @@
+"""`POST /api/process`: send a file and what to do with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bottle
+
+from daemon.api import views
+from daemon.api.channel import FORM_KEY
+from daemon.api.context import Context
+from daemon.api.form import FormReceiver, Upload
+from daemon.api.models import resolve
+from daemon.api.route import Route
+from daemon.drafts import digest, make_draft
+from daemon.errors import RequestError
+from daemon.jobs import Job
+from daemon.naming import result_suffix
+from daemon.parameters import JobRequest
+from daemon.runner import wrong_format
+from seedvr2.errors import OptionError
+
+# A client may say on whose behalf it sends; anything else is the API itself.
+ORIGINS = ("api", "mcp")
+ORIGIN_HEADER = "X-SeedVR2-Source"
+
+
+def routes(context: Context) -> list[Route]:
+    """The routes of this topic."""
+
+    def process() -> dict[str, Any]:
+        form: FormReceiver | None = bottle.request.environ.get(FORM_KEY)
+        if form is None:
+            raise RequestError(400, "Send the file and the parameters as multipart/form-data.")
+        try:
+            form.finish()
+            return views.submitted(context, _submit(context, form))
+        finally:
+            # Whatever was not claimed is gone before the answer is.
+            form.close()
+
+    return [Route("POST", "/api/process", process, "Submit a picture or video")]
+
+
+def _submit(context: Context, form: FormReceiver) -> Job:
+    request = JobRequest.parse(context.config.defaults, form.fields)
+    if form.upload is None:
+        raise RequestError(400, "The field 'file' is missing: it holds the picture or video.")
+    context.operations.check_room()
+    if request.model:
+        resolve(context, request.model)
+    return _accept(context, request, form.upload)
+
+
+def _accept(context: Context, request: JobRequest, upload: Upload) -> Job:
+    # Looked into under its hidden name, in the worker's stead: refused files never get another one.
+    media = context.executor.probe(upload.part)
+    if result_suffix(media.kind, request.options.output_format) is None:
+        raise OptionError("output_format", wrong_format(media.kind, request.options.output_format))
+    sha256 = digest(upload.part)
+    origin = bottle.request.get_header(ORIGIN_HEADER, "api")
+    source = upload.claim()
+    try:
+        return context.operations.submit(
+            make_draft(
+                request,
+                media,
+                origin=origin if origin in ORIGINS else "api",
+                source=source,
+                original_filename=upload.filename,
+                sha256=sha256,
+                size=upload.size,
+            )
+        )
+    except BaseException:
+        upload.discard()
+        raise

@@ -1,0 +1,128 @@
+"""`/api/queue/…`: what waits, what runs, what is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bottle
+
+from daemon.api import views
+from daemon.api.context import Context
+from daemon.api.route import Route
+from daemon.errors import RequestError
+from daemon.jobs import Job, State
+from daemon.naming import model_tag
+
+FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)
+MAX_HISTORY = 1000
+# The average is over this many of the last jobs.
+AVERAGE_OVER = 20
+
+
+def routes(context: Context) -> list[Route]:
+    """The routes of this topic."""
+
+    def status() -> dict[str, Any]:
+        return queue_status(context)
+
+    def position(task_id: str) -> dict[str, Any]:
+        job = context.operations.find(task_id)
+        return {
+            "task_id": job.id,
+            "status": job.state.value,
+            "position": views.position(context, job),
+            "estimated_wait": views.wait_s(context, job),
+        }
+
+    def history() -> dict[str, Any]:
+        query = bottle.request.query
+        jobs = context.store.history(_limit(query.get("limit")), _states(query.get("status")))
+        return {"history": [_entry(context, job) for job in jobs]}
+
+    return [
+        Route("GET", "/api/queue/status", status, "What waits and what runs"),
+        Route("GET", "/api/queue/position/<task_id>", position, "The place of a task in the queue"),
+        Route("GET", "/api/queue/history", history, "Finished tasks, newest first"),
+    ]
+
+
+def queue_status(context: Context) -> dict[str, Any]:
+    """The whole queue."""
+    current, progress = context.worker.current, context.worker.progress
+    waiting = context.queue.waiting()
+    running = None
+    if current is not None:
+        running = {
+            "task_id": current.id,
+            "progress": progress.percent if progress else 0,
+            "model": model_tag(context.executor.model or current.draft.model or context.config.model.default),
+        }
+    pending = [
+        {
+            "task_id": job.id,
+            "id": job.id,
+            "position": place,
+            "created_at": views.timestamp(job.created_at),
+            "params": views.parameters(job),
+        }
+        for place, job in enumerate(waiting, 2 if running else 1)
+    ]
+    totals = context.store.totals()
+    return {
+        "queue_length": len(waiting),
+        "in_system": len(waiting) + (running is not None),
+        "processing": running,
+        "processing_task_id": running["task_id"] if running else None,
+        "processing_progress": running["progress"] if running else 0,
+        "pending_tasks": pending,
+        "total_completed": totals[State.COMPLETED],
+        "total_failed": totals[State.FAILED],
+        "total_cancelled": totals[State.CANCELLED],
+        "avg_process_time": _average(context),
+        "estimated_total_wait": round(context.estimates.total(waiting) + context.operations.running_s()),
+        "paused": context.worker.paused or None,
+    }
+
+
+def _average(context: Context) -> float:
+    times = [views.process_time(job) or 0.0 for job in context.store.history(AVERAGE_OVER, (State.COMPLETED,))]
+    return round(sum(times) / len(times), 2) if times else 0
+
+
+def _limit(text: str | None) -> int:
+    if not text:
+        return 20
+    try:
+        return min(max(int(text), 1), MAX_HISTORY)
+    except ValueError:
+        raise RequestError(400, f"limit takes a whole number, not {text[:40]!r}.", detail={"field": "limit"}) from None
+
+
+def _states(text: str | None) -> tuple[State, ...]:
+    if not text:
+        return (State.COMPLETED,)
+    if text == "all":
+        return FINISHED
+    if text not in FINISHED:
+        takes = ", ".join(FINISHED)
+        raise RequestError(400, f"status takes one of {takes}, all, not {text[:40]!r}.", detail={"field": "status"})
+    return (State(text),)
+
+
+def _entry(context: Context, job: Job) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": job.id,
+        "status": job.state.value,
+        "created_at": views.timestamp(job.created_at),
+        "completed_at": views.timestamp(job.completed_at),
+        "process_time": views.process_time(job),
+        "original_filename": views.text(job.draft.original_filename),
+        "source": job.draft.origin,
+        "params": views.parameters(job),
+    }
+    if job.result is not None:
+        entry |= views.output(job) | {"available": Path(job.result.path).is_file()}
+    else:
+        entry["error"] = views.text(context.redact(job.error))
+    return entry

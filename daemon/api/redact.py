@@ -1,0 +1,20 @@
+"""Takes the server's folders out of sentences that go to clients."""
+
+from __future__ import annotations
+
+from daemon.settings import PathSettings
+
+
+class Redactor:
+    """Replaces each configured folder by its name: `/srv/x/models/a.gguf` becomes `models/a.gguf`."""
+
+    def __init__(self, paths: PathSettings) -> None:
+        named = [(str(getattr(paths, name)), name) for name in ("inbox", "outputs", "state", "models", "uploads")]
+        # The longest first: one folder may lie in another.
+        self._folders = sorted((pair for pair in named if pair[0] != "."), key=lambda pair: -len(pair[0]))
+
+    def __call__(self, text: str) -> str:
+        """The sentence without paths of this machine."""
+        for folder, name in self._folders:
+            text = text.replace(folder, name)
+        return text

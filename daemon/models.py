@@ -1,0 +1,65 @@
+"""The models as `GET /api/models` lists them: those on disk, the embedded one, and the whole catalogue on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from seedvr2.catalogue import CATALOGUE
+from seedvr2.catalogue.folder import InstalledModel
+from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
+
+MIB = 1 << 20
+DESCRIPTION = {
+    "en": "Embedded small model - needs no download, runs anywhere",
+    "zh-CN": "内置小模型 - 无需下载，随处可用",
+    "zh-TW": "內建小模型 - 無需下載，隨處可用",
+    "ja": "内蔵の小型モデル - ダウンロード不要、どこでも動作",
+}
+
+
+def describe_models(installed: Iterable[InstalledModel], everything: bool) -> list[dict[str, Any]]:
+    """The installed models and the embedded one; with `everything`, also what could be downloaded."""
+    listed = [_installed(model) for model in installed]
+    names = {model["name"] for model in listed}
+    if everything:
+        listed += [
+            {**entry.as_dict(), "available": False, "downloadable": True, "sha256_ok": None, "bytes": entry.bytes}
+            for entry in CATALOGUE
+            if entry.kind == "dit" and entry.name not in names
+        ]
+    return [*listed, _embedded()]
+
+
+def _installed(model: InstalledModel) -> dict[str, Any]:
+    facts = {"available": True, "downloadable": False, "sha256_ok": model.sha256_ok, "bytes": model.bytes}
+    if model.entry is not None:
+        return {**model.entry.as_dict(), **facts}
+    about = {"en": f"{model.params} {model.precision}, your own file"}
+    return {
+        "name": model.name,
+        "params": model.params,
+        "precision": model.precision,
+        "size": f"{model.bytes / 1e9:.1f}GB",
+        "vram": "",
+        "variant": "",
+        "desc": about,
+        **facts,
+    }
+
+
+def _embedded() -> dict[str, Any]:
+    size = sum(file.stat().st_size for file in (DIT_FILE, VAE_FILE) if file.exists())
+    return {
+        "name": NAME,
+        "params": "nano",
+        "precision": "FP16",
+        "size": f"{size // MIB}MB",
+        "vram": "~1GB",
+        "variant": "",
+        "desc": DESCRIPTION,
+        "available": True,
+        "downloadable": False,
+        "sha256_ok": None,
+        "bytes": size,
+    }
