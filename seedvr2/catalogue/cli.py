@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from seedvr2.catalogue.folder import InstalledModel, default_models_dir, find_text_embedding, installed_models
+from seedvr2.catalogue.progress_line import ProgressLine
 from seedvr2.catalogue.pull import check, pull
 from seedvr2.catalogue.registry import CATALOGUE, PublishedFile, find
-
-_CLEAR = "\r\033[K"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,7 +49,7 @@ def _list(arguments: argparse.Namespace) -> int:
         rows.append((here, entry.name, params, entry.precision, entry.size, entry.vram, entry.desc["en"]))
     for model in installed.values():
         if model.entry is None:
-            size = f"{model.bytes / 2**30:.1f}GB"
+            size = f"{model.bytes / 2**30:.1f}GB" if model.bytes >= 2**30 else f"{model.bytes / 2**20:.0f}MB"
             rows.append(("●", model.name, model.params, model.precision, size, "", "your own file"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
@@ -86,7 +83,7 @@ def _path(entry: PublishedFile, folder: Path) -> Path | None:
 
 
 def _pull(arguments: argparse.Namespace) -> int:
-    line = _ProgressLine()
+    line = ProgressLine()
     for path in pull(arguments.names, arguments.models_dir, on_progress=line.show):
         line.end()
         print(path)
@@ -98,55 +95,14 @@ def _verify(arguments: argparse.Namespace) -> int:
     entries = [find(name) for name in arguments.names] or [entry for entry in CATALOGUE if _path(entry, folder)]
     if not entries:
         print(f"There is no catalogue file in {folder.absolute()}.")
-    failed = False
-    line = _ProgressLine()
+    bad = 0
+    line = ProgressLine()
     for entry in entries:
         path = _path(entry, folder)
-        problem = check(entry, path, line.reporter(entry), fresh=True) if path else f"is not in {folder.absolute()}."
+        show = partial(line.show, entry, "verifying")
+        problem = check(entry, path, show, fresh=True) if path else f"is not in {folder.absolute()}."
         line.end()
-        failed = failed or problem is not None
-        unknown = "" if entry.sha256 else " (no hash is published; it can be read)"
+        bad += problem is not None
+        unknown = "" if entry.sha256 else " (it can be read; no hash is published)"
         print(f"{entry.name} {problem}" if problem else f"{entry.name} is as published{unknown}.")
-    return 1 if failed else 0
-
-
-class _ProgressLine:
-    """One line that is rewritten, where a person is watching; nothing in a log."""
-
-    def __init__(self) -> None:
-        self._watched = sys.stderr.isatty()
-        self._key: tuple[str, str] = ("", "")
-        self._began = self._shown = 0.0
-        self._start = 0
-
-    def show(self, entry: PublishedFile, stage: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if (entry.name, stage) != self._key:
-            self.end()
-            self._key, self._began, self._start, self._shown = (entry.name, stage), now, done, 0.0
-        if not self._watched or (now - self._shown < 0.2 and done < total):
-            return
-        self._shown = now
-        speed = (done - self._start) / max(now - self._began, 0.001)
-        left = f", {_duration((total - done) / speed)} left" if speed and total else ""
-        share = f" of {total / 1e9:.2f} GB ({done * 100 // total} %)" if total else " GB"
-        print(
-            f"\r\033[K{stage} {entry.name}: {done / 1e9:.2f}{share}, {speed / 1e6:.1f} MB/s{left}",
-            end="",
-            file=sys.stderr,
-        )
-
-    def reporter(self, entry: PublishedFile):  # type: ignore[no-untyped-def]
-        return lambda done, total: self.show(entry, "verifying", done, total)
-
-    def end(self) -> None:
-        """Clear the line, for something else to be printed."""
-        if self._watched and self._key[0]:
-            print(_CLEAR, end="", flush=True, file=sys.stderr)
-        self._key = ("", "")
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return 1 if bad else 0

@@ -47,7 +47,7 @@ class PublishedFile:
     vram: str
     bytes: int | None
     sha256: str | None
-    desc: Mapping[str, str]
+    desc: Mapping[str, str] = field(hash=False)
     path: str = ""
     revision: str = "main"
     mirrors: tuple[str, ...] = field(default=())
@@ -88,11 +88,11 @@ def find(name: str) -> PublishedFile:
     if name in BY_NAME:
         return BY_NAME[name]
     short = _short(name)
-    for entry in CATALOGUE:
+    for entry in BY_NAME.values():
         if _short(entry.name) == short:
             return entry
-    near = difflib.get_close_matches(short, [_short(entry.name) for entry in CATALOGUE], n=3, cutoff=0.4)
-    names = [entry.name for entry in CATALOGUE if _short(entry.name) in near] or [DEFAULT_MODEL]
+    near = difflib.get_close_matches(short, [_short(entry.name) for entry in BY_NAME.values()], n=3, cutoff=0.4)
+    names = [entry.name for entry in BY_NAME.values() if _short(entry.name) in near] or [DEFAULT_MODEL]
     raise CheckpointError(f"The catalogue has no model {name!r}. Did you mean {' or '.join(names)}?")
 
 
