@@ -39,14 +39,25 @@ def upscale_alpha(alpha: Tensor, picture: Tensor, *, reference: bool = False) ->
         (T, 1, H, W) float32 in 0…1.
     """
     alpha, picture = alpha.float(), picture.float()
-    height, width = picture.shape[2:]
-    resized = bicubic(alpha, (width, height)).clamp_(0, 1)
-    unit = _unit_as_reference(picture) if reference else (picture * 0.5).add_(0.5)
     mask = bool(((alpha < _NEARLY) | (alpha > 1 - _NEARLY)).float().mean() > _MASK_SHARE)
+    lowest = float(picture.min()) if reference else -1.0
+    result = picture.new_empty(len(picture), 1, *picture.shape[2:])
+    # Frame by frame: the temporaries are then those of one frame.
+    for index in range(len(picture)):
+        here = slice(index, index + 1)
+        result[here] = _upscale_frame(alpha[here], picture[here], lowest, mask=mask, reference=reference)
+    return result
+
+
+def _upscale_frame(alpha: Tensor, picture: Tensor, lowest: float, *, mask: bool, reference: bool) -> Tensor:
+    height, width = picture.shape[2:]
+    resized = bicubic(alpha, (width, height)).clamp(0, 1)
+    unit = (picture + 1) / 2 if lowest < 0 else picture
     radius = _MASK_RADIUS if mask else _SOFT_RADIUS
     filtered = guided_filter(unit.mean(dim=1, keepdim=True), resized, radius, _EPSILON, zero_border=reference)
     if mask:
-        edges = edge_strength(_unit_as_reference(unit) if reference else unit)
+        # The reference does it twice to what overshoots, which halves the contrast.
+        edges = edge_strength((unit + 1) / 2 if lowest < -1 else unit)
         filtered = _harden(filtered, edges, exact=not reference)
     return filtered.clamp_(0, 1)
 
@@ -113,8 +124,3 @@ def _steepen(alpha: Tensor, *, exact: bool) -> Tensor:
         return curve
     least = torch.sigmoid(torch.tensor(-0.5 * _STEEPNESS)).item()
     return (curve - least) / (1 - 2 * least)
-
-
-def _unit_as_reference(picture: Tensor) -> Tensor:
-    # Applied twice by the public implementation, so that an overshoot below −1 halves the contrast of the edges.
-    return (picture * 0.5).add_(0.5) if picture.min() < 0 else picture
