@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gguf import GGMLQuantizationType, GGUFReader, ReaderTensor
+from gguf import GGMLQuantizationType, GGUFEndian, GGUFReader, ReaderTensor
 from torch import Tensor
 
 from seedvr2.checkpoint.checkpoint import Checkpoint, Entry, bare_name
@@ -52,6 +52,8 @@ def read(path: Path) -> Checkpoint:
         metadata = {name: str(field.contents()) for name, field in reader.fields.items()}
     except (ValueError, IndexError, KeyError, OverflowError, OSError) as error:
         raise CheckpointError(f"{path} is damaged, incomplete or too new ({error}). Fetch it again.") from error
+    if reader.endianess != GGUFEndian.LITTLE:
+        raise CheckpointError(f"{path} was written for big-endian machines; choose the ordinary GGUF file.")
     content = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8)
     entries = {tensor.name: _entry(reader, tensor, content, path) for tensor in reader.tensors}
     return Checkpoint(path, "gguf", metadata, entries)

@@ -27,6 +27,8 @@ _TORCH_NAMES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
+# Beside each int8, MXFP8 or NVFP4 weight lies a note of this name; scaled fp8 files carry a marker.
+_FOREIGN_QUANTISATION = (".comfy_quant", "scaled_fp8")
 FORMAT_NAMES = {torch_name: name for name, torch_name in _TORCH_NAMES.items()}
 
 
@@ -34,13 +36,18 @@ def read(path: Path) -> Checkpoint:
     """Open `path`, which starts like a safetensors file.
 
     Raises:
-        CheckpointError: it is truncated or damaged.
+        CheckpointError: it is truncated or damaged, or quantised in a way that is not known.
     """
     try:
         file: Any = safe_open(path, framework="pt")
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or incomplete ({error}). Fetch it again.") from error
+    if any(name.endswith(_FOREIGN_QUANTISATION) for name in slices):
+        raise CheckpointError(
+            f"{path} is quantised in a format of ComfyUI's own, which cannot be read here. "
+            "Choose the fp16, fp8 or GGUF file of that model."
+        )
     entries = {
         name: Entry(tuple(part.get_shape()), _precision(part.get_dtype()), partial(_load, file, path, name))
         for name, part in slices.items()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gguf import GGMLQuantizationType, GGUFWriter, quants
+from gguf import GGMLQuantizationType, GGUFEndian, GGUFWriter, quants
 
 from seedvr2.checkpoint import PackedTensor, open_checkpoint
 from seedvr2.checkpoint.ggml import BLOCKS
@@ -95,6 +95,14 @@ def test_reading_maps_and_does_not_copy(tmp_path: Path, memory_growth: Callable[
         return value
 
     assert memory_growth(read) < data.nbytes // 4
+
+
+def test_a_big_endian_file_is_refused(tmp_path: Path) -> None:
+    writer = GGUFWriter(tmp_path / "a.gguf", "seedvr", endianess=GGUFEndian.BIG)
+    writer.add_tensor("w", np.ones((4, 4), np.float32))
+    close(writer)
+    with pytest.raises(CheckpointError, match="big-endian"):
+        open_checkpoint(tmp_path / "a.gguf")
 
 
 @pytest.mark.parametrize("kept", [5, 30, 600, 100_000, 212_000])

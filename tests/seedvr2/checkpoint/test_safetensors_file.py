@@ -57,3 +57,10 @@ def test_a_header_that_is_not_json_says_so(tmp_path: Path) -> None:
     path.write_bytes((20).to_bytes(8, "little") + b"{" + bytes(40))
     with pytest.raises(CheckpointError, match="damaged or incomplete"):
         open_checkpoint(path)
+
+
+@pytest.mark.parametrize("note", ["blocks.0.mlp.comfy_quant", "scaled_fp8"])
+def test_formats_of_comfyui_are_named_as_such(tmp_path: Path, note: str) -> None:
+    save_file({"blocks.0.mlp.weight": torch.zeros(2), note: torch.zeros(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match=r"quantised in a format of ComfyUI's own.*Choose the fp16"):
+        open_checkpoint(tmp_path / "a.safetensors")
