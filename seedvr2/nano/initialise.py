@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
 from seedvr2.nano.pca import Basis, stored_basis
 from seedvr2.network import rope
 from seedvr2.network.causal import CausalConv3d
@@ -26,10 +27,6 @@ from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.network.dit import DiT
 from seedvr2.network.vae import VideoVAE
 from seedvr2.network.vae_layers import FrameAttention, GroupNorm, ResnetBlock
-
-FOLDER = Path(__file__).parent
-DIT_FILE = "nano_dit_fp16.safetensors"
-VAE_FILE = "nano_vae_fp16.safetensors"
 
 LATENTS = 16
 TEXT_TOKENS = 4
@@ -238,9 +235,9 @@ def save(folder: Path, dit: DiT, text: Tensor, vae: VideoVAE) -> None:
     tensors = {name: _half(tensor) for name, tensor in dit.state_dict().items()}
     tensors["positive_conditioning"] = _half(text)
     windows = ",".join(map(str, DIT_CONFIG.windows))
-    save_file(tensors, folder / DIT_FILE, {"name": "nano", "windows": windows})
-    metadata = {"name": "nano", "norm_num_groups": str(VAE_CONFIG.groups), "scaling_factor": str(VAE_CONFIG.scale)}
-    save_file({name: _half(tensor) for name, tensor in vae.state_dict().items()}, folder / VAE_FILE, metadata)
+    save_file(tensors, folder / DIT_FILE.name, {"name": NAME, "windows": windows})
+    metadata = {"name": NAME, "norm_num_groups": str(VAE_CONFIG.groups), "scaling_factor": str(VAE_CONFIG.scale)}
+    save_file({name: _half(tensor) for name, tensor in vae.state_dict().items()}, folder / VAE_FILE.name, metadata)
 
 
 def _half(tensor: Tensor) -> Tensor:
@@ -250,11 +247,13 @@ def _half(tensor: Tensor) -> Tensor:
 def main() -> None:
     """Write the initial weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help="where to write (default: the package)")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=DIT_FILE.parent, help="where to write (default: the package)"
+    )
     folder: Path = parser.parse_args().folder
     dit, text = make_dit()
     save(folder, dit, text, make_vae(stored_basis()))
-    print(f"{folder / DIT_FILE}\n{folder / VAE_FILE}")
+    print(f"{folder / DIT_FILE.name}\n{folder / VAE_FILE.name}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from seedvr2.checkpoint import open_checkpoint
-from seedvr2.nano.initialise import DIT_FILE, VAE_FILE, make_dit, make_vae, save
+from seedvr2.nano import DIT_FILE, VAE_FILE
+from seedvr2.nano.initialise import make_dit, make_vae, save
 from seedvr2.nano.pca import measure, stored_basis
 from seedvr2.network.build import load_dit, load_vae
 from seedvr2.pipeline.sampler import draw_noise, model_input, sample
@@ -26,8 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @torch.no_grad()
 def restore(folder: Path, clip: Tensor, dtype: torch.dtype, seed: int) -> Tensor:
     """A clip (3, T, H, W) in 0…1 through encoder, transformer and decoder."""
-    checkpoint = open_checkpoint(folder / DIT_FILE)
-    dit, vae = load_dit(checkpoint, dtype=dtype), load_vae(open_checkpoint(folder / VAE_FILE), dtype=dtype)
+    checkpoint = open_checkpoint(folder / DIT_FILE.name)
+    dit, vae = load_dit(checkpoint, dtype=dtype), load_vae(open_checkpoint(folder / VAE_FILE.name), dtype=dtype)
     text = checkpoint.tensor("positive_conditioning").to(dtype)
     latent = vae.encode((clip * 2 - 1).to(dtype)).float()
     noise = draw_noise(tuple(latent.shape), seed)

@@ -1,0 +1,84 @@
+"""nano over a batch of clips at once, and its VAE as the matrix that it is.
+
+The product's transformer takes one clip. Here the tokens of many stand one after another, with windows that never
+cross from clip to clip; only the text, which takes the mean over all windows, is shared by the batch.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from seedvr2.nano.initialise import LATENTS, latent_scales
+from seedvr2.nano.pca import BLOCK, Basis
+from seedvr2.network.dit import DiT
+from seedvr2.network.rope import RopeTable, base_frequencies
+from seedvr2.network.windows import Size, WindowGroup, WindowLayout, window_layout
+from seedvr2.pipeline.sampler import TIMESTEPS
+
+# Width of the mask that follows noise and condition.
+MASK = 1
+
+
+class LinearVAE:
+    """What the initial VAE computes, as one multiplication each way: twenty times cheaper, and exact."""
+
+    def __init__(self, basis: Basis) -> None:
+        rows = basis.rows.permute(0, 3, 1, 2)  # component, colour, y, x
+        scales = latent_scales(basis).view(-1, 1, 1, 1)
+        self._encoder, self._decoder = rows * scales, rows / scales
+
+    def encode(self, clips: Tensor) -> Tensor:
+        """(N, T, 3, H, W) in −1…1 to (N, T, H/4, W/4, 16)."""
+        latent = F.conv2d(clips.flatten(0, 1), self._encoder, stride=BLOCK)
+        return latent.view(*clips.shape[:2], *latent.shape[1:]).permute(0, 1, 3, 4, 2)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """The way back."""
+        frames = F.conv_transpose2d(latents.flatten(0, 1).permute(0, 3, 1, 2), self._decoder, stride=BLOCK)
+        return frames.view(*latents.shape[:2], *frames.shape[1:])
+
+
+def repeat_layout(layout: WindowLayout, clips: int, tokens: int) -> WindowLayout:
+    """The windows of one clip of so many tokens, for each of `clips` clips."""
+    starts = torch.arange(clips)[:, None, None] * tokens
+    groups = tuple(WindowGroup(group.size, (group.tokens[None] + starts).flatten(0, 1)) for group in layout.groups)
+    return WindowLayout(groups, layout.count * clips)
+
+
+@lru_cache(maxsize=1)
+def _rope_table(kind: str, count: int) -> RopeTable:
+    return RopeTable(kind, base_frequencies(kind, count))
+
+
+def predict(dit: DiT, text: Tensor, noise: Tensor, condition: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """The restored latents x0 = noise − v of a batch of clips.
+
+    Args:
+        dit: the transformer, weights in float32. text: (L, channels).
+        noise, condition: (N, T, H, W, 16). dtype: what is multiplied in.
+
+    Returns:
+        (N, T, H, W, 16) in float32.
+    """
+    mask = condition.new_ones(*condition.shape[:-1], MASK)
+    latents = torch.cat((noise, condition, mask), dim=-1).to(dtype)
+    n, t, h, w = condition.shape[:4]
+    _, ph, pw = dit.config.patch
+    grid: Size = (t, h // ph, w // pw)
+    x = latents.view(n * t, grid[1], ph, grid[2], pw, -1).permute(0, 1, 3, 2, 4, 5)
+    video = dit.vid_in.proj(x.flatten(3).flatten(0, 2))
+    words = dit.txt_in(text.to(dtype))
+    emb = dit.emb_in(TIMESTEPS, video.device).view(-1, 2, 3)
+    tokens = len(video) // n
+    table = _rope_table(dit.config.rope, dit.config.rope_frequencies)
+    for index, block in enumerate(dit.blocks):
+        layout = window_layout(grid, dit.config.windows, index % 2 == 1, video.device)
+        video, words = block(video, words, emb, repeat_layout(layout, n, tokens), table)
+    video = cast(Tensor, dit.vid_out.proj(dit.vid_out_ada(dit.vid_out_norm(video), emb)))
+    v = video.float().view(n * t, grid[1], grid[2], ph, pw, LATENTS).permute(0, 1, 3, 2, 4, 5)
+    return noise - v.reshape(condition.shape)

@@ -1,0 +1,93 @@
+"""Endless random training examples: stills, and clips that move over photographs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from seedvr2.pipeline.preprocess import bicubic
+from training.data import Photographs
+from training.degrade import degrade, from_pixels
+
+# Rendered around what is trained on, so that edge treatment of blurs and resizes is not learned.
+MARGIN = 16
+CLIP_FRAMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a step's examples look: (count, edge) of stills and of clips, and how often a step has clips."""
+
+    stills: tuple[int, int] = (16, 128)
+    clips: tuple[int, int] = (5, 96)
+    clip_share: float = 0.3
+
+
+class Samples(IterableDataset[tuple[Tensor, Tensor]]):
+    """Yields (input, target), each (clips, T, 3, edge, edge) in −1…1; `input` as the pipeline would resize it."""
+
+    def __init__(self, folder: Path, setting: Setting, seed: int) -> None:
+        self._folder, self._setting, self._seed = folder, setting, seed
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        torch.set_num_threads(1)
+        photographs = Photographs(self._folder, held_out=False)
+        rng = np.random.default_rng(self._seed)
+        while True:
+            moving = rng.random() < self._setting.clip_share
+            count, edge = self._setting.clips if moving else self._setting.stills
+            pairs = [make_pair(rng, photographs, edge, CLIP_FRAMES if moving else 1) for _ in range(count)]
+            yield torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
+
+
+def make_pair(rng: np.random.Generator, photographs: Photographs, edge: int, frames: int) -> tuple[Tensor, Tensor]:
+    """One degraded clip and its original, each (frames, 3, edge, edge) in −1…1."""
+    whole = edge + 2 * MARGIN
+    clip = _moving(rng, photographs, whole, frames) if frames > 1 else _still(rng, photographs, whole)
+    small = round(whole / random_factor(rng))
+    low = degrade(rng, clip, (small, small))
+    resized = bicubic(low, (whole, whole)).clamp(0, 1)
+    top, left = (int(n) for n in rng.integers(0, 2 * MARGIN + 1, 2))
+    return tuple(x[:, :, top : top + edge, left : left + edge] * 2 - 1 for x in (resized, clip))  # type: ignore[return-value]
+
+
+def random_factor(rng: np.random.Generator) -> float:
+    """By how much the source is smaller: often exactly 2, sometimes 3 or 4, else anything from 1.5 to 4."""
+    choice = rng.random()
+    return 2.0 if choice < 0.4 else 4.0 if choice < 0.6 else 3.0 if choice < 0.7 else float(rng.uniform(1.5, 4.0))
+
+
+def _still(rng: np.random.Generator, photographs: Photographs, edge: int) -> Tensor:
+    """(1, 3, edge, edge) in 0…1; the livelier of two crops, since sky teaches little."""
+    crops = [photographs.crop(rng, edge, edge) for _ in range(2)]
+    if rng.random() < 0.7:
+        crops.sort(key=lambda crop: -float(np.abs(np.diff(crop[::2].astype(np.int16), axis=1)).mean()))
+    return from_pixels(crops[0][None])
+
+
+def _moving(rng: np.random.Generator, photographs: Photographs, edge: int, frames: int) -> Tensor:
+    """(frames, 3, edge, edge) in 0…1: a slow pan, zoom and turn over a photograph, with a drift in exposure."""
+    source = from_pixels(photographs.crop(rng, round(edge * 1.5), round(edge * 1.5))[None])
+    reach = source.shape[-1] / edge
+    speed = float(rng.choice([0.0, 1.0, 3.0])) * rng.uniform(0.3, 1.0)  # pixels a frame
+    direction, turn, zoom = rng.uniform(0, 2 * math.pi), rng.normal(0, 0.004), rng.normal(0, 0.006)
+    drift = rng.normal(0, 0.006)
+    thetas = []
+    for index in range(frames):
+        time = index - (frames - 1) / 2
+        scale, angle = math.exp(zoom * time) / reach, turn * time
+        step = 2 * speed * time / source.shape[-1]
+        cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
+        thetas.append([[cosine, -sine, step * math.cos(direction)], [sine, cosine, step * math.sin(direction)]])
+    grid = F.affine_grid(torch.tensor(thetas), [frames, 3, edge, edge], align_corners=False)
+    clip = F.grid_sample(source.expand(frames, -1, -1, -1), grid, "bicubic", "reflection", align_corners=False)
+    gain = 1 + drift * torch.arange(frames).view(-1, 1, 1, 1)
+    return (clip * gain).clamp(0, 1)

@@ -1,0 +1,229 @@
+"""Train nano: one step at t = 1000 from the noise, on random degradations of photographs.
+
+    python -m training.data DIR                     # once: fetch the photographs
+    python -m training.train DIR --steps 20000      # stop it at any time; the same command resumes
+    python -m training.train DIR --export           # write the averaged weights into seedvr2/nano
+
+The learning rate stays level and falls to zero over the last part of the steps, so a run can be lengthened or
+ended early by resuming it with another number of steps. `log.csv` in DIR/run says how it goes, and
+`training.plot` draws it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.data import DataLoader
+
+from seedvr2.nano import DIT_FILE
+from seedvr2.nano.initialise import FREE, make_dit, make_vae, save
+from seedvr2.nano.pca import stored_basis
+from seedvr2.network.dit import DiT
+from training.forward import LinearVAE, predict
+from training.samples import Samples, Setting
+from training.validation import gains, make_cases
+
+WARMUP_STEPS = 50
+DECAY_SHARE = 0.3
+AVERAGE_DECAY = 0.998
+CHECKPOINT_SECONDS = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Learning rates: of the matrices of the blocks (Muon) and of everything else (AdamW)."""
+
+    matrices: float = 2e-3
+    others: float = 1e-3
+
+
+class Trainee(nn.Module):
+    """The transformer and its text embedding, with the path of the condition picture held fixed.
+
+    The path's weights are powers of two, which every quantised form keeps exactly; and a block that cannot see the
+    noise gives the same picture for every seed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dit, text = make_dit()
+        self.text = nn.Parameter(text)
+        self.dit.requires_grad_(True)
+        for part in (self.dit.emb_in, self.dit.vid_out_norm, self.dit.vid_out_ada):
+            part.requires_grad_(False)
+        self._only(self.dit.vid_in.proj.weight, (FREE,))
+        self._only(self.dit.vid_in.proj.bias, (FREE,))
+        self._only(self.dit.vid_out.proj.weight, (slice(None), FREE))
+        for name, parameter in self.dit.named_parameters():
+            if name.endswith(("attn_scale", "mlp_scale")):
+                self._only(parameter, (FREE,))
+
+    @staticmethod
+    def _only(parameter: nn.Parameter | None, where: tuple[slice, ...]) -> None:
+        assert parameter is not None
+        mask = torch.zeros_like(parameter)
+        mask[where] = 1.0
+        parameter.register_hook(lambda grad: grad * mask)  # type: ignore[no-untyped-call]
+
+    def matrices(self) -> list[nn.Parameter]:
+        """What Muon trains: the square-ish matrices inside the blocks."""
+        return [p for name, p in self.dit.named_parameters() if name.startswith("blocks.") and p.ndim == 2]
+
+    def others(self) -> list[nn.Parameter]:
+        """What AdamW trains."""
+        held = {id(p) for p in self.matrices()}
+        return [p for p in self.parameters() if p.requires_grad and id(p) not in held]
+
+
+def loss_of(restored: Tensor, target: Tensor) -> Tensor:
+    """Charbonnier on pixels, plus a little of the same on their gradients, which keeps edges sharp."""
+    error = restored - target
+    slopes = _charbonnier(error.diff(dim=-1)) + _charbonnier(error.diff(dim=-2))
+    return _charbonnier(error) + 0.1 * slopes
+
+
+def _charbonnier(error: Tensor) -> Tensor:
+    return (error.square() + 1e-4).sqrt().mean()
+
+
+def rate_at(step: int, steps: int) -> float:
+    """Factor of the learning rate: a short warm-up, level, then linearly down to zero."""
+    decay = max(1, int(steps * DECAY_SHARE))
+    return min(1.0, (step + 1) / WARMUP_STEPS, max(0.0, (steps - step) / decay))
+
+
+class Run:
+    """A training run in a folder: networks, optimisers, the running average, the log."""
+
+    def __init__(self, folder: Path, rates: Rates, setting: Setting, seed: int = 0) -> None:
+        self.data, self.folder = folder, folder / "run"
+        self.folder.mkdir(exist_ok=True)
+        torch.manual_seed(seed)
+        self.seed, self.setting = seed, setting
+        self.step, self.seconds = 0, 0.0
+        self.trainee, self.average = Trainee(), Trainee().requires_grad_(False)
+        self.vae = LinearVAE(stored_basis())
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(
+                self.trainee.matrices(), lr=rates.matrices, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"
+            ),
+            torch.optim.AdamW(self.trainee.others(), lr=rates.others, betas=(0.9, 0.98), weight_decay=0.0),
+        ]
+        self.rates = (rates.matrices, rates.others)
+        self.checkpoint = self.folder / "checkpoint.pt"
+        if self.checkpoint.exists():
+            self._load()
+
+    def train(self, steps: int) -> None:
+        """Go on to that step."""
+        cases = make_cases(self.data)
+        # The step is part of the seed: a resumed run sees new examples.
+        samples = Samples(self.data, self.setting, self.seed * 1_000_003 + self.step)
+        batches = iter(DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=4))
+        saved, losses = time.monotonic(), []
+        while self.step < steps:
+            started = time.monotonic()
+            resized, target = next(batches)
+            losses.append(self.one_step(resized, target, rate_at(self.step, steps)))
+            self.seconds += time.monotonic() - started
+            if self.step % 50 == 0 or self.step == steps:
+                self._report(sum(losses) / len(losses), gains(self.average.dit, self.average.text, self.vae, cases))
+                losses.clear()
+            if time.monotonic() - saved > CHECKPOINT_SECONDS or self.step == steps:
+                self._save()
+                saved = time.monotonic()
+
+    def one_step(self, resized: Tensor, target: Tensor, factor: float) -> float:
+        """One step of the optimisers at `factor` times their rates; gives the loss."""
+        condition = self.vae.encode(resized)
+        noise = torch.randn_like(condition)
+        with sdpa_kernel(SDPBackend.MATH):  # on a CPU the fused kernel's backward pass is slower for small windows
+            latents = predict(self.trainee.dit, self.trainee.text, noise, condition)
+        restored = self.vae.decode(latents)
+        loss = loss_of(restored, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.trainee.parameters(), 1.0)
+        for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+            optimiser.step()
+            optimiser.zero_grad()
+        self.step += 1
+        self._update_average()
+        return loss.item()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.trainee.parameters()), 1 - decay)
+
+    def _report(self, loss: float, found: dict[str, tuple[float, float]]) -> None:
+        row: dict[str, Any] = {"step": self.step, "seconds": round(self.seconds), "loss": round(loss, 5)}
+        for kind, (gain, share) in found.items():
+            row |= {f"{kind} dB": round(gain, 3), f"{kind} better": round(share, 3)}
+        log = self.folder / "log.csv"
+        new = not log.exists()
+        with log.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+        print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+
+    def _save(self) -> None:
+        state = {
+            "trainee": self.trainee.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        temporary = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+
+    def _load(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True)
+        self.trainee.load_state_dict(state["trainee"])
+        self.average.load_state_dict(state["average"])
+        for optimiser, stored in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(stored)
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def export(self, folder: Path) -> None:
+        """Write the averaged weights as the product loads them."""
+        dit: DiT = self.average.dit
+        save(folder, dit, self.average.text, make_vae(stored_basis()))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where training.data put the photographs")
+    parser.add_argument("--steps", type=int, default=20_000, help="the step to train to (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of the training process")
+    parser.add_argument("--matrix-rate", type=float, default=Rates().matrices)
+    parser.add_argument("--other-rate", type=float, default=Rates().others)
+    parser.add_argument(
+        "--export", type=Path, nargs="?", const=DIT_FILE.parent, help="only write the averaged weights here"
+    )
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    run = Run(arguments.folder, Rates(arguments.matrix_rate, arguments.other_rate), Setting())
+    if arguments.export:
+        run.export(arguments.export)
+    else:
+        run.train(arguments.steps)
+
+
+if __name__ == "__main__":
+    main()
