@@ -26,6 +26,8 @@ def set_up(level: str, form: str) -> None:
     root.setLevel(LEVELS[level])
     # Each request of a slow client would be a warning there; ours are counted in /metrics.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    # Our own refusal says what is wrong with a form.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     threading.excepthook = _thread_died
 
