@@ -33,7 +33,7 @@ class LinearVAE:
         self._encoder, self._decoder = rows * scales, rows / scales
 
     def encode(self, clips: Tensor) -> Tensor:
-        """(N, T, 3, H, W) in −1…1 to (N, T, H/4, W/4, 16)."""
+        """(N, T, 3, H, W) in −1…1 to (N, T, H/4, W/4, 28)."""
         latent = F.conv2d(clips.flatten(0, 1), self._encoder, stride=BLOCK)
         return latent.view(*clips.shape[:2], *latent.shape[1:]).permute(0, 1, 3, 4, 2)
 
@@ -60,10 +60,10 @@ def predict(dit: DiT, text: Tensor, noise: Tensor, condition: Tensor, dtype: tor
 
     Args:
         dit: the transformer, weights in float32. text: (L, channels).
-        noise, condition: (N, T, H, W, 16). dtype: what is multiplied in.
+        noise, condition: (N, T, H, W, 28). dtype: what is multiplied in.
 
     Returns:
-        (N, T, H, W, 16) in float32.
+        (N, T, H, W, 28) in float32.
     """
     mask = condition.new_ones(*condition.shape[:-1], MASK)
     latents = torch.cat((noise, condition, mask), dim=-1).to(dtype)

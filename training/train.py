@@ -42,8 +42,8 @@ CHECKPOINT_SECONDS = 180.0
 class Rates:
     """Learning rates: of the matrices of the blocks (Muon) and of everything else (AdamW)."""
 
-    matrices: float = 2e-3
-    others: float = 1e-3
+    matrices: float = 4e-3
+    others: float = 2e-3
 
 
 class Trainee(nn.Module):

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 BLOCK = 4
-COMPONENTS = 16
+COMPONENTS = 28
 STORED = Path(__file__).with_name("pca.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """`rows` (16, 4, 4, 3) as (component, y, x, colour), orthonormal; `deviations` (16,) of pixels in −1…1."""
+    """`rows` (28, 4, 4, 3) as (component, y, x, colour), orthonormal; `deviations` (28,) of pixels in −1…1."""
 
     rows: Tensor
     deviations: Tensor
@@ -30,7 +30,7 @@ def stored_basis() -> Basis:
     """The basis that the repository ships, measured on 339 photographs."""
     stored = json.loads(STORED.read_text())
     rows = torch.tensor(stored["rows"], dtype=torch.float64)
-    # The file rounds to five digits; the decoder transposes the rows, so they must be orthonormal again.
+    # The file rounds to four digits; the decoder transposes the rows, so they must be orthonormal again.
     q, r = torch.linalg.qr(rows.T)
     rows = (q * r.diagonal().sign()).T
     return Basis(rows.view(COMPONENTS, BLOCK, BLOCK, 3).float(), torch.tensor(stored["deviations"]))
@@ -54,8 +54,8 @@ def picture_blocks(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> 
 
 
 def write(basis: Basis, path: Path) -> None:
-    """Store a basis as text, rounded to five digits."""
-    rows = [[round(value, 5) for value in row] for row in basis.rows.flatten(1).tolist()]
+    """Store a basis as text, rounded to a few digits."""
+    rows = [[round(value, 4) for value in row] for row in basis.rows.flatten(1).tolist()]
     deviations = [round(value, 5) for value in basis.deviations.tolist()]
     lines = ",\n  ".join(json.dumps(row) for row in rows)
     path.write_text(f'{{"deviations": {json.dumps(deviations)},\n "rows": [\n  {lines}]}}\n')

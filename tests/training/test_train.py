@@ -44,7 +44,7 @@ def test_a_batch_of_one_is_what_the_product_computes(shape: tuple[int, int, int]
     generator = torch.Generator().manual_seed(0)
     for parameter in dit.parameters():  # not only the path of the condition
         parameter += 0.02 * torch.randn(parameter.shape, generator=generator)
-    condition, noise = (draw_noise((*shape, 16), seed) for seed in (1, 2))
+    condition, noise = (draw_noise((*shape, 28), seed) for seed in (1, 2))
     expected = sample(lambda x, t: dit(model_input(x, condition), text, t), noise)
     found = predict(dit, text, noise[None], condition[None], torch.float32)[0]
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)

@@ -59,10 +59,10 @@ def test_the_stored_basis_is_orthonormal_and_ordered() -> None:
 
 def test_measure_finds_the_components_of_the_blocks() -> None:
     generator = torch.Generator().manual_seed(0)
-    directions = torch.linalg.qr(torch.randn(48, 48, generator=generator)).Q[:, :16]
-    weights = torch.arange(16, 0, -1.0)
-    blocks = torch.randn(20_000, 16, generator=generator) * weights @ directions.T
+    directions = torch.linalg.qr(torch.randn(48, 48, generator=generator)).Q[:, :28]
+    weights = torch.arange(28, 0, -1.0)
+    blocks = torch.randn(20_000, 28, generator=generator) * weights @ directions.T
     basis = measure(blocks)
     torch.testing.assert_close(basis.deviations.float(), weights, rtol=0.05, atol=0)
     overlap = (basis.rows.flatten(1).float() @ directions).square().sum(1)
-    torch.testing.assert_close(overlap, torch.ones(16), atol=1e-3, rtol=0)
+    torch.testing.assert_close(overlap, torch.ones(28), atol=1e-3, rtol=0)
