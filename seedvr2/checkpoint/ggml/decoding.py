@@ -10,7 +10,7 @@ from torch import Tensor
 from seedvr2.checkpoint.ggml import kquants, legacy
 from seedvr2.checkpoint.ggml.blocks import BLOCKS, Decoder
 
-# Elements decoded at a time: about the second-level cache on a CPU, enough to fill the machine on a GPU.
+# Elements decoded at a time: by each thread of a CPU about its cache, on a GPU enough to fill the machine.
 CPU_PIECE = 1 << 19
 DEVICE_PIECE = 1 << 25
 
@@ -49,13 +49,14 @@ def dequantize(data: Tensor, kind: str, dtype: torch.dtype = torch.float32) -> T
     decode, (elements, _) = DECODERS[kind], BLOCKS[kind]
     count = data.shape[0]
     out = torch.empty((count, elements), dtype=dtype, device=data.device)
-    step = max(1, (CPU_PIECE if data.device.type == "cpu" else DEVICE_PIECE) // elements)
+    piece = CPU_PIECE * torch.get_num_threads() if data.device.type == "cpu" else DEVICE_PIECE
+    step = max(1, piece // elements)
     exact = out if dtype == torch.float32 else torch.empty((min(step, count), elements), device=data.device)
     for start in range(0, count, step):
-        blocks, piece = data[start : start + step], out[start : start + step]
+        blocks, target = data[start : start + step], out[start : start + step]
         if exact is out:
-            decode(blocks, piece)
+            decode(blocks, target)
         else:
             decode(blocks, exact[: len(blocks)])
-            piece.copy_(exact[: len(blocks)])
+            target.copy_(exact[: len(blocks)])
     return out.view(-1)

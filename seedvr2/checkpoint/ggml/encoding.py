@@ -14,8 +14,9 @@ from seedvr2.checkpoint.ggml.fitting import Fit, fit_affine, fit_symmetric
 
 Encoder = Callable[[Tensor], Tensor]
 
-# Elements encoded at a time; some thirty tensors of this size are alive at once.
-_PIECE = 1 << 20
+# Elements encoded at a time: on a CPU by each thread, so that some ten tensors of this size fit its cache.
+_PIECE = 1 << 17
+_DEVICE_PIECE = 1 << 24
 
 
 def quantize(values: Tensor, kind: str) -> Tensor:
@@ -29,7 +30,8 @@ def quantize(values: Tensor, kind: str) -> Tensor:
     if values.shape[-1] % elements:
         raise ValueError(f"rows of {values.shape[-1]} numbers do not divide into {kind} blocks of {elements}")
     blocks = values.reshape(-1, elements)
-    step = max(1, _PIECE // elements)
+    piece = _PIECE * torch.get_num_threads() if values.device.type == "cpu" else _DEVICE_PIECE
+    step = max(1, piece // elements)
     return torch.cat([ENCODERS[kind](blocks[start : start + step].float()) for start in range(0, len(blocks), step)])
 
 

@@ -80,8 +80,10 @@ def _best_lines(x: Tensor, levels: int) -> tuple[Tensor, Tensor]:
     span = (x.amax(-1, keepdim=True) - low).clamp_(min=_TINY)
     width, total, square = x.shape[-1], _sum(x), _sum(x * x)
 
+    above = x - low
+
     def candidate(stretch: float) -> tuple[Tensor, ...]:
-        q = ((x - low) * ((levels + stretch) / span)).round_().clamp_(0, levels)
+        q = (above * ((levels + stretch) / span)).round_().clamp_(0, levels)
         q_sum, q_square, q_x = _sum(q), _sum(q * q), _sum(q * x)
         spread = width * q_square - q_sum * q_sum
         step = (width * q_x - q_sum * total) / spread.clamp(min=_TINY)
@@ -124,20 +126,29 @@ def _improve_small(
     error = _errors(x, fit)
     start_scales, start_minimums = fit.small_scales, fit.small_minimums
     for scale_move, minimum_move in moves:
-        trial = Fit(
-            fit.scale,
-            fit.minimum,
-            (start_scales + scale_move).clamp_(*small_range),
-            (start_minimums + minimum_move).clamp_(*small_range) if minimum_move else start_minimums,
-            fit.quants,
-        )
-        trial.quants = _quants(x, trial, *quant_range)
-        trial_error = _errors(x, trial)
+        scales = (start_scales + scale_move).clamp_(*small_range)
+        minimums = (start_minimums + minimum_move).clamp_(*small_range) if minimum_move else start_minimums
+        trial_error = _best_error(x, fit.scale, scales, fit.minimum, minimums, quant_range)
         better = trial_error < error
-        fit.small_scales = torch.where(better, trial.small_scales, fit.small_scales)
-        fit.small_minimums = torch.where(better, trial.small_minimums, fit.small_minimums)
-        fit.quants = torch.where(better, trial.quants, fit.quants)
+        fit.small_scales = torch.where(better, scales, fit.small_scales)
+        fit.small_minimums = torch.where(better, minimums, fit.small_minimums)
         error = torch.where(better, trial_error, error)
+    fit.quants = _quants(x, fit, *quant_range)
+
+
+def _best_error(
+    x: Tensor,
+    scale: Tensor,
+    small_scales: Tensor,
+    minimum: Tensor,
+    small_minimums: Tensor,
+    quant_range: tuple[int, int],
+) -> Tensor:
+    """What `_errors` would be with the best quants for these scales; in place, as most of the time goes here."""
+    step = scale.unsqueeze(-1) * small_scales
+    shifted = x + minimum.unsqueeze(-1) * small_minimums
+    value = (shifted * _inverse(step)).round_().clamp_(*quant_range).mul_(step)
+    return _sum(value.sub_(shifted).square_())
 
 
 def _improve_scales(x: Tensor, fit: Fit, quant_range: tuple[int, int]) -> None:
@@ -161,8 +172,12 @@ def _improve_scales(x: Tensor, fit: Fit, quant_range: tuple[int, int]) -> None:
 
 def _quants(x: Tensor, fit: Fit, low: int, high: int) -> Tensor:
     step = fit.scale.unsqueeze(-1) * fit.small_scales
-    inverse = torch.where(step == 0, 0, 1 / step)
-    return ((x + fit.minimum.unsqueeze(-1) * fit.small_minimums) * inverse).round_().clamp_(low, high)
+    shifted = x + fit.minimum.unsqueeze(-1) * fit.small_minimums
+    return shifted.mul_(_inverse(step)).round_().clamp_(low, high)
+
+
+def _inverse(step: Tensor) -> Tensor:
+    return torch.where(step == 0, 0, 1 / step)
 
 
 def _errors(x: Tensor, fit: Fit) -> Tensor:
