@@ -1,0 +1,51 @@
+"""What a picture and a video have in common when they are read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from seedvr2.media.info import Frame, MediaInfo
+
+
+class Source(ABC):
+    """A readable picture or video. Made by `open_source`; use it in a `with` block.
+
+    Attributes:
+        path: the file.
+        info: what is known of it before decoding.
+    """
+
+    path: Path
+    info: MediaInfo
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._found: list[str] = []
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on what could not be read as it should be; complete once `frames` has ended."""
+        return (*self.info.warnings, *self._found)
+
+    @abstractmethod
+    def frames(self) -> Iterator[Frame]:
+        """The frames from the first to the last, decoded one at a time; each call starts anew.
+
+        Raises:
+            MediaError: nothing more can be decoded, and nothing could be so far.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing between calls
+        """Give files and memory back; iterators of `frames` end on their own."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

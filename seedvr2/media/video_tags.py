@@ -1,0 +1,46 @@
+"""What the headers of a video say about its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import av
+from av.stream import Disposition, Stream
+from av.video.format import VideoFormat
+from av.video.stream import VideoStream
+
+from seedvr2.media.colorspace import ColorTags
+
+
+def codec_name(stream: Stream) -> str:
+    """Name of a stream's codec, not of the decoder that happens to be used: `mp3`, not `mp3float`."""
+    context = stream.codec_context
+    return context.codec.canonical_name if context is not None else "unknown"
+
+
+def bit_depth(layout: VideoFormat) -> int:
+    """8, 10, 12 or 16: the depth that holds a layout's samples."""
+    bits = max((component.bits for component in layout.components), default=8)
+    return next((depth for depth in (8, 10, 12) if bits <= depth), 16)
+
+
+def has_alpha(layout: VideoFormat) -> bool:
+    """Whether a layout carries transparency of its own."""
+    return not layout.has_palette and any(component.is_alpha for component in layout.components)
+
+
+def picture_warnings(
+    container: av.container.InputContainer, stream: VideoStream, first: av.VideoFrame, tags: ColorTags
+) -> Iterator[str]:
+    """Sentences on what will not come out as it is in the file."""
+    if first.interlaced_frame:
+        yield "The video is interlaced; deinterlace it first for the best result."
+    if tags.hdr:
+        yield "The video has a high dynamic range; the result keeps its colours' meaning, but in 8 bits."
+    elif bit_depth(first.format) > 8:
+        yield f"The video has {bit_depth(first.format)} bits per sample; the result has 8."
+    if has_alpha(first.format):
+        yield "The video is partly transparent; the result shows it on black."
+    others = [other for other in container.streams.video if other.index != stream.index]
+    if any(not other.disposition & Disposition.attached_pic for other in others):
+        yield "The file holds more than one video track; only one is upscaled, the others are left out."
