@@ -66,7 +66,7 @@ def _recipes(network: nn.Module, precision: str, seed: int) -> list[Recipe]:
 
 
 def _numbers(name: str, shape: tuple[int, ...], stored: str, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed << 32 | zlib.crc32(name.encode()))
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
     if len(shape) == 1:
         centre = 1.0 if any(part in name for part in _FACTORS) else 0.0
         values = torch.randn(shape, generator=generator).mul_(0.05).add_(centre)
