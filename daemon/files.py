@@ -16,8 +16,11 @@ NAME_BYTES = 255
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
 
 
-def write_durably(path: Path, data: bytes, *, keep: Path | None = None) -> None:
-    """Replace `path` whole: after a crash it holds the old bytes or the new ones. `keep` gets the old ones."""
+def write_durably(path: Path, data: bytes, *, keep: Path | None = None, sync: bool = True) -> None:
+    """Replace `path` whole: after a crash it holds the old bytes or the new ones. `keep` gets the old ones.
+
+    Without `sync` it may be the old ones for some seconds.
+    """
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
@@ -32,7 +35,8 @@ def write_durably(path: Path, data: bytes, *, keep: Path | None = None) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
 
 
 def _keep_copy(path: Path, keep: Path) -> None:

@@ -161,7 +161,7 @@ class History:
         try:
             if os.pwrite(self._file, line, self._end) != len(line):
                 raise OSError(28, "No space left on device", str(self._path))
-            os.fsync(self._file)
+            os.fdatasync(self._file)
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, self._end)

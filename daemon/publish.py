@@ -110,6 +110,6 @@ def _describe(job: Job) -> None:
     }
     text = json.dumps(description, ensure_ascii=False, indent=2) + "\n"
     try:
-        write_durably(description_path(Path(result.path)), text.encode("utf-8", "replace"))
+        write_durably(description_path(Path(result.path)), text.encode("utf-8", "replace"), sync=False)
     except OSError as error:
         log.warning("job %s: the description beside the result could not be written: %s", job.id, error.strerror)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from daemon.jobs import Job
 from daemon.parameters import PRIORITIES
@@ -50,6 +50,13 @@ class JobQueue:
         with self._lock:
             key = self._keys.get(job_id)
             return self._take(key) if key is not None else None
+
+    def amend(self, job_id: str, change: Callable[[Job], Job]) -> None:
+        """Put `change(job)` in the place of a waiting job. Nobody can take the job out in between."""
+        with self._lock:
+            key = self._keys.get(job_id)
+            if key is not None:
+                self._jobs[key] = change(self._jobs[key])
 
     def position(self, job_id: str) -> int:
         """Its place from 1, or 0 if it does not wait."""

@@ -63,13 +63,16 @@ class JournalledStorage(Storage):  # type: ignore[misc] # TinyDB is not checked 
         self._commit(data)
 
     @contextlib.contextmanager
-    def batch(self) -> Iterator[None]:
-        """Writes inside become durable together at the end, or not at all."""
+    def batch(self, *, durable: bool = True) -> Iterator[None]:
+        """Writes inside become durable together at the end, or not at all.
+
+        If not `durable`, only with the next durable write: for what the next start would find out by itself.
+        """
         self._pending = dict(self._tables)
         try:
             yield
             data, self._pending = self._pending, None
-            self._commit(data)
+            self._commit(data, durable=durable)
         finally:
             self._pending = None
 
@@ -92,17 +95,17 @@ class JournalledStorage(Storage):  # type: ignore[misc] # TinyDB is not checked 
         os.close(self._journal_file)
         self._journal_file = None
 
-    def _commit(self, data: Tables) -> None:
+    def _commit(self, data: Tables, *, durable: bool = True) -> None:
         patch = _difference(self._tables, data)
         if patch:
-            self._append(patch)
+            self._append(patch, durable=durable)
         self._tables = data
         if self._journal_size > max(FOLD_BYTES, self._snapshot_size):
             # The write itself is durable by now: a full disk must not turn it into a failure.
             with contextlib.suppress(OSError):
                 self.compact()
 
-    def _append(self, patch: Tables) -> None:
+    def _append(self, patch: Tables, *, durable: bool) -> None:
         assert self._journal_file is not None, "the storage is closed"
         line = _encode(patch)
         line = b"%08x " % zlib.crc32(line) + line + b"\n"
@@ -110,7 +113,8 @@ class JournalledStorage(Storage):  # type: ignore[misc] # TinyDB is not checked 
             written = os.pwrite(self._journal_file, line, self._journal_size)
             if written != len(line):
                 raise OSError(28, "No space left on device", str(self._journal_path(self._generation)))
-            os.fsync(self._journal_file)
+            if durable:
+                os.fdatasync(self._journal_file)
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._journal_file, self._journal_size)

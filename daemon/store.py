@@ -46,6 +46,7 @@ class JobStore:
         self._storage: JournalledStorage = self._db.storage
         self._history = History(folder / "history.jsonl", keep_count=keep_count, keep_days=keep_days)
         self._jobs = self._load_jobs()
+        self._seen = self._load_seen()
         self._by_content = {job.draft.sha256: job.id for job in self._jobs.values()}
         meta = self._meta().get(doc_id=1)
         self._salt = int(meta["salt"]) if meta else secrets.randbits(32)
@@ -87,7 +88,9 @@ class JobStore:
         """Move a finished job, whose source has been dealt with, to the history."""
         with self._lock:
             self._history.append(job.as_settled())
-            self._shard(job.id).remove(doc_ids=[int(job.id, 16)])
+            # If this half is lost, the next start finds the job in the history and drops it here.
+            with self._storage.batch(durable=False):
+                self._shard(job.id).remove(doc_ids=[int(job.id, 16)])
             self._jobs.pop(job.id, None)
             if self._by_content.get(job.draft.sha256) == job.id:
                 del self._by_content[job.draft.sha256]
@@ -143,28 +146,27 @@ class JobStore:
 
     def mark_seen(self, path: str, fingerprint: tuple[int, ...], job_id: str) -> None:
         """Remember that this file, as it is now, was dealt with."""
-        table, key = self._seen_place(path)
-        with self._lock, self._storage.batch():
-            self._put(table, key, {"path": path, "fingerprint": list(fingerprint), "job": job_id})
-
-    def seen(self, path: str, fingerprint: tuple[int, ...]) -> str | None:
-        """The id of the job that dealt with this file as it is now."""
-        table, key = self._seen_place(path)
         with self._lock:
-            record = table.get(doc_id=key)
-        if record is None or record["path"] != path or tuple(record["fingerprint"]) != fingerprint:
-            return None
-        return str(record["job"])
+            with self._storage.batch():
+                record = {"path": path, "fingerprint": list(fingerprint), "job": job_id}
+                self._put(self._seen_table(path), _seen_key(path), record)
+            self._seen[path] = fingerprint
+
+    def seen(self, path: str, fingerprint: tuple[int, ...]) -> bool:
+        """Whether this file, as it is now, was dealt with."""
+        return self._seen.get(path) == fingerprint
 
     def forget_missing(self) -> None:
         """Drop the memory of files that are gone."""
-        with self._lock, self._storage.batch():
-            for name in self._db.tables():
-                if name.startswith(f"{SEEN}-"):
-                    table = self._db.table(name)
-                    gone = [record.doc_id for record in table if not os.path.lexists(record["path"])]
-                    if gone:
-                        table.remove(doc_ids=gone)
+        with self._lock:
+            gone = [path for path in self._seen if not os.path.lexists(path)]
+            if not gone:
+                return
+            with self._storage.batch():
+                for path in gone:
+                    self._seen_table(path).remove(doc_ids=[_seen_key(path)])
+            for path in gone:
+                del self._seen[path]
 
     # -- speeds -------------------------------------------------------------------------------------------
 
@@ -175,8 +177,8 @@ class JobStore:
         return dict(record["models"]) if record else {}
 
     def save_speeds(self, speeds: dict[str, float]) -> None:
-        """Remember the measured speeds."""
-        with self._lock, self._storage.batch():
+        """Remember the measured speeds, at the latest when the store is closed."""
+        with self._lock, self._storage.batch(durable=False):
             self._put(self._db.table(SPEEDS), 1, {"models": dict(speeds)})
 
     def close(self) -> None:
@@ -219,9 +221,17 @@ class JobStore:
         # TinyDB's work grows with the table, so jobs are spread over 256 of them.
         return self._db.table(f"{JOBS}-{job_id[:2]}")
 
-    def _seen_place(self, path: str) -> tuple[Table, int]:
-        digest = blake2b(os.fsencode(path), digest_size=7).digest()
-        return self._db.table(f"{SEEN}-{digest[0]:02x}"), int.from_bytes(digest, "big")
+    def _load_seen(self) -> dict[str, tuple[int, ...]]:
+        names = [name for name in self._db.tables() if name.startswith(f"{SEEN}-")]
+        records = [record for name in names for record in self._db.table(name)]
+        return {record["path"]: tuple(record["fingerprint"]) for record in records}
+
+    def _seen_table(self, path: str) -> Table:
+        return self._db.table(f"{SEEN}-{_seen_key(path) % 256:02x}")
+
+
+def _seen_key(path: str) -> int:
+    return int.from_bytes(blake2b(os.fsencode(path), digest_size=7).digest(), "big")
 
 
 def _lock_folder(folder: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,18 +53,21 @@ class Intake:
         self._store = store
         self._executor = executor
         self._submit = submit
-        self._marker = config.paths.state / "looking-into"
+        self._marker = os.open(config.paths.state / "looking-into", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
-    def suspect(self) -> str | None:
+    def suspect(self) -> Path | None:
         """The file that was being looked into when the process ended abruptly, if it did."""
-        try:
-            return self._marker.read_bytes().decode("utf-8", "surrogateescape") or None
-        except OSError:
-            return None
+        name = os.pread(self._marker, 8192, 0).partition(b"\0")[0]
+        return Path(os.fsdecode(name)) if name else None
 
     def clear_suspect(self) -> None:
         """Forget it."""
-        self._marker.unlink(missing_ok=True)
+        # Written in place: this happens for each file, and truncating makes some file systems wait for the disk.
+        os.pwrite(self._marker, b"\0", 0)
+
+    def close(self) -> None:
+        """Let go of the marker."""
+        os.close(self._marker)
 
     def take(self, found: Found) -> Answer:
         """Make a job of a file that has been unchanged for the settle time."""
@@ -89,6 +93,8 @@ class Intake:
         except ModelNotInstalledError as error:
             return self._park(found.path, str(error))
         except MediaError as error:
+            if not found.path.exists():
+                return Answer(Verdict.LATER, "The file is gone.")
             return Answer(Verdict.LATER, str(error))
         except SeedVR2Error as error:
             return Answer(Verdict.REFUSED, str(error))
@@ -105,11 +111,11 @@ class Intake:
 
     def _probe(self, path: Path) -> Media:
         # A file that crashes the decoder takes the process with it; the next start finds its name here.
-        self._marker.write_bytes(str(path).encode("utf-8", "surrogateescape"))
+        os.pwrite(self._marker, os.fsencode(path) + b"\0", 0)
         try:
             return self._executor.probe(path)
         finally:
-            self._marker.write_bytes(b"")
+            self.clear_suspect()
 
     def _check(self, request: JobRequest, media: Media) -> None:
         if result_suffix(media.kind, request.options.output_format) is None:

@@ -7,6 +7,7 @@ they only set a flag, and the scan finds out what there is.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
+
+from daemon.inbox.scan import DONE, FAILED
 
 log = logging.getLogger(__name__)
 EVENTS: list[type[FileSystemEvent]] = [
@@ -52,7 +55,9 @@ class Watcher:
             return
         observer = Observer()
         try:
-            observer.schedule(_Handler(self._wake), str(self._folder), recursive=True, event_filter=EVENTS)
+            observer.schedule(
+                _Handler(self._wake, self._folder), str(self._folder), recursive=True, event_filter=EVENTS
+            )
             observer.start()
         except OSError as error:
             self.polling = True
@@ -82,11 +87,14 @@ class Watcher:
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, wake: threading.Event) -> None:
+    def __init__(self, wake: threading.Event, folder: Path) -> None:
         self._wake = wake
+        self._ours = tuple(f"{folder}/{name}" for name in (DONE, FAILED))
 
-    def on_any_event(self, event: FileSystemEvent) -> None:  # noqa: ARG002
-        self._wake.set()
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        # What we put away ourselves is no news.
+        if not os.fsdecode(event.src_path).startswith(self._ours):
+            self._wake.set()
 
 
 def on_network(folder: Path) -> bool:

@@ -66,6 +66,12 @@ class Running:
         return status if status["status"] in ("completed", "failed", "cancelled") and archived else None
 
     def history(self) -> list[Job]:
+        """The finished jobs whose source has been settled, newest first."""
+        open_ids = {job.id for job in self.service.store.open_jobs()}
+        finished = self._finished()
+        return [job for job in finished if job.id not in open_ids]
+
+    def _finished(self) -> list[Job]:
         return self.service.store.history(1000, ("completed", "failed", "cancelled"))
 
     def results(self) -> list[Path]:
