@@ -33,13 +33,18 @@ def correct(content: Tensor, style: Tensor) -> Tensor:
         here = slice(index, index + 1)
         own[:, index] = to_lab(wavelet.correct(content[here], style[here])[0])
         other[:, index] = to_lab(style[index])
-    for channel, target, strength in zip(own, other, _STRENGTHS, strict=True):
-        channel.copy_(match_ranks(channel.flatten(), target.flatten(), strength).view_as(channel))
+    _match(own, other)
     del other
     result = torch.empty_like(content)
     for index in range(frames):
         result[index] = from_lab(own[:, index])
     return result
+
+
+def _match(own: Tensor, other: Tensor) -> None:
+    """Match the channels of `own` (3, T, H, W) to those of `other`, in place."""
+    for channel, target, strength in zip(own, other, _STRENGTHS, strict=True):
+        channel.copy_(match_ranks(channel.flatten(), target.flatten(), strength).view_as(channel))
 
 
 def to_lab(image: Tensor) -> Tensor:
