@@ -26,7 +26,7 @@ from seedvr2.network.causal import CausalConv3d
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.network.dit import DiT
 from seedvr2.network.vae import VideoVAE
-from seedvr2.network.vae_layers import FrameAttention, GroupNorm, ResnetBlock
+from seedvr2.network.vae_layers import GroupNorm, ResnetBlock
 
 # SeedVR2 itself has 16. At 4x4 pixels a latent, 16 would cost a sharp picture 1 dB against its resize; 28, 0.06 dB.
 LATENTS = 28
@@ -42,6 +42,8 @@ VAE_CONFIG = VAEConfig(
     kernel=1,
     down_kernels=(1, 1),
     up_factors=(1, 1),
+    # Attention over all 57,600 positions of a 720p frame would take a hundred times as long as all the rest.
+    attention=False,
     groups=4,
     scale=1.0,
 )
@@ -176,9 +178,6 @@ def _make_idle(vae: VideoVAE) -> None:
             nn.init.ones_(module.weight)
         elif isinstance(module, ResnetBlock):
             nn.init.kaiming_normal_(module.conv1.weight, generator=generator)
-        elif isinstance(module, FrameAttention):
-            for linear in (module.to_q, module.to_k, module.to_v):
-                nn.init.normal_(linear.weight, 0, len(linear.weight) ** -0.5, generator=generator)
 
 
 def make_dit() -> tuple[DiT, Tensor]:

@@ -68,6 +68,7 @@ class VAEConfig:
     down_kernels: tuple[int, ...]
     # Per level that is followed by another: factor in time of its upsampler.
     up_factors: tuple[int, ...]
+    attention: bool = True  # whether the middle blocks attend over the frame
     groups: int = 32
     scale: float = 0.9152
     slice_frames: int = 4
@@ -163,6 +164,7 @@ def read_vae_config(shapes: Shapes, metadata: Mapping[str, str] | None = None) -
         kernel=_shape(shapes, "encoder.conv_in.weight", 5)[2],
         down_kernels=downs,
         up_factors=tuple(ups),
+        attention="encoder.mid_block.attentions.0.to_q.weight" in shapes,
         groups=groups,
         scale=float(metadata.get("scaling_factor", 0.9152)),
     )

@@ -66,7 +66,7 @@ class Encoder(nn.Module):
         widths, kernel = config.widths, config.kernel
         self.conv_in = CausalConv3d(3, widths[0], (kernel, 3), padding=1)
         self.down_blocks = nn.ModuleList(DownBlock(config, level) for level in range(len(widths)))
-        self.mid_block = MidBlock(widths[-1], config.groups, kernel)
+        self.mid_block = MidBlock(widths[-1], config.groups, kernel, attention=config.attention)
         self.conv_norm_out = GroupNorm(config.groups, widths[-1])
         self.conv_out = CausalConv3d(widths[-1], 2 * config.latent_channels, (kernel, 3), padding=1)
 
@@ -87,7 +87,7 @@ class Decoder(nn.Module):
         widths, kernel = config.widths, config.kernel
         self.conv_in = CausalConv3d(config.latent_channels, widths[-1], (kernel, 3), padding=1)
         self.up_blocks = nn.ModuleList(UpBlock(config, level) for level in range(len(widths)))
-        self.mid_block = MidBlock(widths[-1], config.groups, kernel)
+        self.mid_block = MidBlock(widths[-1], config.groups, kernel, attention=config.attention)
         self.conv_norm_out = GroupNorm(config.groups, widths[0])
         self.conv_out = CausalConv3d(widths[0], 3, (kernel, 3), padding=1)
 

@@ -65,17 +65,19 @@ class FrameAttention(nn.Module):
 
 
 class MidBlock(nn.Module):
-    """Residual block, attention, residual block."""
+    """Residual block, attention where the model has it, residual block."""
 
-    def __init__(self, channels: int, groups: int, kernel: int) -> None:
+    def __init__(self, channels: int, groups: int, kernel: int, *, attention: bool) -> None:
         super().__init__()
-        self.attentions = nn.ModuleList([FrameAttention(channels, groups)])
+        if attention:
+            self.attentions = nn.ModuleList([FrameAttention(channels, groups)])
         self.resnets = nn.ModuleList(ResnetBlock(channels, channels, groups, kernel) for _ in range(2))
 
     def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
         """(T, C, H, W) to the same."""
         x = self.resnets[0](x, memory)
-        x = self.attentions[0](x)
+        for attention in getattr(self, "attentions", ()):
+            x = attention(x)
         result: Tensor = self.resnets[1](x, memory)
         return result
 
