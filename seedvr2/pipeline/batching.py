@@ -55,8 +55,8 @@ def iter_batches(
     frames = list(islice(stream, batch_size))
     index = start = shared = 0
     while frames:
-        # One frame ahead tells whether another batch follows; a batch that is not full was the last.
-        ahead = list(islice(stream, 1)) if len(frames) == batch_size else []
+        # One frame ahead tells whether another batch follows.
+        ahead = list(islice(stream, 1))
         yield Batch(
             index=index,
             start=start,

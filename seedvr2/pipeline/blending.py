@@ -20,8 +20,6 @@ def crossfade_weights(count: int) -> Tensor:
 
 def reference_weights(count: int) -> Tensor:
     """The same as the public implementation has it: a cosine over the middle third; hard cuts for 1, 2 and 4."""
-    if count < 3:
-        return torch.linspace(1.0, 0.0, count)
     position = torch.linspace(0.0, 1.0, count)
     middle = ((position - 1 / 3) * 3).clamp(0, 1)
     return 0.5 + 0.5 * torch.cos(math.pi * middle)

@@ -64,6 +64,16 @@ def test_red_is_not_cut_in_two() -> None:
     assert got[300:].min() > 0.59
 
 
+def test_grey_counts_as_red() -> None:
+    content = noise(1, 1, 1, 300, seed=1).expand(1, 3, 1, 300)
+    style = _of_hue(1, 29, (0.1, 0.2), 300, seed=2)
+    own, got, wanted = (_to_hsv(frames) for frames in (content, hsv.correct(content, style), style))
+    assert got[0].max() < 1e-4
+    torch.testing.assert_close(got[2], own[2], atol=1e-6, rtol=0)
+    # Where it is nearly black, the rounding of the channels is most of the saturation.
+    torch.testing.assert_close(got[1].sort().values, wanted[1].sort().values, atol=1e-3, rtol=0)
+
+
 def test_saturation() -> None:
     colours = torch.tensor([[1.0, 1, 1], [0, 0, 0], [1, 0, 0], [0.5, 0.25, 0.25], [1.5, 1, 1]]).T[:, None] * 2 - 1
     torch.testing.assert_close(hsv.saturation(colours), torch.tensor([[0, 0, 1, 0.5, 0]]))
