@@ -9,7 +9,6 @@ from pathlib import Path
 
 from seedvr2.catalogue.folder import InstalledModel, default_models_dir, find_text_embedding, installed_models
 from seedvr2.catalogue.progress_line import ProgressLine
-from seedvr2.catalogue.pull import check, pull
 from seedvr2.catalogue.registry import CATALOGUE, PublishedFile, find
 
 
@@ -83,6 +82,8 @@ def _path(entry: PublishedFile, folder: Path) -> Path | None:
 
 
 def _pull(arguments: argparse.Namespace) -> int:
+    from seedvr2.catalogue.pull import pull  # brings an HTTP client along
+
     line = ProgressLine()
     for path in pull(arguments.names, arguments.models_dir, on_progress=line.show):
         line.end()
@@ -91,6 +92,8 @@ def _pull(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    from seedvr2.catalogue.pull import check
+
     folder: Path = arguments.models_dir
     entries = [find(name) for name in arguments.names] or [entry for entry in CATALOGUE if _path(entry, folder)]
     if not entries:
