@@ -17,8 +17,6 @@ from seedvr2 import __version__
 def main(arguments: list[str] | None = None) -> int:
     """The command line; answers the exit status."""
     options = _parser().parse_args(arguments)
-    # `kill -USR1` shows what every thread is doing, in a process that seems to hang.
-    faulthandler.register(signal.SIGUSR1)
     named = options.config or os.environ.get("SEEDVR2_CONFIG") or None
     try:
         config = load_config(Path(named) if named else None)
@@ -35,6 +33,8 @@ def _run(config: Config) -> int:
     from daemon import logs
     from daemon.service import Service
 
+    # `kill -USR1` shows what every thread is doing, in a process that seems to hang.
+    faulthandler.register(signal.SIGUSR1)
     logs.set_up(config.logging.level, config.logging.format)
     for warning in config.warnings:
         print(f"seedvr2d: {warning}", file=sys.stderr)

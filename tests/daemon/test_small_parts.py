@@ -1,0 +1,287 @@
+"""Queue, estimates, names, files, logs, sd_notify, GPU, redaction: each small, each on its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from pathlib import Path
+
+import pynvml
+import pytest
+
+from daemon import gpu
+from daemon.api.redact import Redactor
+from daemon.estimates import Estimates, output_size, work_of
+from daemon.files import clean_name, free_names, move_aside, place, write_durably
+from daemon.inbox.watcher import filesystem_of, is_network
+from daemon.jobs import Job, Media
+from daemon.logs import FORMATTERS
+from daemon.naming import model_tag, result_name, result_suffix
+from daemon.notify import notify, watchdog_s
+from daemon.queue import JobQueue
+from daemon.settings import PathSettings
+from daemon.store import JobStore
+from seedvr2.options import UpscaleOptions
+from tests.daemon.test_jobs import draft
+
+
+def job(number: int, priority: str = "normal") -> Job:
+    return Job(f"{number:08x}", number, 0.0, draft(priority=priority))
+
+
+class TestQueue:
+    def test_order_positions_and_taking(self) -> None:
+        queue = JobQueue([job(3), job(1), job(2, "high"), job(4, "low")])
+        assert [each.number for each in queue.waiting()] == [2, 1, 3, 4]
+        assert queue.position(job(3).id) == 3
+        assert [each.number for each in queue.waiting(before=job(3).id)] == [2, 1]
+        taken = queue.take(job(1).id)
+        assert taken is not None
+        assert queue.take(job(1).id) is None
+        assert queue.position(job(1).id) == 0
+        assert queue.put(taken) == 2
+        assert [queue.take_next().number for _ in range(4)] == [2, 1, 3, 4]  # type: ignore[union-attr]
+        assert queue.take_next() is None
+
+    def test_amending_a_job_that_left_does_nothing(self) -> None:
+        queue = JobQueue([job(1)])
+        queue.take_next()
+        queue.amend(job(1).id, lambda _job: pytest.fail("it is not there"))
+        assert len(queue) == 0
+
+
+class TestEstimates:
+    @pytest.mark.parametrize(
+        ("size", "options", "expected"),
+        [
+            ((640, 360), UpscaleOptions(), (1920, 1080)),
+            ((360, 640), UpscaleOptions(resolution=720), (720, 1280)),
+            ((1000, 500), UpscaleOptions(resolution=1000, max_resolution=1000), (1000, 500)),
+        ],
+    )
+    def test_size_of_the_result(
+        self, size: tuple[int, int], options: UpscaleOptions, expected: tuple[int, int]
+    ) -> None:
+        assert output_size(Media("picture", *size, 1), options) == expected
+
+    def test_jobs_weigh_what_they_make(self) -> None:
+        picture, film = Media("picture", 640, 360, 1), Media("video", 640, 360, 1000)
+        assert work_of(film, UpscaleOptions()) == 1000 * work_of(picture, UpscaleOptions())
+
+    def test_speed_is_learnt_for_each_model_and_kept(self, tmp_path: Path) -> None:
+        store = JobStore(tmp_path)
+        estimates = Estimates(store)
+        for _ in range(30):
+            estimates.measured("fast", 100.0, 10.0)
+        estimates.measured("slow", 100.0, 100.0)
+        assert estimates.speed("fast") == pytest.approx(10.0)
+        assert estimates.speed("slow") == pytest.approx(1.0)
+        assert estimates.seconds(job(1), "slow") == pytest.approx(207.4)
+        store.close()
+        store = JobStore(tmp_path)
+        assert Estimates(store).speed("fast") == pytest.approx(10.0)
+        store.close()
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("model", "tag"),
+        [
+            ("seedvr2_ema_3b_fp8_e4m3fn.safetensors", "3b_fp8"),
+            ("seedvr2_ema_7b_sharp-Q4_K_M.gguf", "7b_sharp-Q4_K_M"),
+            ("nano", "nano"),
+            ("my model.pth", "my model"),
+        ],
+    )
+    def test_models(self, model: str, tag: str) -> None:
+        assert model_tag(model) == tag
+
+    def test_the_documented_name(self) -> None:
+        options = UpscaleOptions().as_dict()
+        name = result_name(
+            "video.mov", model="seedvr2_ema_3b_fp8_e4m3fn.safetensors", options=options,
+            width=1920, height=1080, seconds=25.3, tiled=False, suffix=".mp4",
+        )  # fmt: skip
+        assert name == "video_3b_fp8_1080p_b5_clab_s42_25s.mp4"
+
+    def test_tiles_are_named_and_long_names_cut(self) -> None:
+        name = result_name(
+            "漢" * 120 + ".png", model="nano", options=UpscaleOptions(vae_quality="low").as_dict(),
+            width=8, height=9, seconds=0.4, tiled=True, suffix=".png",
+        )  # fmt: skip
+        assert name.endswith("漢_nano_8p_b5_clab_s42_vaeL_0s.png")
+        assert len(name.encode()) <= 250
+
+    def test_suffixes(self) -> None:
+        assert result_suffix("video", "auto") == ".mp4"
+        assert result_suffix("picture", "auto") == ".png"
+        assert result_suffix("picture", "tiff") == ".tiff"
+        assert result_suffix("video", "png") is None
+        assert result_suffix("picture", "mkv") is None
+
+
+class TestFiles:
+    def test_placing_never_overwrites(self, tmp_path: Path) -> None:
+        source, target = tmp_path / "a", tmp_path / "b"
+        source.write_text("new")
+        target.write_text("old")
+        with pytest.raises(FileExistsError):
+            place(source, target)
+        assert target.read_text() == "old"
+        assert move_aside(source, tmp_path / "c", "b").read_text() == "new"
+
+    def test_writing_durably_is_whole_or_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file = tmp_path / "f"
+        write_durably(file, b"one", keep=tmp_path / "f.bak")
+        write_durably(file, b"two", keep=tmp_path / "f.bak")
+        assert (file.read_bytes(), (tmp_path / "f.bak").read_bytes()) == (b"two", b"one")
+
+        def fail(_descriptor: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("os.fsync", fail)
+        with pytest.raises(OSError, match="No space"):
+            write_durably(file, b"three")
+        assert file.read_bytes() == b"two"
+        assert {each.name for each in tmp_path.iterdir()} == {"f", "f.bak"}
+
+    def test_free_names_fit(self) -> None:
+        names = free_names("n" * 300 + ".mp4")
+        first, second = next(names), next(names)
+        assert (len(first), len(second)) == (255, 255)
+        assert second.endswith(" (2).mp4")
+        os.fsencode(next(free_names("\udcff" * 300)))
+
+    @pytest.mark.parametrize(
+        "raw", ["../..", "/", "", "\x00", "....", "a/b\\c\n.png", "\u202egnp.exe", "x" * 999, "\udcff"]
+    )
+    def test_cleaned_names_are_harmless(self, raw: str) -> None:
+        name = clean_name(raw)
+        assert name not in ("", ".", "..")
+        assert "/" not in name
+        assert name.isprintable()
+        assert len(name.encode()) <= 255
+        assert clean_name(name) == name
+
+
+class TestLogs:
+    def record(self, message: str) -> logging.LogRecord:
+        return logging.LogRecord("daemon.x", logging.WARNING, "f.py", 1, message, None, None)
+
+    def test_text_cannot_be_forged_by_a_file_name(self) -> None:
+        line = FORMATTERS["text"]().format(self.record("file 'a\n2026-01-01 ERROR fake\x1b[31m'"))
+        assert "\x1b" not in line
+        assert "\nfake" not in line.replace("2026-01-01 ERROR ", "")
+
+    def test_journald_gets_the_priority_on_each_line(self) -> None:
+        assert FORMATTERS["journald"]().format(self.record("hello")) == "<4>daemon.x: hello"
+
+    def test_json_is_one_object_a_line(self) -> None:
+        line = FORMATTERS["json"]().format(self.record("a\nb \udcff"))
+        assert "\n" not in line
+        assert json.loads(line)["level"] == "warning"
+        assert json.loads(line)["message"] == "a\nb \udcff"
+
+
+class TestNotify:
+    def test_systemd_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+            receiver.bind(str(tmp_path / "n"))
+            monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "n"))
+            notify("READY=1", "STATUS=well")
+            assert receiver.recv(100) == b"READY=1\nSTATUS=well"
+
+    def test_without_systemd_nothing_happens(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+        notify("READY=1")
+        monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
+        notify("READY=1")
+
+    def test_the_watchdog_is_for_this_process_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+        assert watchdog_s() == 60.0
+        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))
+        assert watchdog_s() is None
+        monkeypatch.delenv("WATCHDOG_USEC")
+        assert watchdog_s() is None
+
+
+class TestGpu:
+    @pytest.fixture
+    def two_gpus(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Memory:
+            used, total = 3 << 30, 24 << 30
+
+        def unsupported(_handle: object) -> None:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+        for name, value in {
+            "nvmlInit": lambda: None,
+            "nvmlShutdown": lambda: None,
+            "nvmlDeviceGetCount": lambda: 2,
+            "nvmlDeviceGetHandleByIndex": lambda index: index,
+            "nvmlDeviceGetHandleByUUID": lambda _uuid: 1,
+            "nvmlDeviceGetIndex": lambda handle: handle,
+            "nvmlDeviceGetName": lambda handle: f"GPU number {handle}",
+            "nvmlDeviceGetMemoryInfo": lambda _handle: Memory,
+            "nvmlDeviceGetUtilizationRates": unsupported,
+            "nvmlDeviceGetTemperature": lambda _handle, _kind: 55,
+            "nvmlDeviceGetPowerUsage": unsupported,
+        }.items():
+            monkeypatch.setattr(pynvml, name, value)
+
+    @pytest.mark.parametrize(
+        ("asked", "index"), [("0", 0), ("1", 1), ("all", 0), ("GPU-1234", 1), ("7", 0), ("1,0", 1)]
+    )
+    def test_the_gpu_in_use(self, two_gpus: None, asked: str, index: int) -> None:
+        facts = gpu.GpuMonitor(asked).facts()
+        assert facts is not None
+        assert (facts.index, facts.memory_used_mb, facts.memory_total_mb) == (index, 3072, 24576)
+        assert (facts.utilization, facts.temperature_c, facts.power_w) == (None, 55, None)
+
+    @pytest.mark.parametrize(
+        ("asked", "visible"),
+        [
+            ("0", "0"),
+            ("1", "1"),
+            ("5", None),
+            ("all", None),
+            ("none", ""),
+            ("void", ""),
+            ("GPU-12", "GPU-12"),
+            ("x", None),
+        ],
+    )
+    def test_what_cuda_may_see(self, two_gpus: None, asked: str, visible: str | None) -> None:
+        assert gpu.visible_devices(asked) == visible
+
+    def test_without_a_driver(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def missing() -> None:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+        monkeypatch.setattr(pynvml, "nvmlInit", missing)
+        assert gpu.GpuMonitor("0").facts() is None
+        assert gpu.visible_devices("0") is None
+
+
+def test_network_file_systems_are_recognised(tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "22 1 8:1 / / rw - ext4 /dev/sda rw\n"
+        f"30 22 0:40 / {tmp_path}/my\\040share rw,relatime shared:1 - nfs4 server:/x rw\n"
+        f"31 22 0:41 / {tmp_path}/ssh rw - fuse.sshfs host:/x rw\n"
+    )
+    assert filesystem_of(tmp_path / "my share" / "inbox", mounts) == "nfs4"
+    assert filesystem_of(tmp_path / "ssh", mounts) == "fuse.sshfs"
+    assert filesystem_of(tmp_path / "elsewhere", mounts) == "ext4"
+    assert is_network("nfs4")
+    assert is_network("fuse.sshfs")
+    assert not is_network("ext4")
+    assert not is_network("")
+
+
+def test_paths_are_taken_out_of_sentences() -> None:
+    redact = Redactor(PathSettings(inbox=Path("/srv/in"), models=Path("/srv/in/models"), outputs=Path("/srv/out")))
+    assert redact("see /srv/in/models/a.gguf and /srv/out/b.mp4") == "see models/a.gguf and outputs/b.mp4"
