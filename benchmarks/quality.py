@@ -32,7 +32,7 @@ from seedvr2.pipeline.preprocess import bicubic
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import plan_sizes
 from seedvr2.pipeline.stream import StreamSettings, restore_stream
-from seedvr2.selection import NANO
+from seedvr2.selection import NANO, ModelFiles
 from training.data import CLIPS, Photographs
 from training.degrade import blur, degrade, from_pixels, gaussian, h264, jpeg, quantise, shrink, to_pixels
 from training.measures import flicker, gmsd, psnr, ssim
@@ -202,20 +202,20 @@ def one_line_each(title: str, found: dict[str, Scores], reference: str) -> str:
     return "\n".join(lines)
 
 
-def load(dit: Path, dtype: str) -> Model:
-    """nano's networks, the transformer from `dit`."""
+def load(files: ModelFiles, dtype: str) -> Model:
+    """The networks of those files, on the CPU."""
     cpu = torch.device("cpu")
-    return load_model(replace(NANO, dit=dit), models_dir=Path(), device=cpu, dtype=choose_dtype(dtype, cpu))
+    return load_model(files, models_dir=Path(), device=cpu, dtype=choose_dtype(dtype, cpu))
 
 
-def measure_forms(folder: Path, limit: int, dtype: str) -> str:
+def measure_forms(folder: Path, files: ModelFiles, limit: int, dtype: str) -> str:
     """Each quantised form, made on the spot, against float16."""
     with tempfile.TemporaryDirectory() as temporary:
-        methods = {"fp16": nano(load(NANO.dit, dtype))}
+        methods = {"fp16": nano(load(files, dtype))}
         for precision, suffix in FORMS.items():
             path = Path(temporary) / f"nano_{precision}{suffix}"
-            convert(NANO.dit, path, precision)
-            methods[precision] = nano(load(path, dtype))
+            convert(files.dit, path, precision)
+            methods[precision] = nano(load(replace(files, dit=path), dtype))
         found = compare(picture_cases(folder, 2, ["mixed"], limit), methods)["mixed"]
     return one_line_each("weights", found, "fp16")
 
@@ -243,14 +243,15 @@ def main() -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where training.data put the photographs")
-    parser.add_argument("--dit", type=Path, default=NANO.dit, help="another nano (default: the one that ships)")
+    parser.add_argument("--weights", type=Path, default=NANO.dit.parent, help="folder of nano's files (as shipped)")
     parser.add_argument("--pictures", type=int, default=1000, help="stop after so many")
     parser.add_argument("--dtype", default="auto", help="what the networks compute in")
     parser.add_argument("--only", choices=("pictures", "clips", "forms", "variants"), help="one table only")
     parser.add_argument("--picture", type=Path, help="also write a before/after picture here")
     arguments = parser.parse_args()
     folder, limit = arguments.folder, arguments.pictures
-    model = load(arguments.dit, arguments.dtype)
+    files = ModelFiles(NANO.name, arguments.weights / NANO.dit.name, arguments.weights / NANO.vae.name)
+    model = load(files, arguments.dtype)
     rivals: dict[str, Upscale] = {"bicubic": resize, "Lanczos": lanczos}
     wanted = [arguments.only] if arguments.only else ["pictures", "clips", "forms", "variants"]
     for factor in FACTORS:
@@ -262,7 +263,7 @@ def main() -> None:
         clips = ((case.name, case) for case in clip_cases(folder, 2, "photo"))
         print(table("clips, ×2", compare(clips, methods)) + "\n", flush=True)
     if "forms" in wanted:
-        print(measure_forms(folder, limit, arguments.dtype) + "\n", flush=True)
+        print(measure_forms(folder, files, limit, arguments.dtype) + "\n", flush=True)
     if "variants" in wanted:
         print(measure_variants(folder, model, limit) + "\n", flush=True)
     if arguments.picture:

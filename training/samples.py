@@ -26,9 +26,9 @@ CLIP_FRAMES = 5
 class Setting:
     """How a step's examples look: (count, edge) of stills and of clips, and how often a step has clips."""
 
-    stills: tuple[int, int] = (16, 128)
-    clips: tuple[int, int] = (5, 96)
-    clip_share: float = 0.3
+    stills: tuple[int, int] = (8, 128)
+    clips: tuple[int, int] = (3, 96)
+    clip_share: float = 0.25
 
 
 class Samples(IterableDataset[tuple[Tensor, Tensor]]):

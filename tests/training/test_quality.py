@@ -63,6 +63,6 @@ def test_clips_are_scored_for_flicker() -> None:
 @pytest.mark.parametrize("tiling", [None, SMALL_TILES], ids=["whole", "tiled"])
 def test_nano_runs_as_a_job_does(tiling: object) -> None:
     source = scene(72, 88)[None]
-    result = nano(load(NANO.dit, "float32"), "none", tiling=tiling)(source, (144, 176))  # type: ignore[arg-type]
+    result = nano(load(NANO, "float32"), "none", tiling=tiling)(source, (144, 176))  # type: ignore[arg-type]
     assert result.shape == (1, 3, 144, 176)
     assert psnr(result, resize(source, (144, 176))) > 25
