@@ -7,7 +7,7 @@ over all the frames that a batch added, so a batch is held back until no later o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -61,7 +61,7 @@ def restore_stream(
     image_of: Callable[[Item], Image],
     restorer: BatchRestorer,
     settings: StreamSettings,
-) -> Iterator[tuple[Item, Tensor]]:
+) -> Generator[tuple[Item, Tensor], None, None]:
     """Restore a clip.
 
     Args:
