@@ -1,42 +1,122 @@
-"""Writing pictures with Pillow."""
+"""Writing pictures: PNG, JPEG, WebP and TIFF, with the source's colour profile, EXIF and resolution."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from seedvr2.errors import MediaError
+from seedvr2.errors import MediaError, OptionError
 from seedvr2.media.atomic import PartFile
+from seedvr2.media.deep_pictures import encode_deep_png
 from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
+from seedvr2.media.picture_source import PictureSource
+from seedvr2.media.picture_tags import PictureTags
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
+from seedvr2.media.tiff_writer import encode_tiff
+
+_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {}),
+    # 4:4:4: halved colour would undo what was restored.
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0, "optimize": True}),
+    ".webp": ("WEBP", {"quality": 95, "method": 4}),
+}
+_DEEP_SUFFIXES = (".png", ".tiff")
+# Longest edge that a format can state.
+_LONGEST = {".webp": 16383, ".jpg": 65535}
+# A JPEG's EXIF must fit into one segment.
+_JPEG_EXIF_MAX = 65533
 
 
 class PictureSink(Sink):
-    """A picture file in the making."""
+    """A picture file in the making. `bit_depth` is 16 if source and format have 16 bits."""
 
-    def __init__(self, target: Path, suffix: str, source: Source) -> None:
+    def __init__(self, target: Path, suffix: str, source: Source, width: int, height: int) -> None:
+        """Creates the hidden file.
+
+        Args:
+            target: the file to make. suffix: `.png`, `.jpg`, `.webp` or `.tiff`, whatever the target's own.
+            source: whose tags are taken over.
+            width, height: of the image to come.
+
+        Raises:
+            MediaError: the target exists or cannot be written.
+            OptionError: the format cannot hold so large a picture.
+        """
         super().__init__()
+        if max(width, height) > _LONGEST.get(suffix, max(width, height)):
+            raise OptionError(
+                "output_format", f"A {suffix[1:]} picture has at most {_LONGEST[suffix]} pixels a side; choose png."
+            )
+        self._suffix = suffix
+        self._source = source
+        self._shape = (height, width)
+        self._data: bytes | None = None
+        self.bit_depth = 16 if source.info.bit_depth > 8 and suffix in _DEEP_SUFFIXES else 8
+        if source.info.bit_depth > 8 and self.bit_depth == 8:
+            self._warnings.append(f"The source has 16 bits per sample; {suffix[1:]} keeps 8.")
+        if source.info.has_alpha and suffix == ".jpg":
+            self._warnings.append("JPEG has no transparency; the picture was put on white.")
         self._part = PartFile(target)
-        self._written = False
 
-    def write(self, image: Pixels, frame: Frame) -> None:
-        """See `Sink.write`; a picture takes one image."""
+    def write(self, image: Pixels, frame: Frame) -> None:  # noqa: ARG002 - a picture has no time
+        """See `Sink.write`; a picture takes exactly one image."""
+        if image.shape[:2] != self._shape or image.dtype.itemsize * 8 != self.bit_depth:
+            raise ValueError(f"expected {self.bit_depth} bits of {self._shape}, got {image.dtype} of {image.shape}")
+        if self._data is not None:
+            raise ValueError("a picture has one frame")
         with writing(self._part.target.name):
-            Image.fromarray(image).save(self._part.path, "PNG")
-        self._written = True
+            self._data = self._encode(image)
 
     def close(self) -> None:
         """See `Sink.close`."""
         try:
-            if not self._written:
+            if self._data is None:
                 raise MediaError(f"{self._part.target.name} was not written, as there was no image for it.")
+            with writing(self._part.target.name):
+                self._part.path.write_bytes(self._data)
             self._part.publish()
         finally:
             self.abort()
 
     def abort(self) -> None:
         """See `Sink.abort`."""
+        self._data = None
         self._part.discard()
+
+    def _encode(self, image: Pixels) -> bytes:
+        """In memory: Pillow would not say why a file cannot be written."""
+        tags = self._tags(*self._shape[::-1])
+        if self._suffix == ".tiff":
+            return encode_tiff(image, tags)
+        if self.bit_depth == 16:
+            return encode_deep_png(image.astype(np.uint16, copy=False), tags)
+        if image.shape[2] == 4 and self._suffix == ".jpg":
+            image = _on_white(image)
+        kind, options = _FORMATS[self._suffix]
+        extra = {"icc_profile": tags.icc, "exif": tags.exif, "dpi": tags.dpi}
+        buffer = BytesIO()
+        picture = Image.fromarray(np.ascontiguousarray(image))
+        picture.save(buffer, kind, **options, **{key: value for key, value in extra.items() if value})
+        return buffer.getvalue()
+
+    def _tags(self, width: int, height: int) -> PictureTags:
+        if not isinstance(self._source, PictureSource):
+            return PictureTags()
+        tags = self._source.tags.with_size(width, height)
+        if self._suffix == ".jpg" and tags.exif and len(tags.exif) > _JPEG_EXIF_MAX:
+            self._warnings.append("The EXIF data is too long for a JPEG and was left out.")
+            return replace(tags, exif=None)
+        return tags
+
+
+def _on_white(image: Pixels) -> Pixels:
+    """(H, W, 3) uint8 of (H, W, 4) uint8 over white."""
+    colors, alpha = image[..., :3].astype(np.uint16), image[..., 3:].astype(np.uint16)
+    return ((colors * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)

@@ -1,44 +1,107 @@
-"""Reading pictures with Pillow; those of 16 bits, which Pillow would cut to 8, with PyAV."""
+"""Reading pictures: upright, as RGB, with 16 bits where the file has them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from seedvr2.errors import MediaError
+from seedvr2.media.deep_pictures import decode_deep
 from seedvr2.media.failures import reading
-from seedvr2.media.info import Frame, MediaInfo
-from seedvr2.media.orientation import exif_orientation
+from seedvr2.media.info import Frame, MediaInfo, Pixels
+from seedvr2.media.picture_header import read_header
+from seedvr2.media.picture_modes import drop_unfit_profile, to_rgb
+from seedvr2.media.picture_tags import PictureTags
 from seedvr2.media.source import Source
-
-_ORIENTATION = 0x0112
 
 
 class PictureSource(Source):
-    """A still picture."""
+    """A still picture.
+
+    Attributes:
+        tags: colour profile, EXIF and resolution that fit the pixels that `frames` has given.
+    """
 
     def __init__(self, path: Path) -> None:
+        """Reads the head only.
+
+        Raises:
+            MediaError: it is not a picture that can be read, or too large.
+        """
         super().__init__(path)
-        with reading(path.name), Image.open(path) as image:
-            self._orientation = exif_orientation(image.getexif().get(_ORIENTATION))
-            width, height = self._orientation.size(*image.size)
-            self.info = MediaInfo(
-                kind="picture",
-                width=width,
-                height=height,
-                frames=1,
-                fps=None,
-                duration_s=None,
-                has_alpha=image.has_transparency_data,
-                bit_depth=8,
-                codec=(image.format or "").lower(),
-                format=(image.format or "").lower(),
-            )
+        with reading(path.name):
+            self._header = header = read_header(path)
+        self.tags: PictureTags = header.tags
+        self.info = MediaInfo(
+            kind="picture",
+            width=header.size[0],
+            height=header.size[1],
+            frames=1,
+            fps=None,
+            duration_s=None,
+            has_alpha=header.has_alpha,
+            bit_depth=header.bit_depth,
+            codec=header.format,
+            format=header.format,
+            warnings=header.warnings,
+        )
 
     def frames(self) -> Iterator[Frame]:
         """See `Source.frames`: exactly one."""
-        with reading(self.path.name), Image.open(self.path) as image:
-            pixels = np.asarray(image.convert("RGBA" if self.info.has_alpha else "RGB"))
-        yield Frame(self._orientation.apply(pixels))
+        self._found.clear()
+        with reading(self.path.name):
+            pixels = self._decode() if self._header.identified else self._decode_deep()
+        if pixels is None:
+            raise MediaError(f"{self.path.name} is a TIFF of a kind that cannot be read; save it again as PNG.")
+        yield Frame(pixels)
+
+    def _decode(self) -> Pixels:
+        header = self._header
+        with Image.open(self.path) as image:
+            # Also where FFmpeg decodes: Pillow notices damage and missing ends, which FFmpeg paints over.
+            image.load()
+            if header.deep_codec and (deep := self._decode_deep()) is not None:
+                return deep
+            pixels, self.tags, found = to_rgb(image, header.tags, self.path.name)
+        self._found += found
+        if header.deep_codec:
+            self._found.append("The picture was read with 8 of its 16 bits.")
+        return pixels if header.format == "tiff" else header.orientation.apply(pixels)
+
+    def _decode_deep(self) -> NDArray[np.uint16] | None:
+        header = self._header
+        assert header.deep_codec is not None
+        try:
+            pixels = decode_deep(self.path.read_bytes(), header.deep_codec)
+        except (av.FFmpegError, NotImplementedError):
+            return None
+        if pixels is None:
+            return None
+        if header.premultiplied:
+            pixels = _divide_by_alpha(pixels)
+        self.tags, found = drop_unfit_profile(header.tags, "RGB")
+        self._found += found
+        return header.orientation.apply(_with_channels(pixels, header.has_alpha))
+
+
+def _with_channels(pixels: NDArray[np.uint16], alpha: bool) -> NDArray[np.uint16]:
+    """(H, W, 1…4) as RGB, or as RGBA if `alpha`; transparency that the header did not promise is dropped."""
+    colors, opacity = pixels, np.full_like(pixels[..., :1], 65535)
+    if pixels.shape[2] in (2, 4):
+        colors, opacity = pixels[..., :-1], pixels[..., -1:]
+    if colors.shape[2] == 1:
+        colors = np.repeat(colors, 3, axis=2)
+    return np.concatenate([colors, opacity], axis=2) if alpha else colors
+
+
+def _divide_by_alpha(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    if pixels.shape[2] not in (2, 4):
+        return pixels
+    factor = 65535 / np.maximum(pixels[..., -1:].astype(np.float32), 1)
+    colors = np.minimum(np.rint(pixels[..., :-1] * factor), 65535).astype(np.uint16)
+    return np.concatenate([colors, pixels[..., -1:]], axis=2)

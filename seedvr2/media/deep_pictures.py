@@ -1,0 +1,85 @@
+"""Pictures with 16 bits per sample through FFmpeg, since Pillow keeps only 8 of them where there is colour."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.codec.context import CodecContext
+from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
+
+from seedvr2.media.picture_tags import PictureTags
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_LAYOUTS = {"gray16": 1, "ya16": 2, "rgb48": 3, "rgba64": 4}
+_INCH = 0.0254
+
+
+def decode_deep(data: bytes, codec: str) -> NDArray[np.uint16] | None:
+    """The pixels, (H, W, 1…4) as gray, gray + alpha, RGB or RGBA; None if the file is of another kind after all.
+
+    Args:
+        data: the whole file. codec: `png` or `tiff`.
+
+    Raises:
+        av.FFmpegError: it is damaged, or of a kind that FFmpeg does not know.
+    """
+    context = CodecContext.create(codec, "r")
+    assert isinstance(context, VideoCodecContext)
+    frames = [*context.decode(av.Packet(data)), *context.decode(None)]
+    channels = _LAYOUTS.get(frames[0].format.name[:-2]) if frames else None
+    if channels is None:
+        return None
+    frame = frames[0]
+    plane: Any = frame.planes[0]
+    order = ">u2" if frame.format.is_big_endian else "<u2"
+    rows: NDArray[np.uint16] = np.ndarray((frame.height, plane.line_size // 2), order, buffer=plane)
+    pixels = rows[:, : frame.width * channels].astype(np.uint16)
+    return pixels.reshape(frame.height, frame.width, channels)
+
+
+def encode_deep_png(image: NDArray[np.uint16], tags: PictureTags) -> bytes:
+    """A PNG of (H, W, 3) or (H, W, 4) with its profile, EXIF and resolution."""
+    data = _encode_png(image)
+    extra = b""
+    if tags.icc:
+        extra += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(tags.icc))
+    if tags.dpi:
+        x, y = (round(value / _INCH) for value in tags.dpi)
+        extra += _chunk(b"pHYs", struct.pack(">IIB", x, y, 1))
+    if tags.exif:
+        extra += _chunk(b"eXIf", tags.exif.removeprefix(b"Exif\0\0"))
+    end_of_header = len(_PNG_SIGNATURE) + 25
+    return data[:end_of_header] + extra + _picture_chunks(data[end_of_header:])
+
+
+def _encode_png(image: NDArray[np.uint16]) -> bytes:
+    height, width, channels = image.shape
+    layout = {3: "rgb48be", 4: "rgba64be"}[channels]
+    context = CodecContext.create("png", "w")
+    assert isinstance(context, VideoCodecContext)
+    context.width, context.height, context.pix_fmt = width, height, layout
+    context.time_base = Fraction(1)
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), layout)
+    frame.pts = 0
+    return b"".join(bytes(packet) for packet in (*context.encode(frame), *context.encode(None)))
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _picture_chunks(data: bytes) -> bytes:
+    """The chunks that hold the pixels; the encoder's others only state a pixel shape."""
+    found, position = [], 0
+    while position < len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if kind in (b"IDAT", b"IEND"):
+            found.append(data[position : position + length + 12])
+        position += length + 12
+    return b"".join(found)
