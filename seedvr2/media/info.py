@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Kind: TypeAlias = Literal["video", "picture"]
+# 16384 x 16384. Phones have up to 200 megapixels; more than this is a decompression bomb or a mistake.
+MAX_PIXELS = 2**28
 Pixels: TypeAlias = NDArray[np.uint8 | np.uint16]
 
 
