@@ -1,126 +1,139 @@
-"""Colour conversion between a codec's samples and full-range RGB, as the file is tagged and not as swscale guesses."""
+"""Exact conversion between a codec's samples and full-range RGB.
+
+It runs in FFmpeg's scaler with every property stated. Left to itself the scaler takes BT.601 for the matrix, repeats
+the nearest chroma sample, and puts chroma midway between luma samples, where MPEG-1 had it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.filter import Graph
+from av.video.format import VideoFormat
 from numpy.typing import NDArray
 
-from seedvr2.errors import MediaError
+from seedvr2.media.color_tags import LIMITED, MATRIX_NAMES, UNSPECIFIED, ColorTags, is_gray, read_tags
 from seedvr2.media.info import Pixels
 
-# Values of ITU-T H.273, which FFmpeg uses for its tags.
-RGB, BT709, UNSPECIFIED, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020, BT2020_CL = 0, 1, 2, 4, 5, 6, 7, 9, 10
-SRGB_TRANSFER = 13
-PQ, HLG = 16, 18
-LIMITED, FULL = 1, 2
-
-# Tag → the matrix's name in swscale.
-_SWS_MATRIX = {BT709: 1, FCC: 4, BT470BG: 5, SMPTE170M: 5, SMPTE240M: 7, BT2020: 9, BT2020_CL: 9}
-# Without these swscale takes shortcuts that are off by up to 3 of 255 levels.
-_EXACT = (
-    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+# Measured: with these, 8-bit results are the exact ones rounded; without them, up to 3 of 255 levels off.
+_EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+# These decoders say where chroma lies; the others leave it open, and everybody means "left" then.
+_SITING_TOLD = frozenset(
+    {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "mjpeg", "h263", "dvvideo"}
 )
-# Codecs whose specification says "limited" where the stream says nothing; other gray pictures are full range.
-_LIMITED_GRAY = {"h264", "hevc", "av1", "vp9", "vp8", "vvc", "mpeg2video", "mpeg4", "prores", "dnxhd"}
-
-
-@dataclass(frozen=True, slots=True)
-class ColorTags:
-    """How samples are to be read: values of H.273. `full`: the range is 0…255, not 16…235."""
-
-    matrix: int
-    primaries: int
-    transfer: int
-    full: bool
-
-    @property
-    def hdr(self) -> bool:
-        """Whether the transfer function is one of high dynamic range."""
-        return self.transfer in (PQ, HLG)
-
-
-def read_tags(frame: av.VideoFrame, codec: str, name: str) -> ColorTags:
-    """The tags of a decoded frame; what is missing follows from its size, as players do it.
-
-    Raises:
-        MediaError: its matrix cannot be converted. The message calls the file `name`.
-    """
-    matrix = int(frame.colorspace)
-    gray = frame.format.name.startswith(("gray", "ya"))
-    rgb = frame.format.is_rgb or frame.format.has_palette
-    if matrix in (UNSPECIFIED, 3) or (matrix == RGB and not rgb):
-        matrix = BT709 if frame.width >= 1280 or frame.height > 576 else SMPTE170M
-    if not rgb and not gray and matrix not in _SWS_MATRIX:
-        raise MediaError(f"{name} uses a colour matrix that cannot be converted; convert it to BT.709 first.")
-    full = int(frame.color_range) == FULL or frame.format.name.startswith("yuvj") or rgb
-    if gray and int(frame.color_range) not in (LIMITED, FULL):
-        full = codec not in _LIMITED_GRAY
-    return ColorTags(matrix, int(frame.color_primaries), int(frame.color_trc), full)
 
 
 class RgbReader:
-    """Converts decoded frames to RGB arrays; keeps swscale's tables between frames."""
+    """Converts decoded frames to RGB arrays of one size and depth, whatever the stream changes on its way."""
 
-    def __init__(self, codec: str, name: str) -> None:
-        self._codec = codec
-        self._name = name
-        self._scaler = VideoReformatter()
+    def __init__(self, codec: str, name: str, size: tuple[int, int], *, alpha: bool, deep: bool) -> None:
+        """Frames come as (H, W, 3), or 4 with `alpha`; uint16 if `deep`, else uint8. `size`: W and H."""
+        self._codec, self._name = codec, name
+        self._size = size
+        self._deep = deep
+        self._layout = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
+        self._graph: Graph | None = None
+        self._made_for: tuple[object, ...] = ()
+        self._curves: tuple[Pixels | None, Pixels | None] = (None, None)
 
-    def __call__(self, frame: av.VideoFrame, size: tuple[int, int], *, alpha: bool, deep: bool) -> Pixels:
-        """(H, W, 3), or 4 with `alpha`; uint16 if `deep`, else uint8. Not rotated. `size`: W and H."""
+    def __call__(self, frame: av.VideoFrame) -> Pixels:
+        """The frame in RGB, not rotated.
+
+        Raises:
+            MediaError: its matrix cannot be converted.
+        """
         tags = read_tags(frame, self._codec, self._name)
-        layout = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
-        matrix = _SWS_MATRIX.get(tags.matrix, 1)
-        converted = self._scaler.reformat(
-            frame,
-            width=size[0],
-            height=size[1],
-            format=layout,
-            src_colorspace=matrix,
-            dst_colorspace=matrix,
-            src_color_range=FULL if tags.full else LIMITED,
-            dst_color_range=FULL,
-            interpolation=_EXACT,
-        )
-        return converted.to_ndarray()  # type: ignore[return-value]
+        made_for = (frame.format.name, frame.width, frame.height, tags.matrix, tags.full)
+        if self._graph is None or made_for != self._made_for:
+            self._graph, self._made_for = self._make(frame, tags), made_for
+            self._curves = _curves(frame.format, full=tags.full, deep=self._deep)
+        # Neither is converted here, and the scaler refuses some values of them.
+        frame.color_primaries = frame.color_trc = UNSPECIFIED
+        self._graph.push(frame)
+        converted = self._graph.pull()
+        assert isinstance(converted, av.VideoFrame)
+        return self._corrected(np.ascontiguousarray(converted.to_ndarray()))
+
+    def _make(self, frame: av.VideoFrame, tags: ColorTags) -> Graph:
+        options = {
+            "w": str(self._size[0]),
+            "h": str(self._size[1]),
+            "in_color_matrix": MATRIX_NAMES[tags.matrix],
+            # Gray is taken for full range whatever is said here; `_curves` makes up for it.
+            "in_range": "full" if tags.full or is_gray(frame.format) else "limited",
+            "out_range": "full",
+        }
+        if self._codec not in _SITING_TOLD:
+            options["in_chroma_loc"] = "left"
+        return _scaler(frame.width, frame.height, frame.format.name, self._layout, options)
+
+    def _corrected(self, image: Pixels) -> Pixels:
+        color, alpha = self._curves
+        if color is not None:
+            if image.shape[2] == 3:
+                return color[image]
+            image[..., :3] = color[image[..., :3]]
+        if alpha is not None and image.shape[2] == 4:
+            image[..., 3] = alpha[image[..., 3]]
+        return image
 
 
 class YuvWriter:
-    """Converts RGB arrays to 4:2:0 frames with limited range, tagged; keeps swscale's tables between frames."""
+    """Converts RGB arrays to tagged 4:2:0 frames with limited range, chroma to the left as H.264 has it."""
 
-    def __init__(self, tags: ColorTags) -> None:
-        self.tags = tags
-        self._scaler = VideoReformatter()
+    def __init__(self, width: int, height: int, tags: ColorTags) -> None:
+        self._tags = tags
+        options = {
+            "out_color_matrix": MATRIX_NAMES[tags.matrix],
+            "in_range": "full",
+            "out_range": "limited",
+            "out_chroma_loc": "left",
+        }
+        self._graph = _scaler(width, height, "rgb24", "yuv420p", options)
 
     def __call__(self, image: NDArray[np.uint8]) -> av.VideoFrame:
         """From (H, W, 3) uint8, H and W even."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
-        matrix = _SWS_MATRIX[self.tags.matrix]
-        converted = self._scaler.reformat(
-            frame,
-            format="yuv420p",
-            src_colorspace=matrix,
-            dst_colorspace=matrix,
-            src_color_range=FULL,
-            dst_color_range=LIMITED,
-            interpolation=_EXACT,
-        )
-        converted.colorspace = self.tags.matrix
-        converted.color_primaries = self.tags.primaries
-        converted.color_trc = self.tags.transfer
-        converted.color_range = LIMITED
+        self._graph.push(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24"))
+        converted = self._graph.pull()
+        assert isinstance(converted, av.VideoFrame)
+        converted.colorspace, converted.color_range = self._tags.matrix, LIMITED
+        converted.color_primaries, converted.color_trc = self._tags.primaries, self._tags.transfer
         return converted
 
 
-def output_tags(source: ColorTags | None) -> ColorTags:
-    """The tags to write for a source: its primaries and transfer where it states them, the matrix of HD or UHD."""
-    if source is None:
-        return ColorTags(BT709, BT709, BT709, False)
-    matrix = BT2020 if source.matrix in (BT2020, BT2020_CL) else BT709
-    primaries = source.primaries if source.primaries not in (RGB, UNSPECIFIED) else BT709
-    transfer = source.transfer if source.transfer not in (RGB, UNSPECIFIED) else BT709
-    return ColorTags(matrix, primaries, transfer, False)
+def _scaler(width: int, height: int, source: str, target: str, options: Mapping[str, str]) -> Graph:
+    graph = Graph()
+    entry = graph.add_buffer(
+        width=width, height=height, format=VideoFormat(source), time_base=Fraction(1, av.time_base)
+    )
+    scale = graph.add("scale", flags=_EXACT, **options)
+    layout = graph.add("format", target)
+    graph.link_nodes(entry, scale, layout, graph.add("buffersink"))
+    graph.configure()
+    return graph
+
+
+def _curves(layout: VideoFormat, *, full: bool, deep: bool) -> tuple[Pixels | None, Pixels | None]:
+    """What brings the scaler's colour and alpha samples to the full range exactly; None where they are right.
+
+    Measured: from Y'CbCr and gray, its 16-bit white is 255 * 256 (limited range) or the stored white shifted up (full
+    range) and not 65535; and limited gray is not expanded at all.
+    """
+    bits = max(part.bits for part in layout.components)
+    if layout.is_rgb or layout.has_palette or bits == 1:
+        return None, None
+    gray = is_gray(layout) and not full
+    if not deep:
+        return (_table((np.arange(256.0) - 16) / 219, 255) if gray else None), None
+    codes = np.arange(65536.0)
+    white = ((1 << bits) - 1) << (16 - bits)
+    color = (codes / 256 - 16) / 219 if gray else codes / (white if full else 65280)
+    return _table(color, 65535), _table(codes / white, 65535)
+
+
+def _table(values: NDArray[np.float64], peak: int) -> Pixels:
+    table: Pixels = np.rint(values.clip(0, 1) * peak).astype(np.uint8 if peak == 255 else np.uint16)
+    return table

@@ -6,19 +6,26 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from seedvr2.errors import OptionError
+from seedvr2.errors import MediaError, OptionError
+from seedvr2.media.animation_source import AnimationSource
 from seedvr2.media.failures import reading
-from seedvr2.media.info import MediaInfo
+from seedvr2.media.info import MAX_PIXELS, MediaInfo
 from seedvr2.media.picture_sink import PictureSink
 from seedvr2.media.picture_source import PictureSource
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
+from seedvr2.media.tracks import MP4_AUDIO
 from seedvr2.media.video_sink import VideoSink
 from seedvr2.media.video_source import VideoSource
 from seedvr2.options import UpscaleOptions
 
-# Sound that mp4 files hold and players expect there. Any other kind goes to mkv, which holds everything.
-_MP4_AUDIO = {"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac"}
+# Pillow only warns from here on and gives up at twice as much; `failures` takes both for an error.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+# Not all that Pillow knows: some of its readers start other programs or take MPEG for a picture. JPEG includes MPO.
+_PICTURES = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM")
+_ANIMATIONS = {"GIF", "WEBP", "PNG", "AVIF"}
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _VIDEO_SUFFIXES = {"mp4": ".mp4", "mkv": ".mkv"}
 _PICTURE_SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
 _SPELLINGS = {".jpeg": ".jpg", ".tif": ".tiff"}
@@ -31,11 +38,21 @@ def open_source(path: Path) -> Source:
         MediaError: it is neither, or cannot be decoded; the message is for people.
     """
     with reading(path.name):
+        _refuse_heic(path)
         try:
-            with Image.open(path):
-                return PictureSource(path)
+            with Image.open(path, formats=_PICTURES) as image:
+                animated = image.format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
         except UnidentifiedImageError:
             return VideoSource(path)
+        return AnimationSource(path) if animated else PictureSource(path)
+
+
+def _refuse_heic(path: Path) -> None:
+    # Phones write it; FFmpeg would take one of its tiles for a video.
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        raise MediaError(f"{path.name} is a HEIC picture, which cannot be read; save it as JPEG or PNG first.")
 
 
 def probe(path: Path) -> MediaInfo:
@@ -55,7 +72,7 @@ def output_suffix(info: MediaInfo, options: UpscaleOptions) -> str:
     if asked == "auto":
         if info.kind == "picture":
             return ".png"
-        return ".mp4" if set(info.audio_codecs) <= _MP4_AUDIO else ".mkv"
+        return ".mp4" if set(info.audio_codecs) <= MP4_AUDIO else ".mkv"
     if asked not in suffixes:
         raise OptionError(
             "output_format", f"output_format = {asked} cannot hold a {info.kind}; use auto, {' or '.join(suffixes)}."
@@ -79,8 +96,12 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
     suffix = output_suffix(source.info, options)
     own = _SPELLINGS.get(target.suffix.lower(), target.suffix.lower())
     known = _VIDEO_SUFFIXES if source.info.kind == "video" else _PICTURE_SUFFIXES
-    if options.output_format == "auto" and own in known.values():
+    if own and own != suffix:
+        # Said by the format or by the name: what is asked for must be one thing, and one that can be made.
+        if options.output_format != "auto" or own not in known.values():
+            what = f"{target.name} would not fit output_format = {options.output_format}"
+            raise OptionError("output_format", f"{what}; use a name that ends in {', '.join(known.values())}.")
         suffix = own
     if source.info.kind == "video":
         return VideoSink(target, suffix, source, width, height)
-    return PictureSink(target, suffix, source)
+    return PictureSink(target, suffix, source, width, height)

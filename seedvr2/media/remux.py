@@ -1,131 +1,128 @@
-"""Copying sound, subtitles and chapters beside the new picture, packet by packet, as the video progresses."""
+"""Sound, subtitles, chapters and tags of a source on their way into a result, as the video progresses."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
-from av.stream import Discard, Stream
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
 
+from seedvr2.media.container import keep_only, open_container
+from seedvr2.media.decoding import demux
+from seedvr2.media.failures import reading
+from seedvr2.media.tracks import (
+    MP4_AUDIO,
+    CopiedTrack,
+    RecodedTrack,
+    TextTrack,
+    Track,
+    can_hold,
+    is_text,
+    lasting_tags,
+)
 from seedvr2.media.video_tags import codec_name
-
-# Tags that describe the old file, not its content.
-_FILE_TAGS = {"MAJOR_BRAND", "MINOR_VERSION", "COMPATIBLE_BRANDS", "ENCODER", "DURATION"}
-# Tags that describe the old picture stream.
-_PICTURE_TAGS = {"BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "ROTATE", "TIMECODE", "ALPHA_MODE", "VENDOR_ID"}
-# Consecutive errors of the demuxer after which the rest of a file is given up.
-_MAX_DEMUX_ERRORS = 100
 
 
 class Remuxer:
     """Hands the packets of a source's other streams to an output, in step with the video."""
 
-    def __init__(self, source: Path, video_index: int, output: av.container.OutputContainer, origin: Fraction) -> None:
+    def __init__(self, source: Path, video_index: int, output: OutputContainer, origin: Fraction) -> None:
         """Adds the streams to `output`, whose video stream must exist and whose header must not be written yet.
 
         Args:
             source: the file to copy from. video_index: of its video stream, which is not copied.
-            output: where to copy to.
+            output: where to copy to: mp4 or matroska.
             origin: seconds to take off all times.
+
+        Raises:
+            MediaError: the source cannot be opened any more.
         """
         self.warnings: list[str] = []
-        self._damaged = 0
+        self._source = source
         self._output = output
         self._origin = origin
-        self._input = av.open(str(source))
-        self._copies: dict[int, Stream] = {}
+        with reading(source.name):
+            self._input = open_container(source)
+        self._tracks: dict[int, Track] = {}
         for stream in self._input.streams:
-            copy = None if stream.index == video_index else self._add(stream)
-            if copy is None:
-                stream.discard = Discard.all
-            else:
-                self._copies[stream.index] = copy
+            track = self._add(stream) if stream.type in ("audio", "subtitle", "attachment") else None
+            if track is not None:
+                self._tracks[stream.index] = track
+        keep_only(self._input, list(self._tracks))
         self._copy_tags(video_index)
         self._packets = self._read()
-        self._held: av.Packet[Stream] | None = None
+        self._held: Packet[Any] | None = None
 
     def copy_until(self, time: Fraction | None) -> None:
-        """Write all packets that are due at `time` in seconds; all that are left if it is None."""
-        while True:
-            packet = self._held or next(self._packets, None)
+        """Write all packets that are due at `time` in seconds; all that are left if it is None.
+
+        Raises:
+            MediaError: the source cannot be read any more.
+        """
+        while packet := self._held or self._next():
             self._held = None
-            if packet is None:
-                return
-            assert packet.dts is not None
-            if time is not None and packet.dts * packet.time_base > time:
+            if time is not None and _due(packet) > time:
                 self._held = packet
                 return
-            packet.stream = self._copies[packet.stream_index]
-            self._output.mux_one(packet)
+            self._tracks[packet.stream_index].take(packet)
+        if time is None:
+            for track in self._tracks.values():
+                track.finish()
 
     def close(self) -> None:
         """Close the source."""
         self._packets.close()
         self._input.close()
 
-    def _read(self) -> Generator[av.Packet[Stream]]:
-        """Packets of the copied streams, with times that a muxer accepts."""
-        if not self._copies:
+    def _next(self) -> Packet[Any] | None:
+        with reading(self._source.name):
+            return next(self._packets, None)
+
+    def _read(self) -> Generator[Packet[Any]]:
+        """Packets of the copied streams, in the output's time."""
+        streams = [self._input.streams[index] for index in self._tracks]
+        if not any(stream.type != "attachment" for stream in streams):
             return
-        ends: dict[int, int] = {}
-        for packet in self._demux():
-            if not packet.size:
+        for packet in demux(self._input, streams):
+            if packet is None or not packet.size:
                 continue
             shift = round(self._origin / packet.time_base)
-            least = ends.get(packet.stream_index)
-            dts = packet.dts if packet.dts is not None else packet.pts
-            dts = (least or 0) if dts is None else dts - shift
-            if least is not None and dts < least:
-                dts = least
-            packet.pts = dts if packet.pts is None else max(packet.pts - shift, dts)
-            packet.dts = dts
-            ends[packet.stream_index] = dts + 1
+            packet.pts = packet.pts - shift if packet.pts is not None else None
+            packet.dts = packet.dts - shift if packet.dts is not None else None
             yield packet
 
-    def _demux(self) -> Iterator[av.Packet[Stream]]:
-        streams = [self._input.streams[index] for index in self._copies]
-        for _ in range(_MAX_DEMUX_ERRORS):
-            try:
-                yield from self._input.demux(streams)
-                return
-            except av.error.InvalidDataError:
-                self._damaged += 1
+    def _add(self, stream: Stream) -> Track | None:
+        muxer, codec = self._output.format.name, codec_name(stream)
+        if can_hold(muxer, stream):
+            if isinstance(stream, AudioStream) and muxer == "mp4" and codec not in MP4_AUDIO:
+                self._note(stream, codec, "is copied, but not every player finds such sound in mp4")
+            return CopiedTrack(self._output, stream)
+        if isinstance(stream, SubtitleStream) and is_text(stream):
+            return TextTrack(self._output, stream)
+        if isinstance(stream, AudioStream) and stream.codec_context is not None:
+            self._note(stream, codec, f"was coded anew as AAC, as {muxer} cannot hold it")
+            return RecodedTrack(self._output, stream)
+        self._note(stream, codec, f"was left out, as {muxer} cannot hold it")
+        return None
 
-    def _add(self, stream: Stream) -> Stream | None:
-        if stream.type not in ("audio", "subtitle", "attachment"):
-            return None
-        name = f"{codec_name(stream)} {stream.type}"
-        if stream.type == "attachment":
-            if self._output.format.name != "matroska":
-                self._skip("attached file", stream)
-                return None
-        elif stream.codec_context is None:
-            self._skip(name, stream)
-            return None
-        try:
-            copy = self._output.add_stream_from_template(stream)
-        except ValueError:
-            self._skip(name, stream)
-            return None
-        copy.metadata.update({key: value for key, value in stream.metadata.items() if key.upper() not in _FILE_TAGS})
-        copy.disposition = stream.disposition
-        return copy
-
-    def _skip(self, what: str, stream: Stream) -> None:
-        label = stream.metadata.get("title") or stream.metadata.get("filename") or stream.language
-        self.warnings.append(
-            f"The {what} track{f' ({label})' if label else ''} was left out, as this container cannot hold it; "
-            "choose output_format = mkv to keep it."
-        )
+    def _note(self, stream: Stream, codec: str, what: str) -> None:
+        label = stream.metadata.get("title") or stream.metadata.get("filename") or stream.metadata.get("language")
+        named = f"{'attached file' if stream.type == 'attachment' else f'{codec} {stream.type} track'}"
+        advice = "; choose output_format = mkv to keep it as it is" if self._output.format.name == "mp4" else ""
+        self.warnings.append(f"The {named}{f' ({label})' if label else ''} {what}{advice}.")
 
     def _copy_tags(self, video_index: int) -> None:
         source, output = self._input, self._output
-        output.metadata.update({key: text for key, text in source.metadata.items() if key.upper() not in _FILE_TAGS})
+        output.metadata.update(lasting_tags(source.metadata))
         old, new = source.streams[video_index], output.streams.video[0]
-        skipped = _FILE_TAGS | _PICTURE_TAGS
-        new.metadata.update({key: text for key, text in old.metadata.items() if key.upper() not in skipped})
+        new.metadata.update(lasting_tags(old.metadata))
         new.disposition = old.disposition
         if chapters := source.chapters():
             for chapter in chapters:
@@ -133,3 +130,9 @@ class Remuxer:
                 chapter["start"] -= shift
                 chapter["end"] -= shift
             output.set_chapters(chapters)
+
+
+def _due(packet: Packet[Any]) -> Fraction:
+    ticks = packet.dts if packet.dts is not None else packet.pts
+    # A packet without any time goes right after the one before it.
+    return Fraction(-av.time_base) if ticks is None else ticks * packet.time_base

@@ -14,29 +14,56 @@ _LONGEST_DELAY = Fraction(10)
 
 
 class Clock:
-    """Gives each frame a time: the file's own, or the one after the last where that is missing or runs backwards."""
+    """Gives each frame a time later than the one before: the file's own wherever that is possible."""
 
-    def __init__(self, time_base: Fraction, rate: Fraction | None) -> None:
+    def __init__(self, time_base: Fraction, rate: Fraction | None, *, by_packets: bool) -> None:
+        """With `by_packets` the file, an AVI, has no times of presentation, but numbers its packets."""
         self._step = max(1, round(1 / (rate * time_base))) if rate else 1
+        self._second = max(1, round(1 / time_base))
+        self._by_packets = by_packets
+        self._first_dts: int | None = None
         self._next = 0
         self._last: int | None = None
+        self._offset = 0
+        self.moved = 0  # how many times did not increase, and were moved
 
-    def stamp(self, pts: int | None, duration: int | None) -> tuple[int, int | None]:
-        """The (time, duration) of a frame, in ticks."""
-        if pts is None:
-            pts = self._next
-        if self._last is not None and pts <= self._last:
-            pts = self._last + 1
-        self._last = pts
-        self._next = pts + (duration or self._step)
-        return pts, duration or None
+    def stamp(self, pts: int | None, dts: int | None, duration: int | None) -> tuple[int, int | None]:
+        """The (time, duration) of a frame, in ticks. `dts`: the time of the packet that brought it out."""
+        stored = self._counted(dts) if self._by_packets else (pts if pts is not None else dts)
+        time = self._increasing(self._next if stored is None else stored + self._offset)
+        self._last, self._next = time, time + (duration or self._step)
+        return time, duration or None
+
+    def _counted(self, dts: int | None) -> int | None:
+        if dts is None:
+            return None
+        if self._first_dts is None:
+            self._first_dts = dts
+        return dts - self._first_dts
+
+    def _increasing(self, time: int) -> int:
+        if self._last is None or time > self._last:
+            return time
+        self.moved += 1
+        if self._last - time < self._second:
+            return self._last + 1
+        # The clock was set back, as where recordings were joined: go on from here at its pace.
+        self._offset += self._next - time
+        return self._next
 
 
-def origin(container: av.container.InputContainer) -> Fraction:
-    """Seconds to take off all times of a file, so that it starts near 0. Small delays are kept."""
+def origin(container: av.container.InputContainer, stream: VideoStream) -> Fraction:
+    """Seconds to take off all times of a file, so that its result starts near 0: whole ticks of the video.
+
+    Broadcast formats, and files with the time of day, start anywhere; kept, that start would be a long still picture.
+    Small delays are kept: somebody may have meant them.
+    """
     start = Fraction(container.start_time or 0, av.time_base)
-    clocked = bool(container.format.flags & Flags.ts_discont.value)  # type: ignore[operator]  # an int, typed as Flags
-    return start if clocked or start > _LONGEST_DELAY else Fraction(0)
+    tick = stream.time_base or Fraction(1, av.time_base)
+    if stream.start_time is not None and abs(stream.start_time * tick - start) < Fraction(1, 1000):
+        start = stream.start_time * tick  # the container's own figure is cut to microseconds
+    clocked = bool(container.format.flags & Flags.ts_discont.value)  # type: ignore[operator]  # an int; PyAV's stub errs
+    return start // tick * tick if clocked or abs(start) > _LONGEST_DELAY else Fraction(0)
 
 
 def stream_duration(container: av.container.InputContainer, stream: VideoStream) -> Fraction | None:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
-import av.error
 import numpy as np
+from av.codec.context import Flags
+from av.container import OutputContainer
+from av.packet import Packet
 
 from seedvr2.errors import MediaError
 from seedvr2.media.atomic import PartFile
-from seedvr2.media.colorspace import LIMITED, YuvWriter, output_tags
+from seedvr2.media.color_tags import LIMITED, output_tags
+from seedvr2.media.colorspace import YuvWriter
 from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.remux import Remuxer
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
-from seedvr2.media.timing import origin
+from seedvr2.media.tracks import MUXER_OPTIONS
 from seedvr2.media.video_source import VideoSource
 
 _MUXER = {".mp4": "mp4", ".mkv": "matroska"}
+# 18 is taken for visually lossless; `medium` is x264's own balance of size and time.
+_ENCODER_OPTIONS = {"crf": "18", "preset": "medium", "profile": "high"}
 _DEFAULT_RATE = Fraction(25)
+_MILLISECONDS = Fraction(1, 1000)
+# x264 takes the rate as 32-bit numbers; the average of a long video with a variable one can need more.
+_LARGEST_DENOMINATOR = 100_000
 
 
 class VideoSink(Sink):
@@ -44,13 +54,16 @@ class VideoSink(Sink):
         super().__init__()
         self._part = PartFile(target)
         self._remuxer: Remuxer | None = None
-        self._container: av.container.OutputContainer | None = None
+        self._container: OutputContainer | None = None
         self._size = (height, width)
-        self._origin = Fraction(0)
+        self._video_source = source if isinstance(source, VideoSource) else None
+        self._origin = self._video_source.origin if self._video_source else Fraction(0)
+        # An animation is made for white pages, a video for a dark screen.
+        self._background = 0 if self._video_source else 255
         self._frames = 0
         try:
             with writing(target.name):
-                self._open(suffix, source)
+                self._open(_MUXER[suffix], source)
         except BaseException:
             self.abort()
             raise
@@ -61,12 +74,11 @@ class VideoSink(Sink):
         return (*self._warnings, *(self._remuxer.warnings if self._remuxer else ()))
 
     def write(self, image: Pixels, frame: Frame) -> None:
-        """See `Sink.write`. Transparency is shown on black."""
+        """See `Sink.write`. Transparency is shown on black, that of an animation on white."""
         if image.shape[:2] != self._size or image.dtype != np.uint8:
             raise ValueError(f"expected uint8 of {self._size}, got {image.dtype} of {image.shape}")
-        if image.shape[2] == 4:
-            image = flatten(image, 0)
-        encoded = self._to_yuv(image.astype(np.uint8, copy=False))
+        shown = flatten(image, self._background) if image.shape[2] == 4 else image
+        encoded = self._to_yuv(shown.astype(np.uint8, copy=False))
         encoded.time_base = frame.time_base
         encoded.pts = frame.pts - round(self._origin / frame.time_base)
         encoded.duration = frame.duration or 0
@@ -95,41 +107,61 @@ class VideoSink(Sink):
         """See `Sink.abort`."""
         if self._remuxer:
             self._remuxer.close()
-        # The name goes first: closing writes a trailer, in vain.
+        # The name goes first: closing an mp4 would move all of it, to put its index to the front.
         self._part.discard()
         if self._container is not None:
             container, self._container = self._container, None
-            with suppress(av.FFmpegError, OSError):
+            with suppress(av.FFmpegError, OSError, ValueError):
                 container.close()
 
-    def _open(self, suffix: str, source: Source) -> None:
-        muxer = _MUXER[suffix]
-        # The index goes to the front, so that a browser can start before it has the whole file.
-        options = {"movflags": "+faststart"} if muxer == "mp4" else {}
-        self._container = av.open(str(self._part.path), "w", format=muxer, container_options=options)
-        height, width = self._size
-        video = self._container.add_stream(
-            "libx264", rate=source.info.fps or _DEFAULT_RATE, options={"crf": "18", "profile": "high"}
+    def _open(self, muxer: str, source: Source) -> None:
+        time_base = self._video_source.time_base if self._video_source else _MILLISECONDS
+        options = dict(MUXER_OPTIONS)
+        if muxer == "mp4":
+            # The index goes to the front, so that a browser can start before it has the whole file. Edit lists, which
+            # hold the delay of each track, count in milliseconds unless told otherwise.
+            options |= {"movflags": "+faststart", "movie_timescale": str(_movie_timescale(time_base))}
+        self._container = av.open(
+            str(self._part.path.absolute()),
+            "w",
+            format=muxer,
+            metadata_errors="surrogateescape",
+            container_options=options,
         )
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        context = video.codec_context
-        tags = output_tags(source.tags if isinstance(source, VideoSource) else None)
-        context.color_range, context.colorspace = LIMITED, tags.matrix
-        context.color_primaries, context.color_trc = tags.primaries, tags.transfer
-        self._video, self._to_yuv = video, YuvWriter(tags)
-        if isinstance(source, VideoSource):
-            context.time_base = source.time_base
-            with av.open(str(source.path)) as container:
-                self._origin = origin(container)
-            self._remuxer = Remuxer(source.path, source.stream_index, self._container, self._origin)
+        self._add_video(self._container, source.info.fps or _DEFAULT_RATE, time_base)
+        if self._video_source:
+            index = self._video_source.stream_index
+            self._remuxer = Remuxer(self._video_source.path, index, self._container, self._origin)
         self._container.start_encoding()
 
-    def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
+    def _add_video(self, container: OutputContainer, rate: Fraction, time_base: Fraction) -> None:
+        tags = output_tags(self._video_source.tags if self._video_source else None)
+        height, width = self._size
+        stream = container.add_stream(
+            "libx264", rate=rate.limit_denominator(_LARGEST_DENOMINATOR), options=_ENCODER_OPTIONS
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.time_base = time_base
+        context.sample_aspect_ratio = Fraction(1)
+        context.color_range, context.colorspace = LIMITED, tags.matrix
+        context.color_primaries, context.color_trc = tags.primaries, tags.transfer
+        # Without it the last frame of a file lasts no time.
+        context.flags |= Flags.frame_duration
+        self._video, self._to_yuv = stream, YuvWriter(width, height, tags)
+
+    def _mux(self, packets: Sequence[Packet[Any]]) -> None:
         assert self._container is not None
         for packet in packets:
             if self._remuxer and packet.dts is not None:
+                # Only as far as the video is: what is ahead of it would wait in memory.
                 self._remuxer.copy_until(packet.dts * packet.time_base)
             self._container.mux_one(packet)
+
+
+def _movie_timescale(time_base: Fraction) -> int:
+    scale = time_base.denominator
+    return scale * -(-1000 // scale)
 
 
 def flatten(image: Pixels, background: int) -> Pixels:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import av
-from av.stream import Disposition, Stream
+from av.container import InputContainer
+from av.stream import Stream
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
-from seedvr2.media.colorspace import ColorTags
+from seedvr2.media.color_tags import ColorTags
+from seedvr2.media.container import moving_tracks
+
+_PROGRESSIVE = (0, 1)  # unknown, progressive: FFmpeg's other field orders are interlaced
 
 
 def codec_name(stream: Stream) -> str:
@@ -30,10 +34,10 @@ def has_alpha(layout: VideoFormat) -> bool:
 
 
 def picture_warnings(
-    container: av.container.InputContainer, stream: VideoStream, first: av.VideoFrame, tags: ColorTags
+    container: InputContainer, stream: VideoStream, first: av.VideoFrame, tags: ColorTags
 ) -> Iterator[str]:
     """Sentences on what will not come out as it is in the file."""
-    if first.interlaced_frame:
+    if first.interlaced_frame or stream.codec_context.field_order not in _PROGRESSIVE:
         yield "The video is interlaced; deinterlace it first for the best result."
     if tags.hdr:
         yield "The video has a high dynamic range; the result keeps its colours' meaning, but in 8 bits."
@@ -41,6 +45,5 @@ def picture_warnings(
         yield f"The video has {bit_depth(first.format)} bits per sample; the result has 8."
     if has_alpha(first.format):
         yield "The video is partly transparent; the result shows it on black."
-    others = [other for other in container.streams.video if other.index != stream.index]
-    if any(not other.disposition & Disposition.attached_pic for other in others):
+    if len(moving_tracks(container)) > 1:
         yield "The file holds more than one video track; only one is upscaled, the others are left out."

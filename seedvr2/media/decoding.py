@@ -1,0 +1,79 @@
+"""From packets to frames, past whatever is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import av
+from av.codec.context import CodecContext, ThreadType
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+# Errors of the demuxer, or of the decoder at the end, after which the rest of a file is given up.
+_MAX_ERRORS = 100
+# FFmpeg's own decoders of these leave the transparency aside.
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+
+class Decoder:
+    """Iterates over the frames of a stream, past damaged packets. Counts `errors` and `corrupt` frames."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream, *, all_cores: bool = True) -> None:
+        """`all_cores` is faster, but needs many packets before it gives the first frame."""
+        self._container = container
+        self._stream = stream
+        self._context = _context(stream)
+        self._context.thread_type = ThreadType.AUTO if all_cores else ThreadType.SLICE
+        self.errors = 0
+        self.corrupt = 0
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        for packet in demux(self._container, [self._stream]):
+            if packet is None:
+                self.errors += 1
+            elif packet.size:  # an empty one would end the decoder
+                yield from self._decode(packet)
+        yield from self._decode(None)
+
+    def _decode(self, packet: Packet[Any] | None) -> Iterator[av.VideoFrame]:
+        # At the end each call takes one error out of the decoder's queue, and good frames may lie behind it.
+        for _ in range(1 if packet is not None else _MAX_ERRORS):
+            try:
+                frames = self._context.decode(packet)
+            except av.error.EOFError:
+                return
+            except av.error.MemoryError:
+                raise
+            except av.FFmpegError:
+                self.errors += 1
+                continue
+            for frame in frames:
+                self.corrupt += frame.is_corrupt
+                yield frame
+            return
+
+
+def demux(container: InputContainer, streams: list[Any]) -> Iterator[Packet[Any] | None]:
+    """The packets of the streams; None for each place at which the file is damaged.
+
+    Raises:
+        av.FFmpegError: the file could not be read, for a reason other than its content.
+    """
+    for _ in range(_MAX_ERRORS):
+        try:
+            yield from container.demux(streams)
+            return
+        except av.error.InvalidDataError:
+            yield None
+
+
+def _context(stream: VideoStream) -> VideoCodecContext:
+    name = _WITH_ALPHA.get(stream.codec_context.codec.canonical_name)
+    if name is None or stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
+        return stream.codec_context
+    context = CodecContext.create(name, "r")
+    assert isinstance(context, VideoCodecContext)
+    return context

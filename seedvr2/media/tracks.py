@@ -1,0 +1,199 @@
+"""What becomes of one track beside the picture: copied as it is, or made into something that the container holds."""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.codec.codec import Properties
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.subtitles.codeccontext import SubtitleCodecContext
+from av.subtitles.stream import SubtitleStream
+
+# Sound that mp4 files hold and players expect there. The muxer takes more (PCM, Vorbis), which many leave silent.
+MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac"})
+# `experimental` lets mp4 take such as TrueHD, which would be lost otherwise.
+MUXER_OPTIONS = {"strict": "experimental"}
+_TEXT_CODEC = {"mp4": "mov_text", "matroska": "srt"}
+_AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
+_AAC_BITS_PER_CHANNEL = 128_000
+# Old formats tell the number of channels only; these are the usual places of that many speakers.
+_AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
+# Samples in a packet, where the decoder does not say and there is only one answer.
+_FRAME_SIZES = {"ac3": 1536}
+
+# What describes the old file or its coding, not the content; the muxer writes its own.
+_STALE = {"MAJOR_BRAND", "MINOR_VERSION", "COMPATIBLE_BRANDS", "ENCODER", "DURATION", "ROTATE", "TIMECODE", "VENDOR_ID"}
+_STALE |= {"ALPHA_MODE", "STEREO_MODE"}
+_STALE_PREFIXES = ("BPS", "NUMBER_OF_", "DURATION-", "_STATISTICS_", "SOURCE_ID")
+
+
+def lasting_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that are still true of a result."""
+    return {
+        key: text
+        for key, text in tags.items()
+        if key.upper() not in _STALE and not key.upper().startswith(_STALE_PREFIXES)
+    }
+
+
+class Track(ABC):
+    """A stream of the output, and how packets of the source get there."""
+
+    def __init__(self, output: OutputContainer, source: Stream, target: Stream) -> None:
+        self._output = output
+        self._target = target
+        self._last_dts: int | None = None
+        target.metadata.update(lasting_tags(source.metadata))
+        target.disposition = source.disposition
+
+    @abstractmethod
+    def take(self, packet: Packet[Any]) -> None:
+        """Pass on a packet, whose times are those of the output already."""
+
+    def finish(self) -> None:  # noqa: B027 - most tracks hold nothing back
+        """Pass on what was held back; nothing is taken any more."""
+
+    def _mux(self, packet: Packet[Any]) -> None:
+        dts = packet.dts if packet.dts is not None else packet.pts
+        if dts is None:
+            dts = 0 if self._last_dts is None else self._last_dts + 1
+        # Muxers refuse times that do not increase; damaged and joined files have such.
+        if self._last_dts is not None and dts <= self._last_dts:
+            dts = self._last_dts + 1
+        packet.dts = self._last_dts = dts
+        packet.pts = dts if packet.pts is None else max(packet.pts, dts)
+        packet.stream = self._target
+        self._output.mux_one(packet)
+
+
+class CopiedTrack(Track):
+    """Packets go through untouched."""
+
+    def __init__(self, output: OutputContainer, source: Stream) -> None:
+        super().__init__(output, source, output.add_stream_from_template(source, opaque=True))
+        self._counter = _sample_counter(source) if output.format.name == "mp4" else None
+
+    def take(self, packet: Packet[Any]) -> None:
+        """See `Track.take`."""
+        if self._counter:
+            self._counter.refine(packet)
+        self._mux(packet)
+
+
+class SampleCounter:
+    """Gives packets of sound times in samples, where the source has them rounded to its clock.
+
+    Matroska counts milliseconds. Copied into mp4, where a packet lasts until the next begins, these would make each
+    packet of sound up to 5 % too long or too short.
+    """
+
+    def __init__(self, rate: int, frame_size: int) -> None:
+        self._tick = Fraction(1, rate)
+        self._frame_size = frame_size
+        self._next: int | None = None
+
+    def refine(self, packet: Packet[Any]) -> None:
+        """Count on from the packet before, unless there is a gap between them."""
+        if packet.pts is None:
+            return
+        stated = packet.pts * packet.time_base
+        if self._next is None or abs(self._next * self._tick - stated) > packet.time_base:
+            self._next = round(stated / self._tick)
+        packet.pts = packet.dts = self._next
+        packet.duration, packet.time_base = self._frame_size, self._tick
+        self._next += self._frame_size
+
+
+class TextTrack(Track):
+    """Subtitles in text, written anew as the kind of text that the container holds."""
+
+    def __init__(self, output: OutputContainer, source: SubtitleStream) -> None:
+        self._decoder = source.codec_context
+        self._decoder.open(strict=False)
+        target: Any = output.add_stream(_TEXT_CODEC[output.format.name])
+        self._encoder: SubtitleCodecContext = target.codec_context
+        self._encoder.subtitle_header = self._decoder.subtitle_header
+        self._encoder.time_base = source.time_base or Fraction(1, 1000)
+        super().__init__(output, source, target)
+
+    def take(self, packet: Packet[Any]) -> None:
+        """See `Track.take`. Lines that cannot be read are left out."""
+        with suppress(av.error.InvalidDataError):
+            lines = self._decoder.decode2(packet)
+            if lines is not None and len(lines):
+                text = self._encoder.encode_subtitle(lines)
+                text.pts = text.dts = packet.pts
+                text.duration, text.time_base = packet.duration, packet.time_base
+                self._mux(text)
+
+
+class RecodedTrack(Track):
+    """Sound that the container cannot hold, as AAC."""
+
+    def __init__(self, output: OutputContainer, source: AudioStream) -> None:
+        decoder = source.codec_context
+        rate = decoder.sample_rate if decoder.sample_rate in _AAC_RATES else 48000
+        layout = _AAC_LAYOUTS.get(decoder.layout.nb_channels, "stereo")
+        target = output.add_stream("aac", rate)
+        target.codec_context.layout = layout
+        target.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * target.codec_context.layout.nb_channels
+        self._decoder, self._encoder = decoder, target.codec_context
+        super().__init__(output, source, target)
+
+    def take(self, packet: Packet[Any]) -> None:
+        """See `Track.take`. What cannot be decoded is silent, as a player would have it."""
+        with suppress(av.error.InvalidDataError):
+            for frame in self._decoder.decode(packet):
+                # The encoder divides frames, and its parts may begin between two ticks of the source's clock.
+                if frame.pts is not None and frame.time_base:
+                    tick = Fraction(1, frame.sample_rate)
+                    frame.pts, frame.time_base = round(frame.pts * frame.time_base / tick), tick
+                for coded in self._encoder.encode(frame):
+                    self._mux(coded)
+
+    def finish(self) -> None:
+        """See `Track.finish`."""
+        for coded in self._encoder.encode(None):
+            self._mux(coded)
+
+
+def can_hold(muxer: str, stream: Stream) -> bool:
+    """Whether a muxer writes its header with this stream: the only answer that counts."""
+    if stream.codec_context is None and stream.type != "attachment":
+        return False
+    trial = av.open(io.BytesIO(), "w", format=muxer, container_options=MUXER_OPTIONS)
+    try:
+        trial.add_stream_from_template(stream, opaque=True)
+        trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    finally:
+        with suppress(av.FFmpegError):
+            trial.close()
+    return True
+
+
+def _sample_counter(source: Stream) -> SampleCounter | None:
+    if not isinstance(source, AudioStream) or not source.time_base or not source.codec_context.sample_rate:
+        return None
+    context = source.codec_context
+    size = context.frame_size or _FRAME_SIZES.get(context.codec.canonical_name, 0)
+    if not size or source.time_base <= Fraction(1, context.sample_rate):
+        return None
+    return SampleCounter(context.sample_rate, size)
+
+
+def is_text(stream: Stream) -> bool:
+    """Whether a stream is subtitles as text, not as pictures."""
+    if not isinstance(stream, SubtitleStream):
+        return False
+    return bool(stream.codec_context.codec.properties & Properties.TEXT_SUB.value)  # type: ignore[operator]
