@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from seedvr2.media.picture_tags import PictureTags
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_LAYOUTS = {"gray16": 1, "ya16": 2, "rgb48": 3, "rgba64": 4}
+_LAYOUTS = ("gray16", "ya16", "rgb48", "rgba64", "gbrp16", "gbrap16")
 _INCH = 0.0254
 
 
@@ -32,15 +32,21 @@ def decode_deep(data: bytes, codec: str) -> NDArray[np.uint16] | None:
     context = CodecContext.create(codec, "r")
     assert isinstance(context, VideoCodecContext)
     frames = [*context.decode(av.Packet(data)), *context.decode(None)]
-    channels = _LAYOUTS.get(frames[0].format.name[:-2]) if frames else None
-    if channels is None:
+    if not frames or not frames[0].format.name.startswith(_LAYOUTS):
         return None
     frame = frames[0]
+    if frame.format.name.startswith("ya16"):
+        return _gray_with_alpha(frame)
+    pixels = frame.to_ndarray().astype(np.uint16)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _gray_with_alpha(frame: av.VideoFrame) -> NDArray[np.uint16]:
+    """The one layout that PyAV makes no array of."""
     plane: Any = frame.planes[0]
     order = ">u2" if frame.format.is_big_endian else "<u2"
     rows: NDArray[np.uint16] = np.ndarray((frame.height, plane.line_size // 2), order, buffer=plane)
-    pixels = rows[:, : frame.width * channels].astype(np.uint16)
-    return pixels.reshape(frame.height, frame.width, channels)
+    return rows[:, : frame.width * 2].astype(np.uint16).reshape(frame.height, frame.width, 2)
 
 
 def encode_deep_png(image: NDArray[np.uint16], tags: PictureTags) -> bytes:

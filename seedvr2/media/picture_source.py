@@ -71,6 +71,7 @@ class PictureSource(Source):
         self._found += found
         if header.deep_codec:
             self._found.append("The picture was read with 8 of its 16 bits.")
+            pixels = pixels * np.uint16(257)
         return pixels if header.format == "tiff" else header.orientation.apply(pixels)
 
     def _decode_deep(self) -> NDArray[np.uint16] | None:
