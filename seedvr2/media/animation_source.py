@@ -56,7 +56,7 @@ class AnimationSource(Source):
             pts = 0
             for index in range(_count(image)):
                 duration = _duration(image, index)
-                yield Frame(np.asarray(image.convert(mode)), pts, _MILLISECONDS, duration)
+                yield Frame(np.array(image.convert(mode)), pts, _MILLISECONDS, duration)
                 pts += duration
 
 

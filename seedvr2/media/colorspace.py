@@ -55,7 +55,8 @@ class RgbReader:
         self._graph.push(frame)
         converted = self._graph.pull()
         assert isinstance(converted, av.VideoFrame)
-        return self._corrected(np.ascontiguousarray(converted.to_ndarray()))
+        # A copy, since the scaler passes RGB frames through, and the decoder may still refer to them.
+        return self._corrected(np.array(converted.to_ndarray()))
 
     def _make(self, frame: av.VideoFrame, tags: ColorTags) -> Graph:
         options = {

@@ -25,6 +25,7 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 # Not all that Pillow knows: some of its readers start other programs or take MPEG for a picture. JPEG includes MPO.
 _PICTURES = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM")
 _ANIMATIONS = {"GIF", "WEBP", "PNG", "AVIF"}
+_TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _VIDEO_SUFFIXES = {"mp4": ".mp4", "mkv": ".mkv"}
 _PICTURE_SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
@@ -38,21 +39,20 @@ def open_source(path: Path) -> Source:
         MediaError: it is neither, or cannot be decoded; the message is for people.
     """
     with reading(path.name):
-        _refuse_heic(path)
         try:
             with Image.open(path, formats=_PICTURES) as image:
                 animated = image.format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
+            return AnimationSource(path) if animated else PictureSource(path)
         except UnidentifiedImageError:
-            return VideoSource(path)
-        return AnimationSource(path) if animated else PictureSource(path)
-
-
-def _refuse_heic(path: Path) -> None:
-    # Phones write it; FFmpeg would take one of its tiles for a video.
-    with path.open("rb") as file:
-        head = file.read(12)
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        raise MediaError(f"{path.name} is a HEIC picture, which cannot be read; save it as JPEG or PNG first.")
+            with path.open("rb") as file:
+                head = file.read(12)
+        # Pillow does not know every TIFF, such as those of 16-bit gray with transparency.
+        if head.startswith(_TIFF_MAGIC):
+            return PictureSource(path)
+        if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+            # Phones write it; FFmpeg would take one of its tiles for a video.
+            raise MediaError(f"{path.name} is a HEIC picture, which cannot be read; save it as JPEG or PNG first.")
+        return VideoSource(path)
 
 
 def probe(path: Path) -> MediaInfo:

@@ -33,16 +33,21 @@ _FRAME_SIZES = {"ac3": 1536}
 # What describes the old file or its coding, not the content; the muxer writes its own.
 _STALE = {"MAJOR_BRAND", "MINOR_VERSION", "COMPATIBLE_BRANDS", "ENCODER", "DURATION", "ROTATE", "TIMECODE", "VENDOR_ID"}
 _STALE |= {"ALPHA_MODE", "STEREO_MODE"}
+_STALE_HANDLERS = {"VideoHandler", "SoundHandler", "SubtitleHandler"}
 _STALE_PREFIXES = ("BPS", "NUMBER_OF_", "DURATION-", "_STATISTICS_", "SOURCE_ID")
 
 
 def lasting_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """The tags that are still true of a result."""
-    return {
+    lasting = {
         key: text
         for key, text in tags.items()
-        if key.upper() not in _STALE and not key.upper().startswith(_STALE_PREFIXES)
+        if key.upper() not in _STALE and not key.upper().startswith(_STALE_PREFIXES) and text not in _STALE_HANDLERS
     }
+    # A track's title is called so in every container but mp4, and the mp4 muxer wants it called so too.
+    if "name" in lasting:
+        lasting.setdefault("title", lasting.pop("name"))
+    return lasting
 
 
 class Track(ABC):
