@@ -7,12 +7,17 @@ its address, metadata and transfer functions, with a part file of our own.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+# Or the hub's client would ask its server for a list first, and tell it what else runs on this machine. Read on import.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from huggingface_hub import get_hf_file_metadata
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -28,6 +33,17 @@ Report = Callable[[str, int, int], None]
 
 _HTTP_ERROR = HfHubHTTPError.__bases__[0]  # of whichever HTTP library the hub's client is built on
 _NETWORK_ERRORS: tuple[type[BaseException], ...] = (_HTTP_ERROR, OSError)
+# Of this machine's own disk: full, too small for the file, read-only, forbidden, or a file where a folder should be.
+_LOCAL_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)
 _ATTEMPTS = 5
 _HEADERS_TIMEOUT_S = 15
 _SPARE_BYTES = 64 << 20
@@ -44,7 +60,6 @@ def fetch(entry: PublishedFile, target: Path, *, endpoint: str | None = None, re
         DownloadError: the file could not be fetched or is not the published one; the message says which file, from
             where, and into which folder to put it by hand.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     report = report or _ignore
     first: DownloadError | None = None
     for url in (entry.url(endpoint), *entry.mirrors):
@@ -57,7 +72,9 @@ def fetch(entry: PublishedFile, target: Path, *, endpoint: str | None = None, re
 
 
 def _fetch_from(url: str, entry: PublishedFile, target: Path, report: Report) -> None:
+    folder = target.parent.absolute()
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         size, published = _metadata(url, entry)
         with _part_file(target, published) as part:
             _check_room(entry, part, size)
@@ -65,9 +82,13 @@ def _fetch_from(url: str, entry: PublishedFile, target: Path, report: Report) ->
             _verify(url, entry, part, published, report)
             _put_in_place(part, target)
     except _NETWORK_ERRORS as error:
+        if _is_local(error):
+            raise DownloadError(
+                f"{entry.name} cannot be written to {folder} ({_reason(error)}); make room or name another folder."
+            ) from error
         raise DownloadError(
             f"{entry.name} could not be fetched from {url} ({_reason(error)}). Fetch it another way and put it into "
-            f"{target.parent.absolute()}, or try again later."
+            f"{folder}, or try again later."
         ) from error
 
 
@@ -115,11 +136,10 @@ def _transfer(url: str, part: Path, size: int | None, report: Report) -> None:
         before = part.stat().st_size if part.exists() else 0
         try:
             return _transfer_once(url, part, size, report)
-        except HfHubHTTPError:
-            raise
-        except _NETWORK_ERRORS:
+        except _NETWORK_ERRORS as error:
             # A connection that broke is taken up again as long as it brought something.
-            if attempt == _ATTEMPTS - 1 or part.stat().st_size == before:
+            final = isinstance(error, HfHubHTTPError) or _is_local(error) or attempt == _ATTEMPTS - 1
+            if final or part.stat().st_size == before:
                 raise
     return None
 
@@ -156,11 +176,17 @@ def _put_in_place(part: Path, target: Path) -> None:
         raise DownloadError(f"{target} appeared while it was being fetched and was left alone.") from None
 
 
+def _is_local(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _LOCAL_ERRORS
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set"
     if isinstance(error, HfHubHTTPError):
         return f"the server answered {error.response.status_code}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     text = str(error).strip().partition("\n")[0]
     return text or type(error).__name__
 

@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -39,7 +39,7 @@ class Hub:
 
     def fetched(self) -> list[str]:
         """Paths that were really transferred, in order."""
-        return [path for method, path, _ in self.requests if method == "GET"]
+        return [path for method, path, _ in self.requests if method == "GET" and "/api/" not in path]
 
 
 @contextmanager
@@ -79,7 +79,8 @@ def running_hub() -> Iterator[Hub]:
             self.send_header("Content-Length", str(len(sent) - start))
             self.end_headers()
             if body:
-                self._send(sent[start:])
+                with suppress(ConnectionError):  # some clients hang up
+                    self._send(sent[start:])
 
         def _send(self, content: bytes) -> None:
             if not hub.drop_after:

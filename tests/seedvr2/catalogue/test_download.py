@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import random
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,9 +165,6 @@ def test_a_mirror_is_checked_too(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(hub: Hub, tmp_path: Path) -> None:
-    hub.files[PATH] = CONTENT
-    mirror = "/elsewhere/huge"
-    hub.files[mirror] = CONTENT
     with pytest.raises(DownloadError, match=r"needs \d+\.\d GB more, but the disk of .* free; make room"):
         fetch_huge(hub, tmp_path)
     assert hub.fetched() == []
@@ -179,6 +178,28 @@ def fetch_huge(hub: Hub, folder: Path) -> None:
 
     hub.files[PATH] = Claim(CONTENT)
     fetch(published(sha256=None), folder / NAME)
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(hub: Hub, tmp_path: Path) -> None:
+    hub.files[PATH] = CONTENT
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(DownloadError, match=r"model\.gguf cannot be written to .*file.*name another folder"):
+        fetch(published(), tmp_path / "file" / NAME)
+
+
+def test_a_disk_that_fills_up_is_said_and_not_tried_again(hub: Hub, tmp_path: Path) -> None:
+    hub.files[PATH] = CONTENT
+    # Writing beyond a process's limit on file sizes fails like a full disk does.
+    program = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from tests.seedvr2.catalogue.test_download import NAME, fetch, published\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))\n"
+        f"fetch(published(), Path({str(tmp_path)!r}) / NAME, endpoint={hub.url!r})"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "DownloadError: model.gguf cannot be written to" in ended.stderr
+    assert len(hub.fetched()) == 1
 
 
 def test_a_file_that_appeared_meanwhile_is_left_alone(hub: Hub, tmp_path: Path) -> None:

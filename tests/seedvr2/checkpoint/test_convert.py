@@ -15,6 +15,7 @@ from seedvr2.checkpoint import Checkpoint, PackedTensor, cli, open_checkpoint
 from seedvr2.checkpoint.convert import convert
 from seedvr2.checkpoint.recipe import PACKED, stored_bytes
 from seedvr2.errors import CheckpointError, OptionError
+from tests.seedvr2.checkpoint.conftest import private_bytes
 
 GOLDEN = Path(__file__).parents[2] / "fixtures/golden"
 SOURCE = GOLDEN / "quant/model_bf16.safetensors"
@@ -138,6 +139,16 @@ def test_progress_ends_at_the_total(tmp_path: Path) -> None:
     convert(SOURCE, tmp_path / "out.safetensors", "fp16", on_progress=lambda done, total: seen.append((done, total)))
     assert len(seen) == len(open_checkpoint(SOURCE).shapes)
     assert seen[-1][0] == seen[-1][1] and [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+@pytest.mark.parametrize("target", ["out.safetensors", "out.gguf"])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, target: str) -> None:
+    tensors = {f"blocks.{index}.w": torch.zeros(1024, 1024) for index in range(40)}  # 160 MB
+    save_file(tensors, tmp_path / "in")
+    del tensors
+    before, seen = private_bytes(), []
+    convert(tmp_path / "in", tmp_path / target, "fp32", on_progress=lambda *_: seen.append(private_bytes()))
+    assert max(seen) - before < 30 << 20
 
 
 def test_an_existing_file_is_kept_unless_told(tmp_path: Path) -> None:
