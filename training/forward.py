@@ -1,4 +1,4 @@
-"""nano over a batch of clips at once, and its VAE as the matrix that it is.
+"""nano over a batch of clips at once, and its encoder as the matrix that it is.
 
 The product's transformer takes one clip. Here the tokens of many stand one after another, with windows that never
 cross from clip to clip; only the text, which takes the mean over all windows, is shared by the batch.
@@ -24,23 +24,16 @@ from seedvr2.pipeline.sampler import TIMESTEPS
 MASK = 1
 
 
-class LinearVAE:
-    """What the initial VAE computes, as one multiplication each way: twenty times cheaper, and exact."""
+class Encoder:
+    """What nano's encoder computes, as one multiplication: twenty times cheaper, and exact."""
 
     def __init__(self, basis: Basis) -> None:
-        rows = basis.rows.permute(0, 3, 1, 2)  # component, colour, y, x
-        scales = latent_scales(basis).view(-1, 1, 1, 1)
-        self._encoder, self._decoder = rows * scales, rows / scales
+        self._weight = basis.rows.permute(0, 3, 1, 2) * latent_scales(basis).view(-1, 1, 1, 1)
 
-    def encode(self, clips: Tensor) -> Tensor:
+    def __call__(self, clips: Tensor) -> Tensor:
         """(N, T, 3, H, W) in −1…1 to (N, T, H/4, W/4, 28)."""
-        latent = F.conv2d(clips.flatten(0, 1), self._encoder, stride=BLOCK)
+        latent = F.conv2d(clips.flatten(0, 1), self._weight, stride=BLOCK)
         return latent.view(*clips.shape[:2], *latent.shape[1:]).permute(0, 1, 3, 4, 2)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """The way back."""
-        frames = F.conv_transpose2d(latents.flatten(0, 1).permute(0, 3, 1, 2), self._decoder, stride=BLOCK)
-        return frames.view(*latents.shape[:2], *frames.shape[1:])
 
 
 def repeat_layout(layout: WindowLayout, clips: int, tokens: int) -> WindowLayout:

@@ -16,6 +16,7 @@ import csv
 import os
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +26,31 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from seedvr2.nano import DIT_FILE
-from seedvr2.nano.initialise import FREE, make_dit, make_vae, save
+from seedvr2.nano.initialise import FREE, make_dit, save
 from seedvr2.nano.pca import stored_basis
-from seedvr2.network.dit import DiT
-from training.forward import LinearVAE, predict
+from training.decoder import PatchDecoder
+from training.forward import Encoder, predict
 from training.samples import Samples, Setting
-from training.validation import gains, make_cases
+from training.validation import Case, gains, make_cases
 
 WARMUP_STEPS = 50
 DECAY_SHARE = 0.3
 AVERAGE_DECAY = 0.998
+FITTING_BATCHES = 150
 CHECKPOINT_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Learning rates: of the matrices of the blocks (Muon) and of everything else (AdamW)."""
+    """Learning rates: of the matrices of the blocks (Muon), of everything else and of the decoder (AdamW)."""
 
-    matrices: float = 4e-3
-    others: float = 2e-3
+    matrices: float = 2e-3
+    others: float = 1e-3
+    decoder: float = 1e-4
 
 
 class Trainee(nn.Module):
-    """The transformer and its text embedding, with the path of the condition picture held fixed.
+    """The transformer, its text embedding and the decoder, with the path of the condition picture held fixed.
 
     The path's weights are powers of two, which every quantised form keeps exactly; and a block that cannot see the
     noise gives the same picture for every seed.
@@ -57,6 +60,7 @@ class Trainee(nn.Module):
         super().__init__()
         self.dit, text = make_dit()
         self.text = nn.Parameter(text)
+        self.decoder = PatchDecoder(stored_basis())
         self.dit.requires_grad_(True)
         for part in (self.dit.emb_in, self.dit.vid_out_norm, self.dit.vid_out_ada):
             part.requires_grad_(False)
@@ -80,7 +84,7 @@ class Trainee(nn.Module):
 
     def others(self) -> list[nn.Parameter]:
         """What AdamW trains."""
-        held = {id(p) for p in self.matrices()}
+        held = {id(p) for p in (*self.matrices(), *self.decoder.parameters())}
         return [p for p in self.parameters() if p.requires_grad and id(p) not in held]
 
 
@@ -111,17 +115,24 @@ class Run:
         self.seed, self.setting = seed, setting
         self.step, self.seconds = 0, 0.0
         self.trainee, self.average = Trainee(), Trainee().requires_grad_(False)
-        self.vae = LinearVAE(stored_basis())
+        self.encoder = Encoder(stored_basis())
         self.optimisers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(
                 self.trainee.matrices(), lr=rates.matrices, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"
             ),
-            torch.optim.AdamW(self.trainee.others(), lr=rates.others, betas=(0.9, 0.98), weight_decay=0.0),
+            torch.optim.AdamW(
+                [{"params": self.trainee.others()}, {"params": list(self.trainee.decoder.parameters())}],
+                lr=rates.others,
+                betas=(0.9, 0.98),
+                weight_decay=0.0,
+            ),
         ]
-        self.rates = (rates.matrices, rates.others)
+        self.rates = ((rates.matrices,), (rates.others, rates.decoder))
         self.checkpoint = self.folder / "checkpoint.pt"
         if self.checkpoint.exists():
             self._load()
+        else:
+            self._fit_decoder()
 
     def train(self, steps: int) -> None:
         """Go on to that step."""
@@ -136,7 +147,7 @@ class Run:
             losses.append(self.one_step(resized, target, rate_at(self.step, steps)))
             self.seconds += time.monotonic() - started
             if self.step % 50 == 0 or self.step == steps:
-                self._report(sum(losses) / len(losses), gains(self.average.dit, self.average.text, self.vae, cases))
+                self._report(sum(losses) / len(losses), self._gains(cases))
                 losses.clear()
             if time.monotonic() - saved > CHECKPOINT_SECONDS or self.step == steps:
                 self._save()
@@ -144,16 +155,16 @@ class Run:
 
     def one_step(self, resized: Tensor, target: Tensor, factor: float) -> float:
         """One step of the optimisers at `factor` times their rates; gives the loss."""
-        condition = self.vae.encode(resized)
+        condition = self.encoder(resized)
         noise = torch.randn_like(condition)
         with sdpa_kernel(SDPBackend.MATH):  # on a CPU the fused kernel's backward pass is slower for small windows
             latents = predict(self.trainee.dit, self.trainee.text, noise, condition)
-        restored = self.vae.decode(latents)
+        restored = self.trainee.decoder(latents)
         loss = loss_of(restored, target)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.trainee.parameters(), 1.0)
-        for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
-            for group in optimiser.param_groups:
+        for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
             optimiser.step()
             optimiser.zero_grad()
@@ -165,6 +176,15 @@ class Run:
     def _update_average(self) -> None:
         decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.trainee.parameters()), 1 - decay)
+
+    def _fit_decoder(self) -> None:
+        samples = Samples(self.data, self.setting, self.seed + 1)
+        pairs = ((self.encoder(resized), target) for resized, target in islice(samples, FITTING_BATCHES))
+        self.trainee.decoder.fit(pairs)
+        self.average.load_state_dict(self.trainee.state_dict())
+
+    def _gains(self, cases: list[Case]) -> dict[str, tuple[float, float]]:
+        return gains(self.average.dit, self.average.text, self.encoder, self.average.decoder, cases)
 
     def _report(self, loss: float, found: dict[str, tuple[float, float]]) -> None:
         row: dict[str, Any] = {"step": self.step, "seconds": round(self.seconds), "loss": round(loss, 5)}
@@ -201,8 +221,7 @@ class Run:
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as the product loads them."""
-        dit: DiT = self.average.dit
-        save(folder, dit, self.average.text, make_vae(stored_basis()))
+        save(folder, self.average.dit, self.average.text, self.average.decoder.vae(stored_basis()))
 
 
 def main() -> None:

@@ -14,8 +14,9 @@ from seedvr2.network.dit import DiT
 from seedvr2.pipeline.preprocess import bicubic
 from seedvr2.pipeline.sampler import draw_noise, model_input, sample
 from training.data import Photographs
+from training.decoder import PatchDecoder
 from training.degrade import degrade, from_pixels, quantise, shrink
-from training.forward import LinearVAE
+from training.forward import Encoder
 
 EDGE = 176
 
@@ -48,18 +49,20 @@ def make_cases(folder: Path) -> list[Case]:
 
 
 @torch.no_grad()
-def gains(dit: DiT, text: Tensor, vae: LinearVAE, cases: list[Case]) -> dict[str, tuple[float, float]]:
+def gains(
+    dit: DiT, text: Tensor, encoder: Encoder, decoder: PatchDecoder, cases: list[Case]
+) -> dict[str, tuple[float, float]]:
     """By kind of case: mean gain in PSNR over the resize in dB, and the share of pictures that gained."""
     found: dict[str, list[float]] = {}
     for case in cases:
-        condition = vae.encode(case.resized[None])[0]
+        condition = encoder(case.resized[None])[0]
         noise = draw_noise(tuple(condition.shape), 42)
 
         def velocity(x: Tensor, timestep: float, condition: Tensor = condition) -> Tensor:
             inputs = model_input(x, condition).bfloat16()
             return cast(Tensor, dit(inputs, text.bfloat16(), timestep).float())
 
-        restored = vae.decode(sample(velocity, noise)[None])[0]
+        restored = decoder(sample(velocity, noise)[None])[0]
         gain = _psnr(restored.clamp(-1, 1), case.original) - _psnr(case.resized, case.original)
         found.setdefault(case.kind, []).append(gain)
     return {kind: (float(np.mean(values)), float(np.mean(np.array(values) > 0))) for kind, values in found.items()}

@@ -13,6 +13,7 @@ Training starts from here (`training/`). Two devices make norms and activations 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
@@ -72,6 +73,11 @@ SIGNALS = LATENTS * 4
 CONSTANTS = slice(SIGNALS, SIGNALS + 4)
 FREE = slice(SIGNALS + 4, None)
 CONSTANT = 128.0
+# Where the four heads of a block look at first, as steps (down, right) over the grid of patches; None: anywhere.
+_NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+_CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+GAZES = (_NEIGHBOURS, _CORNERS, _NEIGHBOURS, None, _NEIGHBOURS)
+GAZE = 5.0  # strength of that constant part of queries and keys, beside contents of about 0.4 a channel
 NOMINAL_RMS = 16.0  # sqrt(4 * 128² / 256): what the constants alone give
 
 
@@ -121,14 +127,15 @@ def _encoder_weights(vae: VideoVAE, projection: Tensor) -> None:
 
 def _decoder_weights(vae: VideoVAE, synthesis: Tensor) -> None:
     decoder = vae.decoder
-    _pass(decoder.conv_in, LATENTS)
+    # The first convolution gives the 48 colours of a 4x4 block at once; the upsamplers only spread them.
+    decoder.conv_in.weight[: 4 * 12, :, 0, 1, 1] = synthesis.permute(1, 2, 3, 0).flatten(0, 2)
     first, second = (_conv(decoder, f"up_blocks.{i}.upsamplers.0.upscale_conv") for i in (0, 1))
     widths = VAE_CONFIG.widths[::-1]
     for y in range(2):
         for x in range(2):
             position = 2 * y + x
             start = position * widths[0]
-            first.weight[start : start + 12, :LATENTS, 0, 0, 0] = synthesis[:, y, x].T
+            first.weight[range(start, start + 12), range(12 * position, 12 * position + 12)] = 1.0
             for colour in range(3):
                 second.weight[position * widths[1] + colour, 3 * position + colour] = 1.0
     _pass(_conv(decoder, "up_blocks.0.upsamplers.0.conv"), 12)
@@ -190,6 +197,9 @@ def make_dit() -> tuple[DiT, Tensor]:
         buffer.copy_(rope.base_frequencies(DIT_CONFIG.rope, len(buffer)) if name.endswith("freqs") else buffer)
     with torch.no_grad():
         _condition_path(dit, generator)
+        for block, gaze in zip(dit.blocks, GAZES, strict=True):
+            if gaze is not None:
+                _look_at_neighbours(block, gaze)
     text = torch.randn(TEXT_TOKENS, TEXT_CHANNELS, generator=generator)
     return dit.requires_grad_(False), text
 
@@ -227,6 +237,29 @@ def _condition_path(dit: DiT, generator: torch.Generator) -> None:
         condition = slice(position * stride + LATENTS, position * stride + 2 * LATENTS)
         weight[FREE, condition] = torch.randn(weight[FREE].shape[0], LATENTS, generator=generator) / SIGNALS**0.5
     dit.vid_out_ada.out_scale.fill_(NOMINAL_RMS)
+
+
+def _look_at_neighbours(block: nn.Module, steps: tuple[tuple[int, int], ...]) -> None:
+    """Let each head attend mostly to the patch at one step, so that neighbours need not be found by chance.
+
+    A constant in queries and keys makes their product a function of the distance alone: cos(f·(distance − step))
+    for each rotary frequency f. Two frequencies an axis leave one peak in a window.
+    """
+    frequencies = rope.base_frequencies(DIT_CONFIG.rope, DIT_CONFIG.rope_frequencies)[:2]
+    stream = "vid" if any(name.startswith("attn.proj_qkv.vid") for name, _ in block.named_parameters()) else "all"
+    constant = CONSTANTS.start
+    block.get_parameter(f"ada.{stream}.attn_shift")[constant] = 1.0
+    block.get_parameter(f"attn.norm_q.{stream}.weight").fill_(1.5)
+    heads = block.get_parameter(f"attn.proj_qkv.{stream}.weight").view(3, DIT_CONFIG.heads, DIT_CONFIG.head_dim, -1)
+    for head, step in enumerate(steps):
+        for axis, distance in enumerate(step, start=1):  # axis 0 is time
+            for index, frequency in enumerate(frequencies):
+                even = 2 * (axis * DIT_CONFIG.rope_frequencies + index)
+                angle = float(distance * frequency)
+                heads[:2, head, even : even + 2] = 0.0
+                heads[0, head, even, constant] = GAZE * math.cos(angle)
+                heads[0, head, even + 1, constant] = GAZE * math.sin(angle)
+                heads[1, head, even, constant] = GAZE
 
 
 def save(folder: Path, dit: DiT, text: Tensor, vae: VideoVAE) -> None:

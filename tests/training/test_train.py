@@ -9,13 +9,15 @@ import torch
 
 from seedvr2.checkpoint import open_checkpoint
 from seedvr2.nano import DIT_FILE, VAE_FILE
-from seedvr2.nano.initialise import FREE, make_dit, make_vae
+from seedvr2.nano.initialise import FREE, make_dit
 from seedvr2.nano.pca import stored_basis
 from seedvr2.network.build import load_dit, load_vae
 from seedvr2.network.windows import window_layout
 from seedvr2.pipeline.sampler import draw_noise, model_input, sample
-from tests.seedvr2.nano.scene import scene
-from training.forward import LinearVAE, predict, repeat_layout
+from tests.seedvr2.nano.scene import psnr, scene
+from training.decoder import PatchDecoder
+from training.degrade import blur
+from training.forward import Encoder, predict, repeat_layout
 from training.samples import Samples, Setting
 from training.train import Rates, Run, loss_of, rate_at
 
@@ -30,12 +32,25 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def test_the_linear_vae_is_the_vae() -> None:
-    linear, vae = LinearVAE(stored_basis()), make_vae(stored_basis())
+def test_encoder_and_decoder_are_the_vae() -> None:
+    encoder, decoder = Encoder(stored_basis()), PatchDecoder(stored_basis())
+    torch.nn.init.normal_(decoder.weight, 0, 0.02)  # all of the 3x3 latents
+    vae = decoder.vae(stored_basis())
     clip = scene(48, 64)[:, None] * 2 - 1
     latent = vae.encode(clip)
-    torch.testing.assert_close(linear.encode(clip.transpose(0, 1)[None])[0], latent, atol=2e-2, rtol=1e-2)
-    torch.testing.assert_close(linear.decode(latent[None])[0], vae.decode(latent).transpose(0, 1), atol=5e-3, rtol=0)
+    torch.testing.assert_close(encoder(clip.transpose(0, 1)[None])[0], latent, atol=2e-2, rtol=1e-2)
+    torch.testing.assert_close(decoder(latent[None])[0], vae.decode(latent).transpose(0, 1), atol=5e-3, rtol=0)
+
+
+def test_the_fitted_decoder_undoes_a_blur_and_leaves_a_flat_picture_flat_to_its_edge() -> None:
+    encoder, decoder = Encoder(stored_basis()), PatchDecoder(stored_basis())
+    clips = [scene(64, 64, seed)[None, None] * 2 - 1 for seed in range(6)]
+    blurred = [blur(1.0, 1.0, 0.0)(clip[0])[None] for clip in clips]
+    before = psnr(decoder(encoder(blurred[5])).detach(), clips[5])
+    decoder.fit(zip(map(encoder, blurred[:5]), clips[:5], strict=True))
+    assert psnr(decoder(encoder(blurred[5])).detach(), clips[5]) > before + 1.5
+    flat = torch.full((1, 1, 3, 32, 32), 0.6)
+    torch.testing.assert_close(decoder(encoder(flat)), flat, atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (5, 24, 24)], ids=["stills", "clips"])
