@@ -1,3 +1,26 @@
-"""The SeedVR2 engine: one-step restoration of videos and pictures."""
+"""The SeedVR2 engine: one-step restoration of videos and pictures.
+
+    >>> from seedvr2 import Upscaler, UpscaleOptions
+    >>> Upscaler(Path("models")).upscale(Path("in.mp4"), Path("out.mp4"), UpscaleOptions(resolution=1080))
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedvr2.options import UpscaleOptions
+
+if TYPE_CHECKING:
+    from seedvr2.upscaler import Upscaler, UpscaleResult
 
 __version__ = "0.1.0"
+__all__ = ["UpscaleOptions", "UpscaleResult", "Upscaler", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # The networks take seconds to import; whoever only wants the version or the options should not wait for them.
+    if name in ("Upscaler", "UpscaleResult"):
+        from seedvr2 import upscaler
+
+        return getattr(upscaler, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

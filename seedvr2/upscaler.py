@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from seedvr2.errors import Cancelled, OptionError, OutOfMemoryError
+from seedvr2.errors import Cancelled, OutOfMemoryError
 from seedvr2.media import MediaInfo, open_sink, open_source
 from seedvr2.memory import available_bytes, choose_tiling
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
@@ -210,12 +210,6 @@ class _Job:
     @classmethod
     def prepare(cls, model: Model, info: MediaInfo, options: UpscaleOptions) -> _Job:
         sizes = plan_sizes(info.width, info.height, options.resolution, options.max_resolution, model.multiple)
-        if min(sizes.output) < 2:
-            raise OptionError(
-                "resolution",
-                f"A source of {info.width}x{info.height} pixels would come out {sizes.output[0]} pixels wide and "
-                f"{sizes.output[1]} high; choose a larger resolution or max_resolution.",
-            )
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
         picture = info.kind == "picture"
         batch = 1 if picture else options.batch_size

@@ -1,0 +1,58 @@
+"""The command line, as processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+CLIP = Path(__file__).parents[2] / "benchmarks" / "assets" / "city.mp4"
+
+
+def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "seedvr2", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_a_folder_is_upscaled_and_one_broken_file_does_not_keep_the_others(tmp_path: Path) -> None:
+    source = tmp_path / "in" / "sub"
+    source.mkdir(parents=True)
+    Image.new("RGB", (40, 30), "teal").save(source / "a.jpg")
+    Image.new("RGBA", (30, 40), (200, 30, 30, 128)).save(source.parent / "b.png")
+    (source / "notes.txt").write_text("hello")
+    Image.effect_noise((64, 64), 50).save(source / "broken.png")
+    (source / "broken.png").write_bytes((source / "broken.png").read_bytes()[:900])
+    done = _run(
+        "upscale", tmp_path / "in", tmp_path / "out", "--resolution", "64", "--model", "nano", "--dtype", "float32"
+    )
+    written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    assert written == ["b.png", "sub/a.png"], done.stderr
+    assert "broken.png" in done.stderr and "notes.txt: skipped" in done.stderr
+    assert "84x64" in done.stdout and "nano" in done.stdout
+    with Image.open(tmp_path / "out" / "b.png") as image:
+        assert (image.mode, image.size) == ("RGBA", (64, 84))
+
+
+def test_a_wrong_request_is_answered_before_anything_is_loaded(tmp_path: Path) -> None:
+    wrong = _run("upscale", CLIP, tmp_path / "out.mp4", "--resolution", "huge")
+    assert wrong.returncode == 2 and "resolution takes a whole number from 16 to 16384" in wrong.stderr
+    missing = _run("upscale", tmp_path / "nothing.mp4", tmp_path / "out.mp4")
+    assert missing.returncode == 2 and "There is no file or folder" in missing.stderr
+    unknown = _run("upscale", CLIP, tmp_path / "out.mp4", "--model", "seedvr2_ema_7b_fp16.safetensors")
+    assert unknown.returncode == 1 and "models pull" in unknown.stderr
+    assert "Traceback" not in wrong.stderr + missing.stderr + unknown.stderr
+
+
+def test_a_plan_as_text_and_as_json() -> None:
+    text = _run("plan", CLIP, "--resolution", "360", "--model", "nano")
+    assert text.returncode == 0 and "320x180 to 640x360" in text.stdout and "5 batches of 5" in text.stdout
+    data = json.loads(_run("plan", CLIP, "--resolution", "360", "--model", "nano", "--json").stdout)
+    assert data[0]["output_size"] == [640, 360] and data[0]["fits"] is True
+
+
+def test_help_shows_the_table_of_parameters() -> None:
+    text = " ".join(_run("upscale", "--help").stdout.split())
+    assert "--color-correction" in text and "one of lab, wavelet" in text and "--no-tf32" in text

@@ -1,0 +1,86 @@
+"""Which model runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from seedvr2 import selection
+from seedvr2.catalogue import DEFAULT_MODEL
+from seedvr2.errors import ModelNotInstalledError
+from seedvr2.selection import NANO, select_model
+from tests.seedvr2.network.networks import random_dit, random_vae
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+Q4 = "seedvr2_ema_3b-Q4_K_M.gguf"
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A folder with everything but a transformer."""
+    save_file(random_vae().state_dict(), tmp_path / "ema_vae_fp16.safetensors")
+    save_file({"pos_emb": torch.zeros(5, 24)}, tmp_path / "pos_emb.safetensors")
+    return tmp_path
+
+
+def _add(models: Path, name: str) -> Path:
+    save_file({k: v.clone() for k, v in random_dit().state_dict().items()}, models / name)
+    return models / name
+
+
+def test_without_any_model_nano_runs(tmp_path: Path) -> None:
+    assert select_model("auto", tmp_path / "nothing", CPU) == NANO
+    assert select_model("nano", tmp_path, CPU) == NANO
+    assert NANO.dit.is_file() and NANO.vae.is_file()
+
+
+def test_the_best_installed_model_runs(models: Path) -> None:
+    _add(models, "seedvr2_ema_3b-Q8_0.safetensors")
+    best = _add(models, "seedvr2_ema_3b_fp16.safetensors")
+    files = select_model("auto", models, CPU)
+    assert (files.name, files.dit, files.vae) == (best.name, best, models / "ema_vae_fp16.safetensors")
+
+
+def test_on_a_gpu_that_can_hold_it_the_3b_fp8_runs(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _add(models, "seedvr2_ema_7b_fp16.safetensors")
+    default = _add(models, DEFAULT_MODEL)
+    monkeypatch.setattr(selection, "available_bytes", lambda device: 10**11)
+    assert select_model("auto", models, GPU).dit == default
+    assert select_model("auto", models, CPU).name == "seedvr2_ema_7b_fp16.safetensors"
+
+
+def test_a_model_that_does_not_fit_is_not_chosen_by_itself(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _add(models, DEFAULT_MODEL)
+    monkeypatch.setattr(selection, "available_bytes", lambda device: 10**9)
+    assert select_model("auto", models, GPU) == NANO
+    assert select_model(DEFAULT_MODEL, models, GPU).name == DEFAULT_MODEL
+
+
+@pytest.mark.parametrize("missing", ["ema_vae_fp16.safetensors", "pos_emb.safetensors"])
+def test_a_default_always_runs_even_where_a_part_is_missing(models: Path, missing: str) -> None:
+    _add(models, DEFAULT_MODEL)
+    (models / missing).unlink()
+    assert select_model("auto", models, CPU) == NANO
+
+
+def test_a_missing_model_says_how_to_get_it(models: Path) -> None:
+    with pytest.raises(ModelNotInstalledError, match="models pull seedvr2_ema_3b_fp16"):
+        select_model("seedvr2_ema_3b_fp16.safetensors", models, CPU)
+    with pytest.raises(ModelNotInstalledError, match="no model 'seedvr9'"):
+        select_model("seedvr9", models, CPU)
+
+
+def test_short_names_and_own_files(models: Path) -> None:
+    _add(models, DEFAULT_MODEL)
+    own = _add(models, "mine.safetensors")
+    assert select_model("3b_fp8", models, CPU).name == DEFAULT_MODEL
+    assert select_model("mine.safetensors", models, CPU).dit == own
+
+
+def test_no_file_outside_of_the_folder_is_reached(models: Path) -> None:
+    outside = _add(models, "outside.safetensors").rename(models.parent / "outside.safetensors")
+    with pytest.raises(ModelNotInstalledError):
+        select_model(f"../{outside.name}", models, CPU)

@@ -1,0 +1,143 @@
+"""Files in, files out, with nano and with small models on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from seedvr2 import UpscaleOptions, Upscaler
+from seedvr2 import upscaler as module
+from seedvr2.errors import Cancelled, MediaError, ModelNotInstalledError, OptionError, OutOfMemoryError
+from seedvr2.progress import Progress
+from tests.seedvr2.network.networks import random_dit, random_vae
+
+CLIP = Path(__file__).parents[2] / "benchmarks" / "assets" / "city.mp4"
+SMALL = UpscaleOptions(resolution=64)
+
+
+@pytest.fixture(scope="module")
+def nano() -> Upscaler:
+    return Upscaler(Path("no-such-folder"), device="cpu", dtype="float32", default_model="nano")
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    y, x = np.mgrid[:36, :50]
+    pixels = np.stack([120 + 100 * np.sin(x / 5), 120 + 100 * np.cos(y / 4), 128 + x], -1).clip(0, 255)
+    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "in.png")
+    return tmp_path / "in.png"
+
+
+def test_a_picture_comes_back_larger_and_looks_the_same(nano: Upscaler, picture: Path, tmp_path: Path) -> None:
+    result = nano.upscale(picture, tmp_path / "out.png", UpscaleOptions(resolution=72))
+    with Image.open(result.path) as image:
+        assert image.size == (result.width, result.height) == (100, 72)
+        got = np.asarray(image, np.float64)
+    with Image.open(picture) as image:
+        wanted = np.asarray(image.resize((100, 72), Image.Resampling.BICUBIC), np.float64)
+    assert (result.model, result.frames, result.tiled) == ("nano", 1, False)
+    assert 10 * np.log10(255**2 / ((got - wanted) ** 2).mean()) > 30
+
+
+def test_a_video_keeps_its_frames_and_times(nano: Upscaler, tmp_path: Path) -> None:
+    reports: list[Progress] = []
+    target = tmp_path / "out.mp4"
+    result = nano.upscale(CLIP, target, SMALL, on_progress=reports.append)
+    with av.open(str(CLIP)) as before, av.open(str(target)) as after:
+        stream = after.streams.video[0]
+        assert (stream.width, stream.height) == (112, 64)
+        times = [[frame.time for frame in container.decode(video=0)] for container in (before, after)]
+    assert times[0] == times[1] and result.frames == len(times[0]) == 24
+    assert [report.stage for report in reports[:2]] == ["loading", "encoding"]
+    work = [report.work_done for report in reports]
+    assert work == sorted(work) and reports[-1].frames_done == 24 and reports[-1].fraction == 1.0
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_job_can_be_stopped_and_leaves_nothing(nano: Upscaler, tmp_path: Path) -> None:
+    asked = 0
+
+    def cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 8
+
+    with pytest.raises(Cancelled, match=r"city\.mp4 was cancelled"):
+        nano.upscale(CLIP, tmp_path / "out.mp4", SMALL, cancelled=cancelled)
+    assert list(tmp_path.iterdir()) == [] and asked == 9
+
+
+def test_an_existing_file_is_not_overwritten(nano: Upscaler, picture: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.png"
+    target.write_bytes(b"precious")
+    with pytest.raises(MediaError, match=r"out\.png"):
+        nano.upscale(picture, target, SMALL)
+    assert target.read_bytes() == b"precious"
+
+
+def test_what_is_no_picture_is_refused(nano: Upscaler, tmp_path: Path) -> None:
+    (tmp_path / "in.png").write_text("not a picture")
+    with pytest.raises(MediaError, match=r"in\.png"):
+        nano.upscale(tmp_path / "in.png", tmp_path / "out.png", SMALL)
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_tiles_are_used_where_asked(nano: Upscaler, tmp_path: Path) -> None:
+    Image.effect_noise((700, 40), 60).convert("RGB").save(tmp_path / "in.png")
+    options = UpscaleOptions(resolution=40, vae_tiling="on", vae_quality="low")
+    tiled = nano.upscale(tmp_path / "in.png", tmp_path / "tiled.png", options)
+    whole = nano.upscale(tmp_path / "in.png", tmp_path / "whole.png", UpscaleOptions(resolution=40, vae_tiling="off"))
+    assert (tiled.tiled, whole.tiled) == (True, False)
+    with Image.open(tiled.path) as a, Image.open(whole.path) as b:
+        assert np.abs(np.asarray(a, int) - np.asarray(b, int)).mean() < 4
+
+
+def test_a_model_on_disk_runs_and_stays_until_another_is_asked_for(tmp_path: Path, picture: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    dit = {k: v.clone() for k, v in random_dit().state_dict().items()}
+    save_file(dit | {"positive_conditioning": torch.randn(5, 24)}, models / "mine.safetensors")
+    save_file(random_vae().state_dict(), models / "ema_vae_fp16.safetensors", {"norm_num_groups": "4"})
+    upscaler = Upscaler(models, device="cpu", dtype="float32")
+    assert upscaler.model is None
+    result = upscaler.upscale(picture, tmp_path / "a.png", SMALL, model="mine.safetensors")
+    assert result.model == upscaler.model == "mine.safetensors"
+    assert upscaler.upscale(picture, tmp_path / "b.png", SMALL, model="nano").model == "nano"
+    upscaler.unload()
+    assert upscaler.model is None
+    with pytest.raises(ModelNotInstalledError):
+        upscaler.upscale(picture, tmp_path / "c.png", SMALL, model="seedvr2_ema_7b_fp16.safetensors")
+
+
+def test_out_of_memory_is_an_error_that_says_what_to_do(
+    nano: Upscaler, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(module.BatchRestorer, "decode", fail)
+    with pytest.raises(OutOfMemoryError, match="vae_tiling = on"):
+        nano.upscale(picture, tmp_path / "out.png", SMALL)
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_plan_says_what_a_job_would_take(nano: Upscaler) -> None:
+    plan = nano.plan(CLIP, UpscaleOptions(resolution=360, batch_size=9))
+    assert (plan.model, plan.source_size, plan.output_size) == ("nano", (320, 180), (640, 360))
+    assert (plan.frames, plan.batches, plan.batch_frames, plan.tile) == (24, 3, 9, None)
+    assert plan.fits and plan.seconds and plan.peak_bytes > plan.weights_bytes > 5_000_000
+    larger = nano.plan(CLIP, UpscaleOptions(resolution=720, batch_size=9))
+    assert larger.operations > 3 * plan.operations and larger.peak_bytes > plan.peak_bytes
+
+
+def test_there_is_no_such_device_or_type() -> None:
+    with pytest.raises(OptionError, match="cuda:7"):
+        Upscaler(Path("models"), device="cuda:7")
+    with pytest.raises(OptionError, match="float64"):
+        Upscaler(Path("models"), device="cpu", dtype="float64")
