@@ -14,7 +14,6 @@ from tests.parity.__main__ import BUNDLED, main
 from tests.parity.report import Check
 from tests.parity.runner import run
 
-
 GROUPS = (
     *("alpha", "batching", "blend_weights", "color", "dit_3b", "dit_7b", "e2e", "manifest_3b", "manifest_7b"),
     *("manifest_vae", "preprocess", "quant", "registry", "rope", "sampler", "sizes", "vae", "windows"),

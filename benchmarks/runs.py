@@ -1,0 +1,47 @@
+"""What benchmarks share: clips of any length, and a child process that is measured."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+CLIP = Path(__file__).parent / "assets" / "city.mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a child process took."""
+
+    peak_mb: float
+    cpu_s: float
+
+
+def clip_of(path: Path, frames: int, size: tuple[int, int]) -> Path:
+    """The demo clip, forwards and backwards until it is `frames` long, at `size`."""
+    with av.open(str(CLIP)) as source:
+        images = [frame.to_image().resize(size) for frame in source.decode(video=0)]
+    images += images[-2:0:-1]
+    with av.open(str(path), "w") as target:
+        stream = target.add_stream("libx264", rate=Fraction(25))
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for index in range(frames):
+            target.mux(stream.encode(av.VideoFrame.from_image(images[index % len(images)])))
+        target.mux(stream.encode())
+    return path
+
+
+def measured(*arguments: str | Path, env: dict[str, str] | None = None) -> Usage:
+    """Run `python -m seedvr2 …` to its end; raises CalledProcessError if it fails."""
+    command = [sys.executable, "-m", "seedvr2", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **(env or {})})
+    _, status, usage = os.wait4(process.pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+    return Usage(usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
