@@ -1,0 +1,171 @@
+"""What a host sees: the same tools, resources and progress in every protocol version and over both transports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.client.client import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
+
+from seedvr2.options import COLOR_CORRECTIONS
+from tests.daemon.conftest import Running, picture, png
+from tests.mcp.conftest import Host
+from tests.mcp.seen import connected, http_server, play
+
+DOCUMENTED: dict[str, dict[str, Any]] = {
+    "get_queue_status": {},
+    "get_gpu_status": {},
+    "list_available_models": {},
+    "submit_image_task": {
+        "file_path": ..., "resolution": 1080, "dit_model": None, "color_correction": "lab", "seed": 42,
+    },
+    "submit_video_task": {
+        "file_path": ..., "resolution": 1080, "batch_size": 5, "dit_model": None, "color_correction": "lab", "seed": 42,
+    },
+    "get_task_status": {"task_id": ...},
+    "get_task_position": {"task_id": ...},
+    "wait_for_task": {"task_id": ..., "timeout": 600, "poll_interval": 5},
+    "get_queue_history": {"limit": 20},
+    "release_gpu_memory": {},
+}  # fmt: skip
+BEYOND = {
+    "cancel_task": {"task_id": ...},
+    "download_result": {"task_id": ..., "path": ...},
+    "switch_model": {"model": ..., "wait": False},
+}
+
+
+def defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    required = schema.get("required", ())
+    return {name: ... if name in required else value["default"] for name, value in schema.get("properties", {}).items()}
+
+
+async def look_around(client: Client, home: Path, running: Running) -> None:
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert {name: defaults(tool.input_schema) for name, tool in tools.items()} == DOCUMENTED | BEYOND
+    queue = await client.call_tool("get_queue_status", {})
+    assert queue.structured_content is None or queue.structured_content["queue_length"] == 0
+    assert json.loads(queue.content[0].text)["queue_length"] == 0
+    wrong = await client.call_tool("get_task_status", {"task_id": "nowhere"})
+    assert wrong.is_error
+    assert wrong.content[0].text == "There is no task 'nowhere'."
+    await whole_round(client, home, running)
+
+
+async def whole_round(client: Client, home: Path, running: Running) -> None:
+    """Submit, wait with progress, read, download."""
+    reports: list[tuple[float, float | None]] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        reports.append((progress, total))
+        if len(reports) == 2:
+            running.executor.gate.set()
+
+    running.executor.gate.clear()
+    source = picture(home / "in.png")
+    submitted = json.loads((await client.call_tool("submit_image_task", {"file_path": str(source)})).content[0].text)
+    ended = await client.call_tool(
+        "wait_for_task", {"task_id": submitted["task_id"], "poll_interval": 0}, progress_callback=on_progress
+    )
+    status = json.loads(ended.content[0].text)
+    assert status["status"] == "completed"
+    assert [total for _, total in reports] == [100.0] * len(reports)
+    assert len(reports) >= 3
+    assert [progress for progress, _ in reports] == sorted({progress for progress, _ in reports})
+    assert reports[-1][0] == 100
+    task = await client.read_resource(f"seedvr2://task/{submitted['task_id']}")
+    assert json.loads(task.contents[0].text)["output_filename"] == status["output_filename"]
+    saved = await client.call_tool("download_result", {"task_id": submitted["task_id"], "path": str(home)})
+    path = Path(json.loads(saved.content[0].text)["path"])
+    assert path == home / status["output_filename"]
+    assert path.read_bytes() == Path(status["output_path"]).read_bytes()
+    path.unlink()
+
+
+@pytest.mark.parametrize("version", KNOWN_PROTOCOL_VERSIONS)
+def test_stdio(version: str, live: Host, home: Path, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with connected(live.parameters(), version, monkeypatch) as client:
+            await look_around(client, home, running)
+
+    play(scene)
+
+
+def test_http(live: Host, home: Path, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    with http_server(live) as url:
+        for version in KNOWN_PROTOCOL_VERSIONS:
+
+            async def scene(version: str = version) -> None:
+                async with connected(url, version, monkeypatch) as client:
+                    await look_around(client, home, running)
+
+            play(scene)
+
+
+def test_annotations_resources_and_the_other_tools(
+    live: Host, home: Path, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with connected(live.parameters(), KNOWN_PROTOCOL_VERSIONS[-1], monkeypatch) as client:
+            await annotations(client)
+            await resources(client)
+            await other_tools(client, running)
+
+    play(scene)
+
+
+async def annotations(client: Client) -> None:
+    assert client.instructions is not None
+    assert "wait_for_task" in client.instructions
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    reading = {name for name, tool in tools.items() if tool.annotations and tool.annotations.read_only_hint}
+    assert reading == {name for name in DOCUMENTED if name.startswith(("get_", "list_", "wait_"))}
+    assert [name for name, tool in tools.items() if tool.annotations and tool.annotations.destructive_hint] == [
+        "cancel_task"
+    ]
+    for tool in tools.values():
+        assert tool.title and tool.description
+        for name, field in tool.input_schema.get("properties", {}).items():
+            assert field.get("description"), f"{tool.name}: {name} is not described"
+    said = tools["submit_image_task"].input_schema["properties"]["color_correction"]["description"]
+    assert all(choice in said for choice in COLOR_CORRECTIONS)
+
+
+async def resources(client: Client) -> None:
+    (queue,) = (await client.list_resources()).resources
+    assert (str(queue.uri), queue.mime_type) == ("seedvr2://queue", "application/json")
+    (task,) = (await client.list_resource_templates()).resource_templates
+    assert task.uri_template == "seedvr2://task/{id}"
+    assert json.loads((await client.read_resource("seedvr2://queue")).contents[0].text)["pending_tasks"] == []
+    with pytest.raises(MCPError, match="There is no task 'nowhere'") as caught:
+        await client.read_resource("seedvr2://task/nowhere")
+    assert caught.value.code == -32602
+
+
+async def other_tools(client: Client, running: Running) -> None:
+    async def call(tool: str, **arguments: Any) -> dict[str, Any]:
+        result = await client.call_tool(tool, arguments)
+        assert not result.is_error, result.content
+        assert result.structured_content is not None
+        return dict(result.structured_content)
+
+    assert await call("switch_model", model="nano.safetensors") == {
+        "status": "loaded", "model": "nano.safetensors", "already_loaded": False,
+    }  # fmt: skip
+    assert (await call("get_gpu_status"))["current_model"] == "nano.safetensors"
+    assert (await call("release_gpu_memory"))["status"] == "success"
+    assert (await call("list_available_models"))["models"]
+    running.executor.gate.clear()
+    first, second = running.submit(content=png("red")), running.submit()
+    assert (await call("get_task_position", task_id=second))["position"] == 2
+    refused = await client.call_tool("switch_model", {"model": "nano.safetensors", "wait": False})
+    assert not refused.is_error or "A task is running" in refused.content[0].text
+    cancelled = await call("cancel_task", task_id=json.dumps({"task_id": second, "status": "queued"}))
+    assert cancelled["status"] == "cancelled"
+    running.executor.gate.set()
+    running.finished(first)
+    assert [entry["id"] for entry in (await call("get_queue_history", limit=5))["history"]] == [first]
