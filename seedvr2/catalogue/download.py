@@ -187,7 +187,7 @@ def _reason(error: BaseException) -> str:
         return f"the server answered {error.response.status_code}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = str(error).strip().partition("\n")[0]
+    text = re.sub(r"^\[Errno -?\d+\] ", "", str(error).strip().partition("\n")[0])
     return text or type(error).__name__
 
 
