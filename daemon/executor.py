@@ -54,6 +54,9 @@ class Executor(Protocol):
     def model(self) -> str | None:
         """File name of the model in memory, or None."""
 
+    def prepare(self) -> None:
+        """Do beforehand what the first job would wait for. Called once, in the worker's thread."""
+
     def probe(self, path: Path) -> Media:
         """What `path` is, after decoding its beginning. Raises MediaError if it is no picture or video."""
 
@@ -98,6 +101,10 @@ class LocalExecutor:
     def model(self) -> str | None:
         """File name of the model in memory, or None."""
         return self._upscaler.model if self._upscaler else None
+
+    def prepare(self) -> None:
+        """Import the engine, which takes seconds."""
+        self._engine()
 
     def probe(self, path: Path) -> Media:
         """What `path` is; decodes its first frame."""

@@ -138,6 +138,7 @@ class Worker:
 
     def _main(self) -> None:
         try:
+            self._prepare()
             while not self._stop.is_set():
                 self.heartbeat = time.monotonic()
                 if not self._step():
@@ -151,6 +152,13 @@ class Worker:
             raise
         finally:
             self._refuse_switches()
+
+    def _prepare(self) -> None:
+        try:
+            self._executor.prepare()
+        except Exception:
+            # Each job will fail with the same error and say so; the API has to stay up to tell.
+            log.exception("the engine cannot be prepared")
 
     def _has_work(self) -> bool:
         return bool(self._stop.is_set() or self._offload or self._switches or (len(self._queue) and not self.paused))

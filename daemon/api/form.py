@@ -25,12 +25,12 @@ from daemon.files import clean_name, sync_folder
 FILE_FIELD = "file"
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 8 * 1024
-PART = ".part"
+HIDDEN = "."
 
 
 @dataclass(slots=True)
 class Upload:
-    """A received file, in a folder of its own. `claim` keeps it; without that it goes away with its form."""
+    """A received file, in a hidden folder of its own until `claim` keeps it; otherwise it goes away with its form."""
 
     folder: Path
     filename: str
@@ -38,20 +38,19 @@ class Upload:
     claimed: bool = False
 
     @property
-    def part(self) -> Path:
-        """Where it is until it is claimed."""
-        return self.folder / PART
+    def path(self) -> Path:
+        """Where it is."""
+        return self.folder / self.filename
 
     def claim(self) -> Path:
-        """Make it durable under its own name."""
-        with self.part.open("rb") as file:
+        """Make it durable, in a folder that is not hidden."""
+        with self.path.open("rb") as file:
             os.fsync(file.fileno())
-        target = self.folder / self.filename
-        self.part.rename(target)
         sync_folder(self.folder)
+        self.folder = self.folder.rename(self.folder.with_name(self.folder.name.removeprefix(HIDDEN)))
         sync_folder(self.folder.parent)
         self.claimed = True
-        return target
+        return self.path
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -179,10 +178,10 @@ class FormReceiver:
             raise RequestError(400, f"The file goes into the field {FILE_FIELD!r}, not {self._part.name[:80]!r}.")
         if not filename:
             raise RequestError(400, "No file was chosen.")
-        folder = self._folder / secrets.token_hex(8)
+        folder = self._folder / (HIDDEN + secrets.token_hex(8))
         folder.mkdir()
         self.upload = Upload(folder, clean_name(filename))
-        self._file = self.upload.part.open("wb", buffering=0)
+        self._file = self.upload.path.open("wb", buffering=0)
         self._part.is_file = True
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:

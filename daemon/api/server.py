@@ -71,5 +71,11 @@ class ApiServer:
             self._server.close()
             return
         # In the server's own thread: a socket must not be closed under its poll().
-        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map, ignore_all=True))
+        self._server.trigger.pull_trigger(self._close_all)
         self._thread.join(timeout)
+
+    def _close_all(self) -> None:
+        # A channel's own way of closing also lets go of the files that it was sending or receiving.
+        for channel in list(self._server.active_channels.values()):
+            channel.handle_close()
+        wasyncore.close_all(self._server._map, ignore_all=True)

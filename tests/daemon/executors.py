@@ -35,6 +35,9 @@ class FakeExecutor:
     def __post_init__(self) -> None:
         self.gate.set()
 
+    def prepare(self) -> None:
+        pass
+
     def probe(self, path: Path) -> Media:
         try:
             with Image.open(path) as picture:

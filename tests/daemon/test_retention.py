@@ -49,9 +49,9 @@ def test_uploads_that_never_became_jobs_go_at_the_next_start(start: Start) -> No
     running = start()
     job_id = running.submit()
     running.finished(job_id)
-    stray = running.service.context.uploads / "0123456789abcdef"
+    stray = running.service.context.uploads / ".0123456789abcdef"
     stray.mkdir()
-    (stray / ".part").write_bytes(b"half")
+    (stray / "clip.mp4").write_bytes(b"half")
     running.service.stop()
     running = start()
     assert not stray.exists()

@@ -231,4 +231,4 @@ def test_a_full_queue_refuses(start: Start) -> None:
     running.submit()
     refused = running.post("/api/process", files={"file": ("a.png", png())})
     assert refused.status_code == 503
-    assert list(running.service.context.uploads.rglob(".part")) == []
+    assert list(running.service.context.uploads.glob(".*")) == []

@@ -1,0 +1,137 @@
+"""SIGKILL at random instants: no acknowledged job is lost, none is done twice, every result is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+
+from tests.daemon.conftest import eventually, picture, png
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+[server]
+port = 0
+[inbox]
+settle_s = 0.05
+rescan_s = 0.5
+[jobs]
+min_free_mb = 0
+history_count = 100000
+"""
+
+
+class Victim:
+    """One process after the other on the same folders, under a stream of submissions."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.chance = random.Random(seed)
+        self.acknowledged: dict[str, str] = {}
+        self.sent = self.dropped = 0
+        (folder / "config.toml").write_text(CONFIG)
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> str:
+        """Start a process and answer its address once it listens."""
+        command = [sys.executable, "-m", "tests.daemon.kill_target", str(self.folder / "config.toml")]
+        self._process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr is not None
+        said = []
+        for line in self._process.stderr:
+            said.append(line)
+            if "listening on " in line:
+                threading.Thread(target=self._drain, args=(self._process,), daemon=True).start()
+                return line.split("listening on ")[1].split(",")[0]
+        raise AssertionError("it did not start:\n" + "".join(said))
+
+    def kill_while_submitting(self) -> None:
+        """Start, submit until a random moment, kill."""
+        url = self.start()
+        assert self._process is not None
+        moment = threading.Timer(self.chance.uniform(0, 0.35), self._process.kill)
+        moment.start()
+        with contextlib.suppress(requests.RequestException), requests.Session() as session:
+            while self._process.poll() is None:
+                if self.chance.random() < 0.2:
+                    self.dropped += 1
+                    picture(self.folder / "inbox" / f"dropped{self.dropped:05}.png", "red", (8 + self.dropped % 50, 9))
+                self.sent += 1
+                name = f"sent{self.sent:05}"
+                files = {"file": (f"{name}.png", png(size=(10 + self.sent % 50, 7)))}
+                answer = session.post(f"{url}/api/process", files=files, timeout=10)
+                if answer.status_code == 200:
+                    self.acknowledged[answer.json()["task_id"]] = name
+        moment.cancel()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End the last process orderly."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(30) == 0
+
+    @staticmethod
+    def _drain(process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        with contextlib.suppress(ValueError), process.stderr:
+            for _line in process.stderr:
+                pass
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(200, marks=pytest.mark.long)])
+def test_nothing_acknowledged_is_lost_or_done_twice(tmp_path: Path, kills: int) -> None:
+    victim = Victim(tmp_path, seed=kills)
+    for _ in range(kills):
+        victim.kill_while_submitting()
+    url = victim.start()
+    inbox, outputs = tmp_path / "inbox", tmp_path / "outputs"
+
+    def quiet() -> bool:
+        status = requests.get(f"{url}/api/queue/status", timeout=10).json()
+        return status["in_system"] == 0 and not list(inbox.glob("*.png"))
+
+    eventually(quiet, 120)
+    time.sleep(0.5)
+    assert victim.acknowledged
+    completed = 0
+    for job_id, name in victim.acknowledged.items():
+        status = requests.get(f"{url}/api/status/{job_id}", timeout=10).json()
+        results = list(outputs.glob(f"{name}_*.png"))
+        if status["status"] == "completed":
+            completed += 1
+            assert [each.name for each in results] == [status["output_filename"]]
+        else:
+            assert status["status"] == "failed", status
+            assert "ended abruptly twice" in status["error"]
+            assert results == []
+    for number in range(1, victim.sent + 1):
+        assert len(list(outputs.glob(f"sent{number:05}_*.png"))) <= 1
+    for number in range(1, victim.dropped + 1):
+        check_dropped(inbox, outputs, f"dropped{number:05}")
+    for result in outputs.glob("*.png"):
+        with Image.open(result) as image:
+            image.load()
+        assert result.with_name(result.name + ".json").is_file()
+    history = requests.get(f"{url}/api/queue/history?limit=1000&status=all", timeout=10).json()["history"]
+    assert len({entry["id"] for entry in history}) == len(history)
+    assert not list((outputs / ".work").iterdir())
+    victim.stop()
+    print(f"{kills} kills, {len(victim.acknowledged)} acknowledged, {completed} completed, {victim.dropped} dropped")
+
+
+def check_dropped(inbox: Path, outputs: Path, name: str) -> None:
+    """A dropped file is in exactly one place, and has a result if it is among the done."""
+    done, failed = (inbox / "_done" / f"{name}.png").exists(), (inbox / "_failed" / f"{name}.png").exists()
+    assert done != failed, name
+    assert len(list(outputs.glob(f"{name}_*.png"))) == int(done), name
+    assert done or (inbox / "_failed" / f"{name}.png.error.txt").exists()
