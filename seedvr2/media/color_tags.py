@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import av
 from av.video.format import VideoFormat
+from av.video.reformatter import Colorspace
 
 from seedvr2.errors import MediaError
 
@@ -15,15 +16,15 @@ BT2020, BT2020_CL = 9, 10
 PQ, HLG = 16, 18
 LIMITED, FULL = 1, 2  # FFmpeg's numbers for the range
 
-# The names that the scaler takes for the matrices that it knows.
-MATRIX_NAMES = {
-    BT709: "bt709",
-    FCC: "fcc",
-    BT470BG: "smpte170m",
-    SMPTE170M: "smpte170m",
-    SMPTE240M: "smpte240m",
-    BT2020: "bt2020",
-    BT2020_CL: "bt2020",
+# The scaler's own numbers for the matrices that it knows.
+SCALER_MATRICES = {
+    BT709: Colorspace.ITU709,
+    FCC: Colorspace.FCC,
+    BT470BG: Colorspace.ITU601,
+    SMPTE170M: Colorspace.ITU601,
+    SMPTE240M: Colorspace.SMPTE240M,
+    BT2020: Colorspace.BT2020,
+    BT2020_CL: Colorspace.BT2020,
 }
 # The matrix that goes with primaries, where only these are given.
 _MATRIX_OF_PRIMARIES = {1: BT709, 4: FCC, 5: BT470BG, 6: SMPTE170M, 7: SMPTE240M, 9: BT2020}
@@ -57,7 +58,7 @@ def read_tags(frame: av.VideoFrame, codec: str, name: str) -> ColorTags:
     if matrix in (RGB, UNSPECIFIED, RESERVED) or layout.is_rgb or layout.has_palette or is_gray(layout):
         by_size = BT709 if frame.width >= 1280 or frame.height > 576 else SMPTE170M
         matrix = _MATRIX_OF_PRIMARIES.get(int(frame.color_primaries), by_size)
-    if matrix not in MATRIX_NAMES:
+    if matrix not in SCALER_MATRICES:
         raise MediaError(f"{name} uses a colour matrix that cannot be converted; convert it to BT.709 first.")
     return ColorTags(matrix, int(frame.color_primaries), int(frame.color_trc), _is_full(frame, codec))
 

@@ -1,29 +1,31 @@
 """Exact conversion between a codec's samples and full-range RGB.
 
-It runs in FFmpeg's scaler with every property stated. Left to itself the scaler takes BT.601 for the matrix, repeats
+It is done by FFmpeg's scaler with every property stated. Left to itself the scaler takes BT.601 for the matrix, repeats
 the nearest chroma sample, and puts chroma midway between luma samples, where MPEG-1 had it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 
 import av
 import numpy as np
 from av.filter import Graph
 from av.video.format import VideoFormat
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from seedvr2.media.color_tags import LIMITED, MATRIX_NAMES, UNSPECIFIED, ColorTags, is_gray, read_tags
+from seedvr2.media.color_tags import BT709, BT2020, FULL, LIMITED, SCALER_MATRICES, ColorTags, is_gray, read_tags
 from seedvr2.media.info import Pixels
 
 # Measured: with these, 8-bit results are the exact ones rounded; without them, up to 3 of 255 levels off.
-_EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
-# These decoders say where chroma lies; the others leave it open, and everybody means "left" then.
-_SITING_TOLD = frozenset(
-    {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "mjpeg", "h263", "dvvideo"}
+_EXACT = (
+    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
+_EXACT_NAMES = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+_OUTPUT_MATRICES = {BT709: "bt709", BT2020: "bt2020"}
+# These decoders say where chroma lies; the others leave it open, and everybody means "left" then.
+_SITING_TOLD = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "mjpeg", "h263", "dvvideo"}
 
 
 class RgbReader:
@@ -35,7 +37,8 @@ class RgbReader:
         self._size = size
         self._deep = deep
         self._layout = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
-        self._graph: Graph | None = None
+        self._scaler = VideoReformatter()
+        self._siting: Graph | None = None
         self._made_for: tuple[object, ...] = ()
         self._curves: tuple[Pixels | None, Pixels | None] = (None, None)
 
@@ -46,30 +49,26 @@ class RgbReader:
             MediaError: its matrix cannot be converted.
         """
         tags = read_tags(frame, self._codec, self._name)
-        made_for = (frame.format.name, frame.width, frame.height, tags.matrix, tags.full)
-        if self._graph is None or made_for != self._made_for:
-            self._graph, self._made_for = self._make(frame, tags), made_for
+        made_for = (frame.format.name, frame.width, frame.height, tags.full)
+        if made_for != self._made_for:
+            self._made_for = made_for
+            self._siting = None if self._codec in _SITING_TOLD else _left_siting(frame)
             self._curves = _curves(frame.format, full=tags.full, deep=self._deep)
-        # Neither is converted here, and the scaler refuses some values of them.
-        frame.color_primaries = frame.color_trc = UNSPECIFIED
-        self._graph.push(frame)
-        converted = self._graph.pull()
-        assert isinstance(converted, av.VideoFrame)
-        # A copy, since the scaler passes RGB frames through, and the decoder may still refer to them.
-        return self._corrected(np.array(converted.to_ndarray()))
-
-    def _make(self, frame: av.VideoFrame, tags: ColorTags) -> Graph:
-        options = {
-            "w": str(self._size[0]),
-            "h": str(self._size[1]),
-            "in_color_matrix": MATRIX_NAMES[tags.matrix],
+        matrix = SCALER_MATRICES[tags.matrix]
+        converted = self._scaler.reformat(
+            _through(self._siting, frame) if self._siting else frame,
+            width=self._size[0],
+            height=self._size[1],
+            format=self._layout,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
             # Gray is taken for full range whatever is said here; `_curves` makes up for it.
-            "in_range": "full" if tags.full or is_gray(frame.format) else "limited",
-            "out_range": "full",
-        }
-        if self._codec not in _SITING_TOLD:
-            options["in_chroma_loc"] = "left"
-        return _scaler(frame.width, frame.height, frame.format.name, self._layout, options)
+            src_color_range=FULL if tags.full or is_gray(frame.format) else LIMITED,
+            dst_color_range=FULL,
+            interpolation=_EXACT,
+        )
+        # A copy, since RGB frames come back as they are, and the decoder may still refer to them.
+        return self._corrected(np.array(converted.to_ndarray()))
 
     def _corrected(self, image: Pixels) -> Pixels:
         color, alpha = self._curves
@@ -86,35 +85,48 @@ class YuvWriter:
     """Converts RGB arrays to tagged 4:2:0 frames with limited range, chroma to the left as H.264 has it."""
 
     def __init__(self, width: int, height: int, tags: ColorTags) -> None:
+        """`tags`: those of `color_tags.output_tags`."""
         self._tags = tags
-        options = {
-            "out_color_matrix": MATRIX_NAMES[tags.matrix],
-            "in_range": "full",
-            "out_range": "limited",
-            "out_chroma_loc": "left",
-        }
-        self._graph = _scaler(width, height, "rgb24", "yuv420p", options)
+        self._graph = Graph()
+        entry = self._graph.add_buffer(
+            width=width, height=height, format=VideoFormat("rgb24"), time_base=Fraction(1, av.time_base)
+        )
+        scale = self._graph.add(
+            "scale",
+            flags=_EXACT_NAMES,
+            out_color_matrix=_OUTPUT_MATRICES[tags.matrix],
+            in_range="full",
+            out_range="limited",
+            out_chroma_loc="left",
+        )
+        layout = self._graph.add("format", "yuv420p")
+        self._graph.link_nodes(entry, scale, layout, self._graph.add("buffersink"))
+        self._graph.configure()
 
     def __call__(self, image: NDArray[np.uint8]) -> av.VideoFrame:
         """From (H, W, 3) uint8, H and W even."""
-        self._graph.push(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24"))
-        converted = self._graph.pull()
-        assert isinstance(converted, av.VideoFrame)
+        converted = _through(self._graph, av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24"))
         converted.colorspace, converted.color_range = self._tags.matrix, LIMITED
         converted.color_primaries, converted.color_trc = self._tags.primaries, self._tags.transfer
         return converted
 
 
-def _scaler(width: int, height: int, source: str, target: str, options: Mapping[str, str]) -> Graph:
+def _left_siting(frame: av.VideoFrame) -> Graph:
+    """Says of frames like this one that their chroma lies to the left; it touches no sample."""
     graph = Graph()
     entry = graph.add_buffer(
-        width=width, height=height, format=VideoFormat(source), time_base=Fraction(1, av.time_base)
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, av.time_base)
     )
-    scale = graph.add("scale", flags=_EXACT, **options)
-    layout = graph.add("format", target)
-    graph.link_nodes(entry, scale, layout, graph.add("buffersink"))
+    graph.link_nodes(entry, graph.add("setparams", chroma_location="left"), graph.add("buffersink"))
     graph.configure()
     return graph
+
+
+def _through(graph: Graph, frame: av.VideoFrame) -> av.VideoFrame:
+    graph.push(frame)
+    result = graph.pull()
+    assert isinstance(result, av.VideoFrame)
+    return result
 
 
 def _curves(layout: VideoFormat, *, full: bool, deep: bool) -> tuple[Pixels | None, Pixels | None]:
