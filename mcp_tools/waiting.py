@@ -33,9 +33,10 @@ class Steps:
 
     def next(self, percent: int) -> float:
         """The number to report now."""
+        percent = min(percent, 99)
         self._times = self._times + 1 if percent <= self._percent else 0
         self._percent = max(percent, self._percent)
-        return min(self._percent, 99) + self._times / (self._times + 1)
+        return self._percent + self._times / (self._times + 1)
 
 
 async def wait(api: Api, task_id: str, timeout_s: float, interval_s: float, report: Report) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 
 from seedvr2.options import COLOR_CORRECTIONS
 from tests.daemon.conftest import Running, picture, png
-from tests.mcp.conftest import Host
+from tests.mcp.conftest import PATIENCE, Host
 from tests.mcp.seen import connected, http_server, play
 
 DOCUMENTED: dict[str, dict[str, Any]] = {
@@ -106,11 +106,11 @@ def test_http(live: Host, home: Path, running: Running, monkeypatch: pytest.Monk
             play(scene)
 
 
-def test_annotations_resources_and_the_other_tools(
-    live: Host, home: Path, running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_annotations_resources_and_the_other_tools(live: Host, running: Running) -> None:
     async def scene() -> None:
-        async with connected(live.parameters(), KNOWN_PROTOCOL_VERSIONS[-1], monkeypatch) as client:
+        # As hosts do: the client asks which versions there are and takes the newest.
+        async with Client(live.parameters(), read_timeout_seconds=PATIENCE) as client:
+            assert client.protocol_version == KNOWN_PROTOCOL_VERSIONS[-1]
             await annotations(client)
             await resources(client)
             await other_tools(client, running)
