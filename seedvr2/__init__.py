@@ -6,12 +6,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from seedvr2.options import UpscaleOptions
 
 if TYPE_CHECKING:
     from seedvr2.upscaler import Upscaler, UpscaleResult
+
+# PyTorch reads both when it is first imported. Huge pages: activations are large and new for each frame, and half of
+# the time of small networks goes into page faults. No spinning: on a machine that does anything else at the same
+# time, threads that wait for each other by spinning take the processor from the ones that they wait for.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 __version__ = "0.1.0"
 __all__ = ["UpscaleOptions", "UpscaleResult", "Upscaler", "__version__"]

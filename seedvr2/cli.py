@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seedvr2 import __version__
+from seedvr2.catalogue.folder import default_models_dir
 from seedvr2.errors import Cancelled, OptionError, SeedVR2Error
 from seedvr2.options import PARAMETERS, Parameter, UpscaleOptions
 
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="auto", help="a model's file name, nano, or auto (default)")
-    parser.add_argument("--models-dir", type=Path, default=Path("models"), help="folder of weight files")
+    parser.add_argument("--models-dir", type=Path, default=default_models_dir(), help="folder of weight files")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1…")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     for parameter in PARAMETERS:

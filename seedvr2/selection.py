@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 
 from seedvr2.catalogue import DEFAULT_MODEL, find
+from seedvr2.catalogue.conditioning import POSITIVE
 from seedvr2.catalogue.folder import InstalledModel, find_installed, find_text_embedding, find_vae, installed_models
+from seedvr2.checkpoint import open_checkpoint
 from seedvr2.errors import CheckpointError, ModelNotInstalledError
 from seedvr2.memory import available_bytes
 from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
@@ -60,11 +62,8 @@ def _full_name(wanted: str, models_dir: Path) -> str:
 
 
 def _best(models_dir: Path, device: torch.device) -> ModelFiles:
-    # Without the VAE or the text embedding a transformer cannot run, and a default must.
-    if find_text_embedding(models_dir) is None:
-        return NANO
     room = available_bytes(device) - _WORKING_BYTES
-    fitting = [model for model in installed_models(models_dir) if model.bytes <= room]
+    fitting = [model for model in installed_models(models_dir) if model.bytes <= room and _has_text(model, models_dir)]
     if not fitting:
         return NANO
     default = next((model for model in fitting if model.name == DEFAULT_MODEL), None)
@@ -73,6 +72,11 @@ def _best(models_dir: Path, device: torch.device) -> ModelFiles:
         return _files(chosen, models_dir)
     except ModelNotInstalledError:
         return NANO
+
+
+def _has_text(model: InstalledModel, models_dir: Path) -> bool:
+    """Whether the text embedding is at hand; without it a transformer cannot run, and a default must."""
+    return find_text_embedding(models_dir) is not None or POSITIVE in open_checkpoint(model.path)
 
 
 def _rank(model: InstalledModel) -> tuple[int, int, str]:

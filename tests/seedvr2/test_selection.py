@@ -66,6 +66,13 @@ def test_a_default_always_runs_even_where_a_part_is_missing(models: Path, missin
     assert select_model("auto", models, CPU) == NANO
 
 
+def test_a_model_that_carries_its_text_needs_no_other(models: Path) -> None:
+    (models / "pos_emb.safetensors").unlink()
+    tensors = {name: tensor.clone() for name, tensor in random_dit().state_dict().items()}
+    save_file(tensors | {"positive_conditioning": torch.zeros(5, 24)}, models / "repackaged.safetensors")
+    assert select_model("auto", models, CPU).name == "repackaged.safetensors"
+
+
 def test_a_missing_model_says_how_to_get_it(models: Path) -> None:
     with pytest.raises(ModelNotInstalledError, match="models pull seedvr2_ema_3b_fp16"):
         select_model("seedvr2_ema_3b_fp16.safetensors", models, CPU)
