@@ -11,6 +11,9 @@ from daemon.jobs import Draft, Media
 from daemon.parameters import JobRequest
 from seedvr2 import __version__
 
+# Where a job can come from.
+ORIGINS = ("api", "inbox", "mcp")
+
 
 def make_draft(
     request: JobRequest,

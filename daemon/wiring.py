@@ -15,11 +15,12 @@ from daemon.config import Config
 from daemon.errors import ConfigError
 from daemon.estimates import Estimates
 from daemon.events import EventHub
-from daemon.executor import Executor, LocalExecutor
+from daemon.executor import Executor
 from daemon.gpu import GpuMonitor
 from daemon.inbox.after import Aftermath
 from daemon.inbox.inbox import Inbox
 from daemon.inbox.intake import Intake
+from daemon.local_executor import LocalExecutor
 from daemon.metrics import Metrics
 from daemon.operations import Operations
 from daemon.queue import JobQueue

@@ -21,7 +21,7 @@ from daemon.runner import wrong_format
 from seedvr2.errors import OptionError
 
 # A client may say on whose behalf it sends; anything else is the API itself.
-ORIGINS = ("api", "mcp")
+CLIENTS = ("api", "mcp")
 ORIGIN_HEADER = "X-SeedVR2-Source"
 
 
@@ -65,7 +65,7 @@ def _accept(context: Context, request: JobRequest, upload: Upload) -> Job:
             make_draft(
                 request,
                 media,
-                origin=origin if origin in ORIGINS else "api",
+                origin=origin if origin in CLIENTS else "api",
                 source=source,
                 original_filename=upload.filename,
                 sha256=sha256,
