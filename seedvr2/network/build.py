@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from seedvr2.checkpoint import Checkpoint, PackedTensor
 from seedvr2.errors import CheckpointError
@@ -92,14 +92,13 @@ def check_tensors(network: nn.Module, shapes: Shapes, file: str) -> None:
 
 
 def _settle(stored: Stored, device: torch.device, dtype: torch.dtype) -> Stored:
-    """The tensor in the smaller of its stored and its computing form, on its device."""
+    """The tensor as it will be kept."""
     if isinstance(stored, PackedTensor):
         # Vectors are used often and weigh nothing; only matrices are worth unpacking at each use.
         return stored.expand(torch.float32, device) if len(stored.shape) == 1 else stored.to(device)
     if stored.ndim == 1:
-        return _cast(stored, device, torch.float32)
-    return _cast(stored, device, dtype if dtype.itemsize <= stored.dtype.itemsize else stored.dtype)
-
-
-def _cast(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return tensor.to(device, dtype)
+        return stored.to(device, torch.float32)
+    if device.type == "cpu":
+        # Left in the mapped file: a converted copy would stand beside the file's own pages.
+        return stored
+    return stored.to(device, dtype if dtype.itemsize <= stored.dtype.itemsize else stored.dtype)

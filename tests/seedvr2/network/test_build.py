@@ -77,6 +77,14 @@ def test_weights_stay_at_their_stored_precision() -> None:
     assert packed.nbytes * 8 / packed.shape.numel() == 4.5
 
 
+def test_half_precision_stays_in_the_mapped_file(tmp_path: Path) -> None:
+    halves = {name: tensor.half() for name, tensor in random_dit().state_dict().items()}
+    save_file(halves, tmp_path / "a.safetensors")
+    dit = load_dit(open_checkpoint(tmp_path / "a.safetensors"), dtype=torch.bfloat16)
+    assert dit.get_parameter("blocks.1.mlp.all.proj_in.weight").dtype == torch.float16
+    assert dit.get_parameter("txt_in.bias").dtype == torch.float32
+
+
 def test_swapped_blocks_give_the_same_result(tmp_path: Path) -> None:
     path = _save(random_dit(), tmp_path / "a.safetensors")
     whole, swapped = (load_dit(open_checkpoint(path), blocks_to_swap=n) for n in (0, 2))
