@@ -20,7 +20,7 @@ from torch import Tensor
 Pixels = npt.NDArray[np.uint8]
 Step = Callable[[Tensor], Tensor]
 
-CLEAN_SHARE = 0.15
+CLEAN_SHARE = 0.2
 KERNELS = ("area", "bilinear", "bicubic", "bicubic", "lanczos", "aliased")
 
 

@@ -43,6 +43,13 @@ def repeat_layout(layout: WindowLayout, clips: int, tokens: int) -> WindowLayout
     return WindowLayout(groups, layout.count * clips)
 
 
+def patches(latents: Tensor, height: int, width: int) -> Tensor:
+    """(N, T, H, W, C) as tokens (N * T, H / height, W / width, height * width * C), as the transformer orders them."""
+    n, t, h, w, _ = latents.shape
+    x = latents.reshape(n * t, h // height, height, w // width, width, -1)
+    return x.permute(0, 1, 3, 2, 4, 5).flatten(3)
+
+
 @lru_cache(maxsize=1)
 def _rope_table(kind: str, count: int) -> RopeTable:
     return RopeTable(kind, base_frequencies(kind, count))
@@ -63,8 +70,7 @@ def predict(dit: DiT, text: Tensor, noise: Tensor, condition: Tensor, dtype: tor
     n, t, h, w = condition.shape[:4]
     _, ph, pw = dit.config.patch
     grid: Size = (t, h // ph, w // pw)
-    x = latents.view(n * t, grid[1], ph, grid[2], pw, -1).permute(0, 1, 3, 2, 4, 5)
-    video = dit.vid_in.proj(x.flatten(3).flatten(0, 2))
+    video = dit.vid_in.proj(patches(latents, ph, pw).flatten(0, -2))
     words = dit.txt_in(text.to(dtype))
     emb = dit.emb_in(TIMESTEPS, video.device).view(-1, 2, 3)
     tokens = len(video) // n

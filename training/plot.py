@@ -16,7 +16,8 @@ LOSS = {"loss": "#d62728"}
 
 def draw(rows: list[dict[str, str]]) -> str:
     """Two panels above each other, step along x."""
-    panels = panel(rows, CURVES, 0, "gain over the resize, dB") + panel(rows, LOSS, HEIGHT, "loss")
+    panels = panel(rows, CURVES, 0, "gain over the resize, dB")
+    panels += panel(rows, LOSS, HEIGHT, "loss, as a share of the resize's")
     size = f'width="{WIDTH}" height="{2 * HEIGHT}" viewBox="0 0 {WIDTH} {2 * HEIGHT}"'
     style = '<style>text{font:12px sans-serif;fill:#444}</style><rect width="100%" height="100%" fill="#fff"/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{style}{panels}</svg>\n'

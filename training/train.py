@@ -28,15 +28,17 @@ from torch.utils.data import DataLoader
 from seedvr2.nano import DIT_FILE
 from seedvr2.nano.initialise import FREE, make_dit, save
 from seedvr2.nano.pca import stored_basis
+from seedvr2.network.dit import DiT
 from training.decoder import PatchDecoder
-from training.forward import Encoder, predict
+from training.forward import Encoder, patches, predict
 from training.samples import Samples, Setting
 from training.validation import Case, gains, make_cases
 
 WARMUP_STEPS = 50
 DECAY_SHARE = 0.3
 AVERAGE_DECAY = 0.998
-FITTING_BATCHES = 150
+FITTING_BATCHES = 100
+FAINT_VARIANCE = 0.001  # of condition latents: components fainter than this stay faint
 CHECKPOINT_SECONDS = 180.0
 
 
@@ -105,6 +107,23 @@ def rate_at(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / WARMUP_STEPS, max(0.0, (steps - step) / decay))
 
 
+@torch.no_grad()
+def whiten(dit: DiT, conditions: list[Tensor]) -> None:
+    """Show the blocks each patch of the condition decorrelated, at unit variance.
+
+    Otherwise the mean brightness of neighbouring latents, all but equal, hides the texture that is to be restored.
+    """
+    _, ph, pw = dit.config.patch
+    tokens = torch.cat([patches(x, ph, pw).flatten(0, -2) for x in conditions]).double()
+    values, vectors = torch.linalg.eigh(tokens.T @ tokens / len(tokens))
+    matrix = vectors @ ((values + FAINT_VARIANCE) ** -0.5)[:, None].mul(vectors.T)
+    weight = dit.vid_in.proj.weight
+    weight[FREE] = 0.0
+    free = weight[FREE][: len(matrix)].view(len(matrix), ph * pw, -1)
+    latents = dit.config.latent_channels
+    free[..., latents : 2 * latents] = matrix.float().view(len(matrix), ph * pw, latents)
+
+
 class Run:
     """A training run in a folder: networks, optimisers, the running average, the log."""
 
@@ -132,7 +151,7 @@ class Run:
         if self.checkpoint.exists():
             self._load()
         else:
-            self._fit_decoder()
+            self._fit()
 
     def train(self, steps: int) -> None:
         """Go on to that step."""
@@ -144,7 +163,9 @@ class Run:
         while self.step < steps:
             started = time.monotonic()
             resized, target = next(batches)
-            losses.append(self.one_step(resized, target, rate_at(self.step, steps)))
+            loss = self.one_step(resized, target, rate_at(self.step, steps))
+            # Steps differ more in how hard their examples are than in how well they go.
+            losses.append(loss / loss_of(resized, target).item())
             self.seconds += time.monotonic() - started
             if self.step % 50 == 0 or self.step == steps:
                 self._report(sum(losses) / len(losses), self._gains(cases))
@@ -177,17 +198,19 @@ class Run:
         decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.trainee.parameters()), 1 - decay)
 
-    def _fit_decoder(self) -> None:
+    def _fit(self) -> None:
+        """Start from the best linear decoder, and from inputs that are white."""
         samples = Samples(self.data, self.setting, self.seed + 1)
-        pairs = ((self.encoder(resized), target) for resized, target in islice(samples, FITTING_BATCHES))
+        pairs = [(self.encoder(resized), target) for resized, target in islice(samples, FITTING_BATCHES)]
         self.trainee.decoder.fit(pairs)
+        whiten(self.trainee.dit, [condition for condition, _ in pairs])
         self.average.load_state_dict(self.trainee.state_dict())
 
     def _gains(self, cases: list[Case]) -> dict[str, tuple[float, float]]:
         return gains(self.average.dit, self.average.text, self.encoder, self.average.decoder, cases)
 
     def _report(self, loss: float, found: dict[str, tuple[float, float]]) -> None:
-        row: dict[str, Any] = {"step": self.step, "seconds": round(self.seconds), "loss": round(loss, 5)}
+        row: dict[str, Any] = {"step": self.step, "seconds": round(self.seconds), "loss": round(loss, 4)}
         for kind, (gain, share) in found.items():
             row |= {f"{kind} dB": round(gain, 3), f"{kind} better": round(share, 3)}
         log = self.folder / "log.csv"

@@ -73,6 +73,7 @@ SIGNALS = LATENTS * 4
 CONSTANTS = slice(SIGNALS, SIGNALS + 4)
 FREE = slice(SIGNALS + 4, None)
 CONSTANT = 128.0
+CAUTION = 0.125
 # Where the four heads of a block look at first, as steps (down, right) over the grid of patches; None: anywhere.
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 _CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
@@ -208,7 +209,12 @@ def _fill(name: str, parameter: Tensor, generator: torch.Generator) -> None:
     last = name.rsplit(".", 1)[-1]
     if parameter.ndim == 2 and "proj_out" not in name:
         nn.init.normal_(parameter, 0, parameter.shape[1] ** -0.5, generator=generator)
-    elif last.endswith("_gate") or ".norm_" in name or name == "vid_out_norm.weight":
+    elif last.endswith("_gate"):
+        # What is learned corrects a picture that is nearly right: steps on it must be small.
+        nn.init.ones_(parameter)
+        with torch.no_grad():
+            parameter[:SIGNALS] = CAUTION
+    elif ".norm_" in name or name == "vid_out_norm.weight":
         nn.init.ones_(parameter)
     elif last in ("attn_scale", "mlp_scale"):
         # Undo what the constants do to the norm; show the block neither the constants nor the noise.
@@ -237,6 +243,7 @@ def _condition_path(dit: DiT, generator: torch.Generator) -> None:
         condition = slice(position * stride + LATENTS, position * stride + 2 * LATENTS)
         weight[FREE, condition] = torch.randn(weight[FREE].shape[0], LATENTS, generator=generator) / SIGNALS**0.5
     dit.vid_out_ada.out_scale.fill_(NOMINAL_RMS)
+    dit.vid_out_ada.out_scale[FREE] = CAUTION * NOMINAL_RMS
 
 
 def _look_at_neighbours(block: nn.Module, steps: tuple[tuple[int, int], ...]) -> None:
