@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint format demo bench check-long clean setup
+.PHONY: run test lint format demo bench check-long clean setup install-service install-user-service
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("seedvr2d needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run") if sys.version_info < (3, 11) else None'
@@ -37,6 +37,16 @@ bench: $(READY)          ## speed and memory, as ratios measured in one run
 
 check-long: $(READY)     ## real-size models, kill tests: up to an hour
 	$(BIN)/python -m pytest -q -m long
+
+install-user-service: $(READY) ## systemd, for this user (docs/service.md)
+	install -D -m 644 systemd/user/seedvr2d.service $(HOME)/.config/systemd/user/seedvr2d.service
+	systemctl --user daemon-reload
+	systemctl --user enable --now seedvr2d
+
+install-service: $(READY) ## systemd, for the machine; as root (docs/service.md)
+	install -m 644 systemd/seedvr2d.service /etc/systemd/system/seedvr2d.service
+	systemctl daemon-reload
+	systemctl enable --now seedvr2d
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
