@@ -10,7 +10,7 @@ from typing import Any
 
 import bottle
 
-from daemon.api import download, events, gpu, health, metrics, models, process, queue, tasks
+from daemon.api import docs, download, events, gpu, health, metrics, models, process, queue, tasks
 from daemon.api.access import SAFE_METHODS, check_access, origin_allowed
 from daemon.api.context import Context
 from daemon.api.redact import Redactor
@@ -25,7 +25,8 @@ TOPICS = (health, gpu, models, queue, process, tasks, download, events, metrics)
 
 def all_routes(context: Context) -> list[Route]:
     """Every route of the API."""
-    return [route for topic in TOPICS for route in topic.routes(context)]
+    routes = [route for topic in TOPICS for route in topic.routes(context)]
+    return [*routes, *docs.routes(context, routes)]
 
 
 def make_app(context: Context, routes: Iterable[Route] | None = None) -> Any:

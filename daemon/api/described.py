@@ -1,0 +1,218 @@
+"""What the API document says about each route: its answers, examples and errors. Routes bring their own summary."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon.api.queue import FINISHED, MAX_HISTORY
+from daemon.api.schemas import Schema, ref
+from seedvr2.options import OUTPUT_FORMATS
+
+ID = "3f9a1c07"
+MODEL = "seedvr2_ema_3b_fp8_e4m3fn.safetensors"
+UNKNOWN_TASK = f"There is no task '{ID}'."
+NO_MODEL = "There is no model seedvr9.safetensors."
+FULL_DISK = "The disk of the server has no room for this file."
+
+PARAMS = {
+    "resolution": 1080, "max_resolution": 0, "batch_size": 5, "temporal_overlap": 0, "prepend_frames": 0,
+    "uniform_batch_size": False, "seed": 42, "color_correction": "lab", "input_noise_scale": 0.0,
+    "latent_noise_scale": 0.0, "vae_tiling": "auto", "vae_quality": "high", "blocks_to_swap": 0, "tf32": False,
+    "output_format": "auto", "dit_model": None, "priority": "normal",
+}  # fmt: skip
+CREATED, STARTED, ENDED = "2026-01-31T12:00:00.000Z", "2026-01-31T12:00:01.000Z", "2026-01-31T12:00:26.000Z"
+TASK = {
+    "id": ID, "status": "processing", "progress": 50, "queue_position": 1, "created_at": CREATED,
+    "started_at": STARTED, "params": PARAMS, "source": "api", "original_filename": "video.mp4",
+    "media": {"kind": "video", "width": 640, "height": 360, "frames": 120},
+    "stage": "restoring", "frames_done": 60, "frames_total": 120, "eta_s": 12.5,
+}  # fmt: skip
+RESULT = {
+    "output_path": "/srv/seedvr2/outputs/video_3b_fp8_1080p_b5_clab_s42_25s.mp4",
+    "output_filename": "video_3b_fp8_1080p_b5_clab_s42_25s.mp4", "output_resolution": "1920x1080", "model": MODEL,
+    "frames_done": 120, "frames_total": 120, "warnings": [],
+}  # fmt: skip
+DONE = TASK | RESULT | {
+    "status": "completed", "progress": 100, "queue_position": 0, "completed_at": ENDED, "process_time": 25.0,
+    "stage": None, "eta_s": None,
+}  # fmt: skip
+SUBMITTED = {"status": "queued", "task_id": ID, "queue_position": 1, "estimated_wait_seconds": 25}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A parameter in the query."""
+
+    name: str
+    schema: Schema
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. `answer` names a component; `media` says what is sent instead of JSON, by content type."""
+
+    tag: str
+    name: str
+    answer: str = ""
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    errors: Mapping[int, str] = field(default_factory=dict)
+    query: tuple[Query, ...] = ()
+    media: Mapping[str, Schema] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    about: str = ""
+
+
+_STREAM = {"text/event-stream": {"type": "string"}}
+_EVENTS = "Events are `state` and `progress`; their data is a task, as GET /api/status/{task_id} answers it."
+_FILES: dict[str, Schema] = {
+    mimetypes.guess_type(f"x.{suffix}")[0] or "application/octet-stream": {}
+    for suffix in OUTPUT_FORMATS
+    if suffix != "auto"
+}
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("GET", "/health"): Operation(
+        "Service", "health", "Health",
+        {"idle": {
+            "status": "healthy", "version": "1.0.0", "queue_enabled": True, "queue_length": 0, "timestamp": CREATED,
+            "worker": "idle", "uptime_s": 3600.0, "inbox": "watching", "inbox_pending": 0, "problems": [],
+        }},
+        about="Needs no token. Answers 503 with the same keys once the worker is dead or the service stops.",
+    ),
+    ("GET", "/metrics"): Operation("Service", "metrics", media={"text/plain": {"type": "string"}}),
+    ("GET", "/openapi.json"): Operation("Service", "openapi", media={"application/json": {"type": "object"}}),
+    ("GET", "/api/gpu/status"): Operation(
+        "GPU", "gpu_status", "GpuStatus",
+        {"loaded": {
+            "cuda_available": True, "gpu_name": "NVIDIA L40S", "vram_used_mb": 3418, "vram_total_mb": 45709,
+            "model_loaded": True, "current_model": MODEL, "loading": False, "loading_model": None,
+            "processing": False, "current_task": None, "device": "cuda:0", "model_idle_s": 12.0,
+            "idle_timeout_s": 600.0, "ram_used_mb": 2048, "utilization": 0, "temperature_c": 41, "power_w": 35.2,
+        }},
+    ),
+    ("POST", "/api/gpu/offload"): Operation(
+        "GPU", "gpu_offload", "Offloaded",
+        {
+            "released": {"status": "success", "message": "GPU memory released"},
+            "later": {"status": "success", "message": "GPU memory released", "deferred": True},
+        },
+    ),
+    ("GET", "/api/models"): Operation(
+        "Models", "models", "Models",
+        {"one": {
+            "models": [{
+                "name": MODEL, "params": "3B", "precision": "FP8", "size": "3.2GB", "vram": "~8GB", "variant": "",
+                "desc": {"en": "3B params FP8 - Balanced quality & speed"}, "available": True,
+                "downloadable": False, "sha256_ok": True, "bytes": 3391544696,
+            }],
+            "default": MODEL, "current": MODEL, "loading": False, "loading_model": None,
+        }},
+        query=(Query("all", {"type": "string"}, "1: also the models that are not on this machine."),),
+    ),
+    ("POST", "/api/models/switch"): Operation(
+        "Models", "switch_model", "Switched",
+        {"loaded": {"status": "loaded", "model": MODEL, "already_loaded": False}},
+        {
+            400: 'Say which model: {"model": "name"}.',
+            404: NO_MODEL,
+            409: 'A task is running; the model cannot be switched now. Send "wait": true to wait for it.',
+        },
+        body={
+            "type": "object",
+            "required": ["model"],
+            "properties": {
+                "model": {"type": "string", "minLength": 1, "description": "Model file name."},
+                "wait": {"type": "boolean", "default": False, "description": "Wait for a running task."},
+            },
+            "examples": [{"model": MODEL}],
+        },
+    ),
+    ("GET", "/api/queue/status"): Operation(
+        "Queue", "queue_status", "QueueStatus",
+        {"busy": {
+            "queue_length": 1, "in_system": 2,
+            "processing": {"task_id": ID, "progress": 50, "model": "3b_fp8"},
+            "processing_task_id": ID, "processing_progress": 50,
+            "pending_tasks": [
+                {"task_id": "77de0b12", "id": "77de0b12", "position": 2, "created_at": CREATED, "params": PARAMS}
+            ],
+            "total_completed": 10, "total_failed": 0, "total_cancelled": 0, "avg_process_time": 25,
+            "estimated_total_wait": 50, "paused": None,
+        }},
+    ),
+    ("GET", "/api/queue/position/<task_id>"): Operation(
+        "Queue", "queue_position", "Position",
+        {"queued": {"task_id": ID, "status": "queued", "position": 3, "estimated_wait": 75}},
+        {404: UNKNOWN_TASK},
+    ),
+    ("GET", "/api/queue/history"): Operation(
+        "Queue", "queue_history", "History",
+        {"one": {"history": [{
+            "id": ID, "status": "completed", "created_at": CREATED, "completed_at": ENDED, "process_time": 25.0,
+            "original_filename": "video.mp4", "source": "api", "params": PARAMS, **RESULT, "available": True,
+        }]}},
+        {400: "limit takes a whole number, not 'many'."},
+        query=(
+            Query("limit", {"type": "integer", "default": 20}, f"How many; brought into 1 to {MAX_HISTORY}."),
+            Query(
+                "status",
+                {"type": "string", "enum": [*(state.value for state in FINISHED), "all"], "default": "completed"},
+                "Which ones.",
+            ),
+        ),
+    ),
+    ("POST", "/api/process"): Operation(
+        "Tasks", "submit", "Submitted", {"queued": SUBMITTED},
+        {
+            400: "resolution takes a whole number from 16 to 16384, not '12'.",
+            404: NO_MODEL,
+            507: FULL_DISK,
+        },
+        about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
+    ),
+    ("GET", "/api/status/<task_id>"): Operation(
+        "Tasks", "task_status", "Task", {"processing": TASK, "completed": DONE}, {404: UNKNOWN_TASK}
+    ),
+    ("POST", "/api/tasks/<task_id>/cancel"): Operation(
+        "Tasks", "cancel_task", "Cancelled", {"waiting": {"status": "cancelled", "task_id": ID}},
+        {404: UNKNOWN_TASK, 409: f"Task {ID} is completed; only a waiting or running one can be cancelled."},
+        about="`cancelling`: it runs and will stop within seconds.",
+    ),
+    ("POST", "/api/tasks/<task_id>/retry"): Operation(
+        "Tasks", "retry_task", "Retried", {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
+        {404: UNKNOWN_TASK, 409: f"Task {ID} is completed; only a failed or cancelled one can be retried."},
+    ),
+    ("DELETE", "/api/tasks/<task_id>"): Operation(
+        "Tasks", "delete_task", "Deleted", {"deleted": {"status": "deleted", "task_id": ID}},
+        {404: UNKNOWN_TASK, 409: f"Task {ID} is processing. Cancel it first."},
+    ),
+    ("GET", "/api/download/<task_id>"): Operation(
+        "Tasks", "download",
+        errors={
+            400: f"Task {ID} is processing; only a completed one has a result.",
+            404: UNKNOWN_TASK,
+            416: "The range lies outside of the file.",
+        },
+        query=(Query("inline", {"type": "string"}, "1: to be shown instead of saved."),),
+        media=_FILES,
+        about="Understands `Range` (206), `If-Range` and `If-None-Match` (304).",
+    ),
+    ("GET", "/api/events"): Operation(
+        "Events", "events", errors={503: "Too many event streams are open."}, media=_STREAM, about=_EVENTS
+    ),
+    ("GET", "/api/tasks/<task_id>/events"): Operation(
+        "Events", "task_events",
+        errors={404: UNKNOWN_TASK, 503: "Too many event streams are open."},
+        media=_STREAM,
+        about=f"{_EVENTS} Begins with the present state and ends with the task.",
+    ),
+}  # fmt: skip
+
+
+def component(operation: Operation) -> Schema:
+    """The schema of the JSON that an operation answers."""
+    return ref(operation.answer)

@@ -1,0 +1,167 @@
+"""The OpenAPI 3.1 document of the running server: its routes, with what the tables say about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from daemon.api.described import OPERATIONS, Operation, Query
+from daemon.api.form import FILE_FIELD
+from daemon.api.gate import MAX_BODY
+from daemon.api.replies import UNEXPECTED
+from daemon.api.route import Route
+from daemon.api.schemas import COMPONENTS, Schema, ref, submit_form
+from daemon.config import Config
+from seedvr2 import __version__
+
+ABOUT = """\
+Upscales and restores videos and pictures with SeedVR2.
+
+Submit a file with `POST /api/process`, ask `GET /api/status/{task_id}` or listen to
+`GET /api/tasks/{task_id}/events`, then fetch it from `GET /api/download/{task_id}`.
+
+Every answer that is no file is JSON, errors too: `{"error": "one sentence that says what to do"}`.
+HEAD works on every GET. Times are ISO 8601 in UTC."""
+TAGS = {
+    "Tasks": "Submit, follow, download, cancel.",
+    "Queue": "What waits, runs and is done.",
+    "Models": "Which there are, and loading one.",
+    "GPU": "Its memory.",
+    "Events": "Server-sent events.",
+    "Service": "Health and metrics.",
+}
+OPEN = ("/health",)
+TASK_ID = {
+    "name": "task_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The id that submitting answered.",
+    "example": "3f9a1c07",
+}
+
+
+def is_described(route: Route) -> bool:
+    """Whether a route belongs to the API, rather than to the pages that people look at."""
+    return route.path.startswith("/api/") or (route.method, route.path) in OPERATIONS
+
+
+def build(routes: Iterable[Route], config: Config) -> dict[str, Any]:
+    """The document. A route that nobody described is in it too, with its summary alone."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if is_described(route):
+            path = re.sub(r"<(\w+)>", r"{\1}", route.path)
+            paths.setdefault(path, {})[route.method.lower()] = _operation(route, config)
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "SeedVR2 Video Upscaler",
+            "version": __version__,
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "This server"}],
+        "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
+        "paths": paths,
+        "components": {"schemas": COMPONENTS},
+    }
+    if config.server.token:
+        scheme = {"type": "http", "scheme": "bearer", "description": "server.token of the configuration."}
+        document["components"]["securitySchemes"] = {"token": scheme}
+        document["security"] = [{"token": []}]
+    return document
+
+
+def _operation(route: Route, config: Config) -> dict[str, Any]:
+    described = OPERATIONS.get((route.method, route.path)) or Operation("Service", _name(route))
+    operation: dict[str, Any] = {
+        "operationId": described.name,
+        "tags": [described.tag],
+        "summary": route.summary,
+        "responses": _responses(route, described, config),
+    }
+    if described.about:
+        operation["description"] = described.about
+    parameters = [TASK_ID] if "<task_id>" in route.path else []
+    parameters += [_query(query) for query in described.query]
+    if parameters:
+        operation["parameters"] = parameters
+    body = _body(route, described, config)
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": body}
+    if route.path in OPEN:
+        operation["security"] = []
+    return operation
+
+
+def _responses(route: Route, described: Operation, config: Config) -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": {"description": "Done.", "content": _content(described)}}
+    if described.name == "download":
+        responses |= _download_responses(described)
+    if described.name == "health":
+        responses["503"] = {"description": "Not well.", "content": _content(described)}
+    errors = {**_common_errors(route, config), **described.errors}
+    for status, sentence in sorted(errors.items()):
+        responses[str(status)] = _error(sentence)
+    return dict(sorted(responses.items()))
+
+
+def _common_errors(route: Route, config: Config) -> dict[int, str]:
+    errors = {403: "The host 'evil.example' is not served here. Add it to server.allowed_hosts if it should be."}
+    if config.server.token and route.path not in OPEN:
+        errors[401] = "Send the token of this server as 'Authorization: Bearer TOKEN'."
+    if route.path not in OPEN:
+        errors[500] = UNEXPECTED
+    if route.method != "GET":
+        errors[413] = f"The body is too large: this takes up to {MAX_BODY >> 10} KiB."
+        errors[503] = "The service is stopping. Try again in a moment."
+    if route.path == "/api/process":
+        errors[413] = f"The file is too large: this server takes up to {config.server.max_upload_mb} MiB."
+        errors[503] = "The queue is full. Try again later."
+    return errors
+
+
+def _content(described: Operation) -> dict[str, Any]:
+    if described.media:
+        return {kind: {"schema": schema} for kind, schema in described.media.items()}
+    if not described.answer:
+        return {"application/json": {"schema": {"type": "object"}}}
+    examples = {name: {"value": value} for name, value in described.examples.items()}
+    return {"application/json": {"schema": ref(described.answer), "examples": examples}}
+
+
+def _download_responses(described: Operation) -> dict[str, Any]:
+    text: dict[str, Schema] = {"schema": {"type": "string"}}
+    headers = dict.fromkeys(("Content-Disposition", "ETag", "Last-Modified", "Accept-Ranges"), text)
+    content = _content(described)
+    return {
+        "200": {"description": "The file.", "headers": headers, "content": content},
+        "206": {
+            "description": "The part asked for.",
+            "headers": {**headers, "Content-Range": text},
+            "content": content,
+        },
+        "304": {"description": "It is the one that the client has."},
+    }
+
+
+def _error(sentence: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": ref("Error"), "example": {"error": sentence}}}
+    return {"description": sentence, "content": content}
+
+
+def _query(query: Query) -> dict[str, Any]:
+    return {"name": query.name, "in": "query", "schema": query.schema, "description": query.meaning}
+
+
+def _body(route: Route, described: Operation, config: Config) -> dict[str, Any] | None:
+    if route.path == "/api/process":
+        binary = {FILE_FIELD: {"contentType": "application/octet-stream, image/*, video/*"}}
+        return {"multipart/form-data": {"schema": submit_form(config.defaults), "encoding": binary}}
+    return {"application/json": {"schema": described.body}} if described.body else None
+
+
+def _name(route: Route) -> str:
+    return re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}").strip("_")

@@ -1,0 +1,222 @@
+"""The shape of every answer, as JSON Schema, made from the tables that the service itself works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from daemon.drafts import ORIGINS
+from daemon.jobs import State
+from daemon.parameters import JOB_PARAMETERS, MODEL
+from daemon.worker import Activity
+from seedvr2.options import Parameter
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+WHOLE: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"type": "number", "minimum": 0}
+YES_NO: Schema = {"type": "boolean"}
+TIME: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601, UTC"}
+TASK_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{8}$", "examples": ["3f9a1c07"]}
+STATE: Schema = {"type": "string", "enum": [state.value for state in State]}
+PERCENT: Schema = {"type": "integer", "minimum": 0, "maximum": 100}
+SIZE: Schema = {"type": "string", "pattern": r"^\d+x\d+$", "examples": ["1920x1080"]}
+KINDS = {int: "integer", float: "number", bool: "boolean", str: "string"}
+
+
+def ref(name: str) -> Schema:
+    """A reference to a component."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def parameter(row: Parameter, default: Any = None) -> Schema:
+    """What one parameter takes. `default` replaces that of the table."""
+    value = row.default if default is None else default
+    schema: Schema = {"type": KINDS[row.kind], "default": value, "description": f"{row.meaning}."}
+    limits = {"minimum": row.minimum, "maximum": row.maximum}
+    schema |= {key: row.kind(limit) for key, limit in limits.items() if limit is not None}
+    return schema | {"enum": list(row.choices)} if row.choices else schema
+
+
+def submit_form(defaults: Mapping[str, Any]) -> Schema:
+    """The form of `POST /api/process`; `defaults` are those that this server is configured with."""
+    file = {"type": "string", "contentMediaType": "application/octet-stream", "description": "The picture or video."}
+    fields = {row.name: parameter(row, defaults.get(row.name)) for row in JOB_PARAMETERS}
+    return {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": file, **fields},
+        "additionalProperties": False,
+    }
+
+
+def _object(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None, about: str = "") -> Schema:
+    schema: Schema = {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
+    return schema | {"description": about} if about else schema
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]} if "type" in schema else {"anyOf": [schema, {"type": "null"}]}
+
+
+def _parameters() -> Schema:
+    asked: dict[str, Schema] = {
+        row.name: {key: value for key, value in parameter(row).items() if key != "default"} for row in JOB_PARAMETERS
+    }
+    asked[MODEL.name] = {"type": ["string", "null"], "description": "null: the server's default."}
+    return _object(asked, about="What a task was asked for.")
+
+
+_RESULT: dict[str, Schema] = {
+    "output_path": TEXT,
+    "output_filename": TEXT,
+    "output_resolution": SIZE,
+    "model": TEXT,
+    "frames_done": WHOLE,
+    "frames_total": WHOLE,
+    "warnings": {"type": "array", "items": TEXT},
+}
+_TASK: dict[str, Schema] = {
+    "id": TASK_ID,
+    "status": STATE,
+    "progress": {**PERCENT, "description": "Never goes back."},
+    "queue_position": {**WHOLE, "description": "1 is the running task; 0 once it has ended."},
+    "created_at": TIME,
+    "params": ref("Parameters"),
+    "source": {"type": "string", "enum": list(ORIGINS)},
+    "original_filename": TEXT,
+    "media": _object(
+        {"kind": {"type": "string", "enum": ["picture", "video"]}, "width": WHOLE, "height": WHOLE, "frames": WHOLE}
+    ),
+    "stage": {"type": ["string", "null"], "description": "What is being done, while it runs."},
+    "frames_done": WHOLE,
+    "frames_total": _or_null(WHOLE),
+    "eta_s": {"type": ["number", "null"], "description": "Seconds left, estimated."},
+}
+_TASK_LATER: dict[str, Schema] = {
+    "started_at": TIME,
+    "completed_at": TIME,
+    "process_time": {**NUMBER, "description": "Seconds from start to end."},
+    "error": {**TEXT, "description": "Why it failed or was cancelled."},
+    "duplicate_of": TASK_ID,
+    "retry_of": TASK_ID,
+}
+_SUBMITTED: dict[str, Schema] = {
+    "status": {"const": "queued"},
+    "task_id": TASK_ID,
+    "queue_position": {"type": "integer", "minimum": 1},
+    "estimated_wait_seconds": WHOLE,
+}
+
+COMPONENTS: dict[str, Schema] = {
+    "Error": _object(
+        {"error": {**TEXT, "description": "One sentence that says what to do."}},
+        {"detail": {"description": "More for programs, such as the field that is wrong."}},
+    ),
+    "Health": _object(
+        {
+            "status": {"type": "string", "enum": ["healthy", "unhealthy"]},
+            "version": TEXT,
+            "queue_enabled": YES_NO,
+            "queue_length": {**WHOLE, "description": "Tasks that wait."},
+            "timestamp": TIME,
+            "worker": {"type": "string", "enum": [activity.value for activity in Activity]},
+            "uptime_s": NUMBER,
+            "inbox": {"type": "string", "enum": ["watching", "stopped"]},
+            "inbox_pending": {**WHOLE, "description": "Files that are not complete yet."},
+            "problems": {"type": "array", "items": TEXT},
+        }
+    ),
+    "GpuStatus": _object(
+        {
+            "cuda_available": YES_NO,
+            "gpu_name": _or_null(TEXT),
+            "vram_used_mb": WHOLE,
+            "vram_total_mb": WHOLE,
+            "model_loaded": YES_NO,
+            "current_model": _or_null(TEXT),
+            "loading": YES_NO,
+            "loading_model": _or_null(TEXT),
+            "processing": YES_NO,
+            "current_task": _or_null(TASK_ID),
+            "device": TEXT,
+            "model_idle_s": _or_null(NUMBER),
+            "idle_timeout_s": NUMBER,
+            "ram_used_mb": WHOLE,
+            "utilization": _or_null(NUMBER),
+            "temperature_c": _or_null({"type": "number"}),
+            "power_w": _or_null(NUMBER),
+        }
+    ),
+    "Offloaded": _object(
+        {"status": {"const": "success"}, "message": {"const": "GPU memory released"}},
+        {"deferred": {"const": True, "description": "A task runs; the memory is released when it has ended."}},
+    ),
+    "Model": _object(
+        {
+            "name": TEXT,
+            "params": {**TEXT, "examples": ["3B"]},
+            "precision": {**TEXT, "examples": ["FP8"]},
+            "size": {**TEXT, "examples": ["3.2GB"]},
+            "vram": {**TEXT, "examples": ["~8GB"]},
+            "variant": {**TEXT, "examples": ["", "Sharp"]},
+            "desc": {"type": "object", "additionalProperties": TEXT, "description": "By language."},
+            "available": {**YES_NO, "description": "Whether it is on this machine."},
+            "downloadable": YES_NO,
+            "sha256_ok": {"type": ["boolean", "null"], "description": "null until it was checked."},
+            "bytes": {**_or_null(WHOLE), "description": "null where none is published."},
+        }
+    ),
+    "Models": _object(
+        {
+            "models": {"type": "array", "items": ref("Model")},
+            "default": TEXT,
+            "current": _or_null(TEXT),
+            "loading": YES_NO,
+            "loading_model": _or_null(TEXT),
+        }
+    ),
+    "Switched": _object({"status": {"const": "loaded"}, "model": TEXT, "already_loaded": YES_NO}),
+    "QueueStatus": _object(
+        {
+            "queue_length": {**WHOLE, "description": "Tasks that wait."},
+            "in_system": {**WHOLE, "description": "Tasks that wait or run."},
+            "processing": _or_null(ref("Processing")),
+            "processing_task_id": _or_null(TASK_ID),
+            "processing_progress": PERCENT,
+            "pending_tasks": {"type": "array", "items": ref("Pending")},
+            "total_completed": WHOLE,
+            "total_failed": WHOLE,
+            "total_cancelled": WHOLE,
+            "avg_process_time": {**NUMBER, "description": "Seconds, over the last tasks."},
+            "estimated_total_wait": {**NUMBER, "description": "Seconds until all is done."},
+            "paused": {"type": ["string", "null"], "description": "Why no task is started, if so."},
+        }
+    ),
+    "Processing": _object({"task_id": TASK_ID, "progress": PERCENT, "model": TEXT}),
+    "Pending": _object(
+        {"task_id": TASK_ID, "id": TASK_ID, "position": WHOLE, "created_at": TIME, "params": ref("Parameters")}
+    ),
+    "Position": _object({"task_id": TASK_ID, "status": STATE, "position": WHOLE, "estimated_wait": WHOLE}),
+    "History": _object({"history": {"type": "array", "items": ref("Finished")}}),
+    "Finished": _object(
+        {
+            "id": TASK_ID,
+            "status": STATE,
+            "created_at": TIME,
+            "completed_at": TIME,
+            "process_time": _or_null(NUMBER),
+            "original_filename": TEXT,
+            "source": _TASK["source"],
+            "params": ref("Parameters"),
+        },
+        {**_RESULT, "available": {**YES_NO, "description": "Whether the result is still there."}, "error": TEXT},
+    ),
+    "Parameters": _parameters(),
+    "Submitted": _object(_SUBMITTED),
+    "Retried": _object({**_SUBMITTED, "retry_of": TASK_ID}),
+    "Task": _object(_TASK, {**_TASK_LATER, **_RESULT, "frames_total": _TASK["frames_total"]}),
+    "Cancelled": _object({"status": {"type": "string", "enum": ["cancelled", "cancelling"]}, "task_id": TASK_ID}),
+    "Deleted": _object({"status": {"const": "deleted"}, "task_id": TASK_ID}),
+}
