@@ -27,12 +27,12 @@ class Clock:
         self._offset = 0
         self.moved = 0  # how many times did not increase, and were moved
 
-    def stamp(self, pts: int | None, dts: int | None, duration: int | None) -> tuple[int, int | None]:
-        """The (time, duration) of a frame, in ticks. `dts`: the time of the packet that brought it out."""
+    def stamp(self, pts: int | None, dts: int | None, duration: int) -> int:
+        """The time of a frame, in ticks. `dts`: the time of the packet that brought it out."""
         stored = self._counted(dts) if self._by_packets else (pts if pts is not None else dts)
         time = self._increasing(self._next if stored is None else stored + self._offset)
         self._last, self._next = time, time + (duration or self._step)
-        return time, duration or None
+        return time
 
     def _counted(self, dts: int | None) -> int | None:
         if dts is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,20 @@ class VideoSource(Source):
             stream = pick_video(container, name)
             clock = Clock(self.time_base, self.info.fps, by_packets=self.info.format == "avi")
             to_rgb = RgbReader(self._codec, name, self._size, alpha=alpha, deep=deep)
-            end, resized = None, False
+            last: Frame | None = None
+            resized = False
             decoder = Decoder(container, stream)
             for decoded in decoder:
                 resized = resized or (decoded.width, decoded.height) != self._size
-                pts, duration = clock.stamp(decoded.pts, decoded.dts, decoded.duration)
-                end = pts + (duration or 0)
-                yield Frame(self._orientation.apply(to_rgb(decoded)), pts, self.time_base, duration)
+                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration)
+                if last is not None:
+                    # Containers tell how long a packet lasts in the order of decoding, which is another.
+                    yield replace(last, duration=pts - last.pts)
+                image = self._orientation.apply(to_rgb(decoded))
+                last = Frame(image, pts, self.time_base, decoded.duration or None)
+            if last is not None:
+                yield last
+            end = last.pts + (last.duration or 0) if last is not None else None
             self._found = list(self._report(decoder, clock, resized, end, declared_end(container, stream)))
         if end is None:
             raise MediaError(_nothing_in(name))
