@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -59,6 +60,6 @@ def test_a_3b_upscales_a_picture(models: Path, tmp_path: Path, name: str, precis
         # Kept as it is stored: the weights, the VAE's half gigabyte, PyTorch itself and the work; not a wider copy.
         assert facts["peak_mb"] < gigabytes * 1000 + 500 + 1500
         with Image.open(tmp_path / "out.png") as image:
-            assert len(set(image.resize((8, 8)).getdata())) > 8
+            assert np.asarray(image).std() > 1
     finally:
         path.unlink()
