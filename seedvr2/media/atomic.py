@@ -63,7 +63,7 @@ class PartFile:
 
     def _lock(self) -> int:
         while True:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -86,12 +86,20 @@ class PartFile:
         except OSError:
             # No hard links here: reserve the name, which fails if it is taken, then move over the reservation.
             os.close(os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC))
-            self.path.replace(self.target)
+            try:
+                self.path.replace(self.target)
+            except BaseException:
+                self.target.unlink()
+                raise
 
 
 def _part_name(name: str) -> str:
     room = _NAME_MAX - len("..part")
-    return f".{os.fsdecode(os.fsencode(name)[:room])}.part"
+    stored = os.fsencode(name)
+    if len(stored) > room:
+        # A character that is cut in two goes altogether: some disks take whole ones only.
+        stored = stored[:room].decode(errors="ignore").encode()
+    return f".{os.fsdecode(stored)}.part"
 
 
 def _exists(target: Path) -> str:

@@ -26,6 +26,7 @@ DECODING_ERRORS = (
     IndexError,
     TypeError,
     OverflowError,
+    RuntimeError,  # Pillow's AVIF
     zlib.error,
 )
 

@@ -8,7 +8,7 @@ from PIL import Image, UnidentifiedImageError
 
 from seedvr2.errors import MediaError, OptionError
 from seedvr2.media.animation_source import AnimationSource
-from seedvr2.media.failures import reading
+from seedvr2.media.failures import reading, too_large
 from seedvr2.media.info import MAX_PIXELS, MediaInfo
 from seedvr2.media.picture_sink import PictureSink
 from seedvr2.media.picture_source import PictureSource
@@ -19,7 +19,7 @@ from seedvr2.media.video_sink import VideoSink
 from seedvr2.media.video_source import VideoSource
 from seedvr2.options import UpscaleOptions
 
-# Pillow only warns from here on and gives up at twice as much; `failures` takes both for an error.
+# Pillow gives up at twice as much, and only warns from here on.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 # Not all that Pillow knows: some of its readers start other programs or take MPEG for a picture. JPEG includes MPO.
@@ -41,6 +41,8 @@ def open_source(path: Path) -> Source:
     with reading(path.name):
         try:
             with Image.open(path, formats=_PICTURES) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise MediaError(too_large(path.name))
                 animated = image.format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
             return AnimationSource(path) if animated else PictureSource(path)
         except UnidentifiedImageError:
