@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -271,3 +272,25 @@ def test_frames_can_be_read_twice(tmp_path: Path) -> None:
     first, second = next(source.frames()), next(source.frames())
     assert np.array_equal(first.image, second.image)
     assert len(source.warnings) == 1
+
+
+def test_an_animation_that_claims_too_many_pixels_is_refused_without_unpacking(tmp_path: Path) -> None:
+    # Between the limit and twice the limit, where Pillow itself only warns.
+    frames = [Image.new("RGB", (32, 24), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / "x.webp", save_all=True, append_images=frames[1:])
+    data = bytearray((tmp_path / "x.webp").read_bytes())
+    data[24:30] = struct.pack("<I", 16383)[:3] + struct.pack("<I", 22399)[:3]
+    (tmp_path / "x.webp").write_bytes(data)
+    with pytest.raises(MediaError, match="more pixels than"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        open_source(tmp_path / "x.webp")
+
+
+def test_a_damaged_avif_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "x.avif")
+    data = bytearray((tmp_path / "x.avif").read_bytes())
+    start = data.index(b"mdat") + 4
+    data[start : start + 40] = b"\xff" * 40
+    (tmp_path / "x.avif").write_bytes(data)
+    with pytest.raises(MediaError, match=r"^x\.avif "):
+        next(open_source(tmp_path / "x.avif").frames())
