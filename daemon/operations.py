@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +30,6 @@ class Operations:
         worker: Worker,
         estimates: Estimates,
         hub: EventHub,
-        after: Callable[[Job], None],
         *,
         uploads: Path,
         max_waiting: int,
@@ -41,7 +39,6 @@ class Operations:
         self._worker = worker
         self._estimates = estimates
         self._hub = hub
-        self._after = after
         self._uploads = uploads
         self._max_waiting = max_waiting
 
@@ -98,7 +95,7 @@ class Operations:
         job = self._store.save(job.cancel(time.time(), reason))
         self._hub.publish(job)
         log.info("job %s: cancelled while it waited", job.id)
-        self._after(job)
+        self._worker.settle(job)
         return job
 
     def delete(self, job_id: str) -> None:

@@ -82,6 +82,9 @@ class Service:
         self.stop()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._stop.is_set():
+            # Whoever asks twice does not want to wait for the engine to let go.
+            os._exit(128 + number)
         log.info("%s received, stopping", signal.Signals(number).name)
         self._stop.set()
 

@@ -77,9 +77,7 @@ def _wire(config: Config, executor: Executor, store: JobStore, uploads: Path) ->
         min_free_bytes=config.jobs.min_free_mb * MIB,
     )
     worker.on_progress = hub.publish
-    operations = Operations(
-        store, queue, worker, estimates, hub, after, uploads=uploads, max_waiting=config.jobs.max_waiting
-    )
+    operations = Operations(store, queue, worker, estimates, hub, uploads=uploads, max_waiting=config.jobs.max_waiting)
     intake = Intake(config, store, executor, operations.submit)
     context = Context(
         config=config,

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from daemon.errors import RequestError
 from daemon.executor import Executor
 from daemon.jobs import Job, Progress, State
 from daemon.queue import JobQueue
@@ -67,6 +68,7 @@ class Worker:
         self._cancelled: set[str] = set()
         self._switches: deque[tuple[str, Future[str]]] = deque()
         self._offload = False
+        self._unsettled: deque[Job] = deque()
         self._thread = threading.Thread(target=self._main, name="worker", daemon=True)
         self.current: Job | None = None
         self.progress: Progress | None = None
@@ -123,9 +125,20 @@ class Worker:
         """Load `model` when the running job has ended; the future holds its file name, or the error."""
         future: Future[str] = Future()
         with self._wake:
+            if self.activity is Activity.DEAD:
+                future.set_exception(_stopped())
+                return future
             self._switches.append((model, future))
             self._wake.notify_all()
         return future
+
+    def settle(self, job: Job) -> None:
+        """Settle a job that has ended: at once, or later if the disk refuses. For any thread."""
+        try:
+            self._after(job)
+        except OSError as error:
+            log.error("job %s: its source is settled later: %s", job.id, error)
+            self._unsettled.append(job)
 
     def offload(self) -> bool:
         """Unload the model; True if that has to wait for the running job."""
@@ -151,7 +164,8 @@ class Worker:
             log.critical("the worker thread has died", exc_info=True)
             raise
         finally:
-            self._refuse_switches()
+            with self._wake:
+                self._refuse_switches()
 
     def _prepare(self) -> None:
         try:
@@ -177,6 +191,8 @@ class Worker:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
             job = None if self.paused else self._queue.take_next()
             self.current, self.progress = job, Progress(job.id) if job else None
+        for _ in range(len(self._unsettled)):
+            self.settle(self._unsettled.popleft())
         if job is None:
             self._unload_when_idle()
             return False
@@ -204,7 +220,7 @@ class Worker:
                 self.last_used = time.monotonic()
                 self.current = self.progress = None
         if job.finished:
-            self._after(job)
+            self.settle(job)
         elif job.state is State.QUEUED:
             self._queue.put(job)
 
@@ -262,4 +278,8 @@ class Worker:
         while self._switches:
             _, future = self._switches.popleft()
             if future.set_running_or_notify_cancel():
-                future.set_exception(RuntimeError("The service is stopping."))
+                future.set_exception(_stopped())
+
+
+def _stopped() -> RequestError:
+    return RequestError(503, "The worker has stopped, so no model can be loaded.")

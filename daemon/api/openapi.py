@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from daemon.api.described import OPERATIONS, Operation, Query
@@ -104,7 +105,7 @@ def _responses(route: Route, described: Operation, config: Config) -> dict[str, 
         responses["503"] = {"description": "Not well.", "content": _content(described)}
     errors = {**_common_errors(route, config), **described.errors}
     for status, sentence in sorted(errors.items()):
-        responses[str(status)] = _error(sentence)
+        responses[str(status)] = _error(status, sentence)
     return dict(sorted(responses.items()))
 
 
@@ -147,9 +148,9 @@ def _download_responses(described: Operation) -> dict[str, Any]:
     }
 
 
-def _error(sentence: str) -> dict[str, Any]:
+def _error(status: int, sentence: str) -> dict[str, Any]:
     content = {"application/json": {"schema": ref("Error"), "example": {"error": sentence}}}
-    return {"description": sentence, "content": content}
+    return {"description": HTTPStatus(status).phrase, "content": content}
 
 
 def _query(query: Query) -> dict[str, Any]:

@@ -153,13 +153,11 @@ class Inbox:
             return
         if answer.verdict is Verdict.LATER:
             stable = self._settler.unchanged_s(found.path, now)
-            if stable < self._config.inbox.give_up_s + self._config.inbox.settle_s or found.size == 0:
-                self._settler.postpone(found.path, now)
-                return
-            if "open for writing" in answer.reason or "same content waits" in answer.reason:
-                self._settler.postpone(found.path, now)
-                return
-            answer = Answer(Verdict.REFUSED, answer.reason)
+            patience = self._config.inbox.settle_s + self._config.inbox.give_up_s
+            answer = Answer(Verdict.WAIT if stable < patience else Verdict.REFUSED, answer.reason)
+        if answer.verdict is Verdict.WAIT:
+            self._settler.postpone(found.path, now)
+            return
         log.warning("inbox: %s: %s", found.path.name, answer.reason)
         self._settler.park(found.path)
         if answer.verdict is Verdict.REFUSED:

@@ -31,7 +31,8 @@ class Verdict(enum.Enum):
     """What came of a try to take a file."""
 
     TAKEN = "taken"
-    LATER = "later"  # it may become right by itself: try again
+    WAIT = "wait"  # something else has to happen first: try again for as long as it takes
+    LATER = "later"  # it may still become right: try again for a while
     PARKED = "parked"  # somebody has to change it first; it stays where it is
     REFUSED = "refused"  # it will never do: out of the way with it
     DUPLICATE = "duplicate"
@@ -72,9 +73,9 @@ class Intake:
     def take(self, found: Found) -> Answer:
         """Make a job of a file that has been unchanged for the settle time."""
         if found.size == 0:
-            return Answer(Verdict.LATER, "The file is empty.")
+            return Answer(Verdict.WAIT, "The file is empty.")
         if open_for_writing(found.path):
-            return Answer(Verdict.LATER, "The file is still open for writing.")
+            return Answer(Verdict.WAIT, "The file is still open for writing.")
         root, inbox = self._config.paths.inbox, self._config.inbox
         try:
             request = request_for(root, found.path, found.folder, self._config.presets, self._config.defaults)
@@ -83,27 +84,28 @@ class Intake:
             sha256 = digest(found.path)
             # What was looked into must be what is run.
             if fingerprint(found.path.lstat()) != found.fingerprint:
-                return Answer(Verdict.LATER, "The file changed.")
+                return Answer(Verdict.WAIT, "The file changed.")
             earlier = self._earlier(sha256, request)
             if earlier and inbox.duplicates == "skip":
                 return self._duplicate(earlier)
             self._submit(self._draft(found, request, media, sha256, earlier))
         except SidecarError as error:
-            return self._park(found.path, str(error))
+            return self._tell(found.path, Verdict.PARKED, str(error))
         except ModelNotInstalledError as error:
-            return self._park(found.path, str(error))
+            return self._tell(found.path, Verdict.WAIT, f"{error} The file is tried again by itself.")
         except MediaError as error:
             if not found.path.exists():
-                return Answer(Verdict.LATER, "The file is gone.")
+                return Answer(Verdict.WAIT, "The file is gone.")
             return Answer(Verdict.LATER, str(error))
         except SeedVR2Error as error:
             return Answer(Verdict.REFUSED, str(error))
         except FileNotFoundError:
-            return Answer(Verdict.LATER, "The file is gone.")
+            return Answer(Verdict.WAIT, "The file is gone.")
         except PermissionError:
-            return self._park(found.path, "The file cannot be read: permission denied. It is tried again by itself.")
+            reason = "The file cannot be read: permission denied. It is tried again by itself."
+            return self._tell(found.path, Verdict.WAIT, reason)
         except RequestError as error:
-            return Answer(Verdict.LATER, str(error))
+            return Answer(Verdict.WAIT, str(error))
         except OSError as error:
             return Answer(Verdict.LATER, f"The file cannot be read: {error.strerror}.")
         error_file(found.path).unlink(missing_ok=True)
@@ -134,7 +136,7 @@ class Intake:
 
     def _duplicate(self, earlier: Job) -> Answer:
         if earlier.result is None or not earlier.finished:
-            return Answer(Verdict.LATER, f"The same content waits as task {earlier.id}.")
+            return Answer(Verdict.WAIT, f"The same content waits as task {earlier.id}.")
         result = Path(earlier.result.path).name
         return Answer(
             Verdict.DUPLICATE,
@@ -155,9 +157,9 @@ class Intake:
             duplicate_of=earlier.id if earlier else "",
         )
 
-    def _park(self, path: Path, reason: str) -> Answer:
+    def _tell(self, path: Path, verdict: Verdict, reason: str) -> Answer:
         try:
             write_reason(path, reason)
         except OSError as error:
             log.warning("inbox: %s: the reason cannot be written beside it: %s", path.name, error.strerror)
-        return Answer(Verdict.PARKED, reason)
+        return Answer(verdict, reason)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.jobs import State
+from daemon.jobs import Job, State
 from daemon.recovery import POISON
 from daemon.runner import shrink
 from daemon.worker import Activity
@@ -112,6 +112,29 @@ def test_cancelling_a_running_job_takes_less_than_two_seconds(running: Running) 
     assert running.finished(job_id)["status"] == "cancelled"
     assert time.monotonic() - began < 2
     assert list((running.outputs / ".work").iterdir()) == []
+
+
+def test_a_disk_that_refuses_the_end_of_a_job_is_asked_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, refusals = running.service.store, 2
+    archive = store.archive
+
+    def refuse(job: Job) -> None:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise OSError(28, "No space left on device")
+        archive(job)
+
+    monkeypatch.setattr(store, "archive", refuse)
+    assert running.finished(running.submit())["status"] == "completed"
+    assert refusals < 0
+    assert running.service.worker.activity is Activity.IDLE
+
+
+def test_a_dead_worker_refuses_a_switch_at_once(running: Running) -> None:
+    running.service.worker.stop(5)
+    answer = running.post("/api/models/switch", json={"model": "nano.safetensors"})
+    assert answer.status_code == 503
 
 
 class Killing(FakeExecutor):

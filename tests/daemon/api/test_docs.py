@@ -31,7 +31,7 @@ def test_the_policy_lets_no_foreign_script_in(running: Running) -> None:
         policy = running.get(path).headers["Content-Security-Policy"]
         rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
         assert rules["default-src"] == "'none'"
-        assert rules["script-src"] == "'self'"
+        assert rules["script-src"] == rules["style-src"] == "'self'"
         assert rules["connect-src"] == "'self'"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.jobs import Job, State
+from tests.daemon import executors
 from tests.daemon.conftest import Running, Start, eventually, picture, png
 from tests.daemon.executors import FakeExecutor
 
@@ -248,10 +249,20 @@ def test_an_unreadable_file_says_so_and_is_taken_once_it_can_be_read(start: Star
     error = running.inbox / "a.png.error.txt"
     eventually(error.exists)
     assert "permission denied" in error.read_text()
+    assert clip.exists()
     executor.forbidden = False
-    os.utime(clip)
     eventually((running.inbox / "_done" / "a.png").exists)
     assert not error.exists()
+
+
+def test_a_model_that_is_not_here_is_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    (running.inbox / "a.png.toml").write_text('dit_model = "new.safetensors"')
+    picture(running.inbox / "a.png")
+    error = running.inbox / "a.png.error.txt"
+    eventually(error.exists)
+    assert "There is no model new.safetensors" in error.read_text()
+    monkeypatch.setattr(executors, "MODELS", (*executors.MODELS, "new.safetensors"))
+    eventually((running.inbox / "_done" / "a.png").exists)
 
 
 def test_names_of_any_bytes_come_through(running: Running) -> None:

@@ -1,0 +1,38 @@
+"""Schemathesis makes requests from the API document, valid and not, and looks whether the server keeps its word."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.api.test_openapi import DescribingExecutor
+from tests.daemon.conftest import Start
+
+# The first: no made-up file is a picture. The second: OPTIONS names the methods of the whole API.
+EXCLUDED = "positive_data_acceptance,allow_header_conformance"
+
+
+@pytest.mark.long
+@pytest.mark.skipif(find_spec("schemathesis") is None, reason="Schemathesis is not installed: pip install -e '.[dev]'")
+def test_the_server_keeps_its_word(start: Start, tmp_path: Path) -> None:
+    running = start(DescribingExecutor())
+    task = running.submit()
+    running.finished(task)
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(f'[parameters]\n"path.task_id" = "{task}"\n')
+    ended = subprocess.run(
+        [
+            sys.executable, "-m", "schemathesis.cli", "--config-file", str(config),
+            "run", f"{running.service.url}/openapi.json",
+            # Streams do not end, and a deleted task leaves the rest nothing to ask for.
+            "--exclude-path-regex", "events", "--exclude-method", "DELETE",
+            "--exclude-checks", EXCLUDED, "--max-examples", "200", "--request-timeout", "60", "--no-color",
+        ],
+        cwd=tmp_path, capture_output=True, text=True, timeout=3000, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr[-2_000:]
+    assert list(running.service.context.uploads.glob("*/.part")) == []
