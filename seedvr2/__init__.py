@@ -1,7 +1,7 @@
 """The SeedVR2 engine: one-step restoration of videos and pictures.
 
-    >>> from seedvr2 import Upscaler, UpscaleOptions
-    >>> Upscaler(Path("models")).upscale(Path("in.mp4"), Path("out.mp4"), UpscaleOptions(resolution=1080))
+>>> from seedvr2 import Upscaler, UpscaleOptions
+>>> Upscaler(Path("models")).upscale(Path("in.mp4"), Path("out.mp4"), UpscaleOptions(resolution=1080))
 """
 
 from __future__ import annotations

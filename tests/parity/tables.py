@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterator
 
 from safetensors import safe_open
-from seedvr2.catalogue.registry import CATALOGUE
 
+from seedvr2.catalogue.registry import CATALOGUE
 from tests.parity.report import Check, Fixture, same
 
 
