@@ -60,7 +60,7 @@ def _why_unreadable(name: str, error: Exception) -> str:
     if code in (errno.EACCES, errno.EPERM):
         return f"{name} may not be read; give the service read permission for it."
     if code == errno.EIO:
-        return f"The disk reports an error while reading {name}; copy the file to another disk."
+        return f"{name} cannot be read to its end: it is damaged or its disk is; copy or download it again."
     if isinstance(error, av.error.DecoderNotFoundError):
         return f"{name} uses a codec that cannot be decoded here; convert it to H.264 first."
     if isinstance(error, OSError) and "truncated" in str(error):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import av
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
@@ -17,6 +17,7 @@ from av.subtitles.stream import SubtitleStream
 from seedvr2.media.container import keep_only, open_container
 from seedvr2.media.decoding import demux
 from seedvr2.media.failures import reading
+from seedvr2.media.timing import Clock
 from seedvr2.media.tracks import (
     MP4_AUDIO,
     CopiedTrack,
@@ -28,6 +29,8 @@ from seedvr2.media.tracks import (
     lasting_tags,
 )
 from seedvr2.media.video_tags import codec_name
+
+_NEAR = 1000  # packets
 
 
 class Remuxer:
@@ -50,6 +53,7 @@ class Remuxer:
         self._origin = origin
         with reading(source.name):
             self._input = open_container(source)
+            self._first = _first_packets(source)
         self._tracks: dict[int, Track] = {}
         for stream in self._input.streams:
             track = self._add(stream) if stream.type in ("audio", "subtitle", "attachment") else None
@@ -75,6 +79,8 @@ class Remuxer:
         if time is None:
             for track in self._tracks.values():
                 track.finish()
+            if lost := sum(track.lost for track in self._tracks.values()):
+                self.warnings.append(f"The file is damaged: {lost} packets of its sound or subtitles were left out.")
 
     def close(self) -> None:
         """Close the source."""
@@ -90,17 +96,20 @@ class Remuxer:
         streams = [self._input.streams[index] for index in self._tracks]
         if not any(stream.type != "attachment" for stream in streams):
             return
+        clocks = {stream.index: Clock(stream.time_base or Fraction(1, 1000), None) for stream in streams}
         for packet in demux(self._input, streams):
             if packet is None or not packet.size:
                 continue
-            shift = round(self._origin / packet.time_base)
-            packet.pts = packet.pts - shift if packet.pts is not None else None
-            packet.dts = packet.dts - shift if packet.dts is not None else None
+            stored = packet.dts if packet.dts is not None else packet.pts
+            time = clocks[packet.stream_index].stamp(stored, None, packet.duration or 0)
+            ahead = packet.pts - stored if packet.pts is not None and stored is not None else 0
+            packet.dts = time - round(self._origin / packet.time_base)
+            packet.pts = packet.dts + max(0, ahead)
             yield packet
 
     def _add(self, stream: Stream) -> Track | None:
         muxer, codec = self._output.format.name, codec_name(stream)
-        if can_hold(muxer, stream):
+        if can_hold(muxer, stream, self._first.pop(stream.index, None)):
             if isinstance(stream, AudioStream) and muxer == "mp4" and codec not in MP4_AUDIO:
                 self._note(stream, codec, "is copied, but not every player finds such sound in mp4")
             return CopiedTrack(self._output, stream)
@@ -132,7 +141,20 @@ class Remuxer:
             output.set_chapters(chapters)
 
 
+def _first_packets(path: Path) -> dict[int, Packet[Any]]:
+    """The first packet of each sound track, as far as these are near the beginning."""
+    found: dict[int, Packet[Any]] = {}
+    with open_container(path) as container:
+        streams = list(container.streams.audio)
+        keep_only(container, [stream.index for stream in streams])
+        for packet in islice(demux(container, streams), _NEAR if streams else 0):
+            if packet is not None and packet.size and packet.dts is not None:
+                found.setdefault(packet.stream_index, packet)
+            if len(found) == len(streams):
+                break
+    return found
+
+
 def _due(packet: Packet[Any]) -> Fraction:
-    ticks = packet.dts if packet.dts is not None else packet.pts
-    # A packet without any time goes right after the one before it.
-    return Fraction(-av.time_base) if ticks is None else ticks * packet.time_base
+    assert packet.dts is not None
+    return packet.dts * packet.time_base

@@ -12,14 +12,19 @@ from av.video.stream import VideoStream
 # A file that starts later than this carries the time of a clock, not a delay that somebody meant.
 _LONGEST_DELAY = Fraction(10)
 
+# Seconds from one frame to the next. mp4 holds no longer pause at 90 kHz; beyond this a time is damaged.
+_LONGEST_PAUSE = 6 * 3600
+# How many frames too late a frame may come before its time is taken for another clock's.
+_DISORDER = 10
+
 
 class Clock:
-    """Gives each frame a time later than the one before: the file's own wherever that is possible."""
+    """Gives each frame or packet a time later than the one before: the file's own wherever that is possible."""
 
-    def __init__(self, time_base: Fraction, rate: Fraction | None, *, by_packets: bool) -> None:
+    def __init__(self, time_base: Fraction, rate: Fraction | None, *, by_packets: bool = False) -> None:
         """With `by_packets` the file, an AVI, has no times of presentation, but numbers its packets."""
         self._step = max(1, round(1 / (rate * time_base))) if rate else 1
-        self._second = max(1, round(1 / time_base))
+        self._second = max(1, round(1 / time_base))  # in ticks
         self._by_packets = by_packets
         self._first_dts: int | None = None
         self._next = 0
@@ -42,12 +47,12 @@ class Clock:
         return dts - self._first_dts
 
     def _increasing(self, time: int) -> int:
-        if self._last is None or time > self._last:
+        if self._last is None or self._last < time < self._last + _LONGEST_PAUSE * self._second:
             return time
         self.moved += 1
-        if self._last - time < self._second:
+        if 0 <= self._last - time < _DISORDER * (self._next - self._last):
             return self._last + 1
-        # The clock was set back, as where recordings were joined: go on from here at its pace.
+        # The clock was set, as where recordings were joined: go on from here at its pace.
         self._offset += self._next - time
         return self._next
 

@@ -22,6 +22,8 @@ from av.subtitles.stream import SubtitleStream
 MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac"})
 # `experimental` lets mp4 take such as TrueHD, which would be lost otherwise.
 MUXER_OPTIONS = {"strict": "experimental"}
+# What muxers and decoders say of packets that make no sense. A full disk is none of these.
+_DAMAGE = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWelcomeError)
 _TEXT_CODEC = {"mp4": "mov_text", "matroska": "srt"}
 _AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
 _AAC_BITS_PER_CHANNEL = 128_000
@@ -57,6 +59,7 @@ class Track(ABC):
         self._output = output
         self._target = target
         self._last_dts: int | None = None
+        self.lost = 0  # packets that were damaged beyond what the container takes
         target.metadata.update(lasting_tags(source.metadata))
         target.disposition = source.disposition
 
@@ -68,16 +71,17 @@ class Track(ABC):
         """Pass on what was held back; nothing is taken any more."""
 
     def _mux(self, packet: Packet[Any]) -> None:
-        dts = packet.dts if packet.dts is not None else packet.pts
-        if dts is None:
-            dts = 0 if self._last_dts is None else self._last_dts + 1
-        # Muxers refuse times that do not increase; damaged and joined files have such.
-        if self._last_dts is not None and dts <= self._last_dts:
-            dts = self._last_dts + 1
-        packet.dts = self._last_dts = dts
-        packet.pts = dts if packet.pts is None else max(packet.pts, dts)
+        assert packet.dts is not None
+        # What was coded anew, or rounded to another clock, may fall on one tick.
+        if self._last_dts is not None and packet.dts <= self._last_dts:
+            packet.dts = self._last_dts + 1
+        packet.pts = packet.dts if packet.pts is None else max(packet.pts, packet.dts)
+        self._last_dts = packet.dts
         packet.stream = self._target
-        self._output.mux_one(packet)
+        try:
+            self._output.mux_one(packet)
+        except _DAMAGE:
+            self.lost += 1
 
 
 class CopiedTrack(Track):
@@ -132,13 +136,16 @@ class TextTrack(Track):
 
     def take(self, packet: Packet[Any]) -> None:
         """See `Track.take`. Lines that cannot be read are left out."""
-        with suppress(av.error.InvalidDataError):
+        try:
             lines = self._decoder.decode2(packet)
-            if lines is not None and len(lines):
-                text = self._encoder.encode_subtitle(lines)
-                text.pts = text.dts = packet.pts
-                text.duration, text.time_base = packet.duration, packet.time_base
-                self._mux(text)
+            text = self._encoder.encode_subtitle(lines) if lines is not None and len(lines) else None
+        except av.FFmpegError:
+            self.lost += 1
+            return
+        if text is not None:
+            text.pts = text.dts = packet.pts
+            text.duration, text.time_base = packet.duration, packet.time_base
+            self._mux(text)
 
 
 class RecodedTrack(Track):
@@ -156,14 +163,18 @@ class RecodedTrack(Track):
 
     def take(self, packet: Packet[Any]) -> None:
         """See `Track.take`. What cannot be decoded is silent, as a player would have it."""
-        with suppress(av.error.InvalidDataError):
-            for frame in self._decoder.decode(packet):
-                # The encoder divides frames, and its parts may begin between two ticks of the source's clock.
-                if frame.pts is not None and frame.time_base:
-                    tick = Fraction(1, frame.sample_rate)
-                    frame.pts, frame.time_base = round(frame.pts * frame.time_base / tick), tick
-                for coded in self._encoder.encode(frame):
-                    self._mux(coded)
+        try:
+            frames = self._decoder.decode(packet)
+        except av.FFmpegError:
+            self.lost += 1
+            return
+        for frame in frames:
+            # The encoder divides frames, and its parts may begin between two ticks of the source's clock.
+            if frame.pts is not None and frame.time_base:
+                tick = Fraction(1, frame.sample_rate)
+                frame.pts, frame.time_base = round(frame.pts * frame.time_base / tick), tick
+            for coded in self._encoder.encode(frame):
+                self._mux(coded)
 
     def finish(self) -> None:
         """See `Track.finish`."""
@@ -171,14 +182,19 @@ class RecodedTrack(Track):
             self._mux(coded)
 
 
-def can_hold(muxer: str, stream: Stream) -> bool:
-    """Whether a muxer writes its header with this stream: the only answer that counts."""
+def can_hold(muxer: str, stream: Stream, first: Packet[Any] | None) -> bool:
+    """Whether a muxer writes a file with this stream and the `first` packet of it: the only answer that counts."""
     if stream.codec_context is None and stream.type != "attachment":
         return False
     trial = av.open(io.BytesIO(), "w", format=muxer, container_options=MUXER_OPTIONS)
     try:
-        trial.add_stream_from_template(stream, opaque=True)
+        copy = trial.add_stream_from_template(stream, opaque=True)
         trial.start_encoding()
+        if first is not None:
+            first.stream = copy
+            trial.mux_one(first)
+        # Most of what describes a stream is written at the end.
+        trial.close()
     except (av.FFmpegError, ValueError):
         return False
     finally:

@@ -107,6 +107,31 @@ def test_clock_of_a_broadcast_starts_at_zero_for_all_tracks_alike(tmp_path: Path
     assert len(sound_after) == len(sound)
 
 
+def test_joined_recordings_run_on_in_picture_and_sound(tmp_path: Path) -> None:
+    clip = clip_of(tmp_path / "one.ts", 30, audio=[("aac", {})])
+    (tmp_path / "two.ts").write_bytes(clip.read_bytes() * 2)
+    source, _ = clips.upscale(tmp_path / "two.ts", tmp_path / "out.mp4")
+    times, sound = clips.times(tmp_path / "out.mp4"), clips.packets(tmp_path / "out.mp4", 1)
+    assert len(times) == 60
+    assert {later - earlier for earlier, later in pairwise(times)} == {Fraction(1001, 30000)}
+    assert len(sound) == 2 * len(clips.packets(clip, 1))
+    assert float(sound[-1].pts * sound[-1].time_base) == pytest.approx(float(times[-1]), abs=0.1)
+    assert any("not in order" in warning for warning in source.warnings)
+
+
+def test_damaged_sound_does_not_cost_the_video(tmp_path: Path) -> None:
+    clip = clip_of(tmp_path / "clip.ts", 60, audio=[("aac", {})])
+    data = bytearray(clip.read_bytes())
+    sound = [packet.pos for packet in clips.packets(clip, 1)]
+    for position in sound[10:40:10]:
+        data[position + 16 : position + 120] = bytes(104)
+    (tmp_path / "damaged.ts").write_bytes(data)
+    _, sink = clips.upscale(tmp_path / "damaged.ts", tmp_path / "out.mp4")
+    assert len(clips.times(tmp_path / "out.mp4")) == 60
+    assert len(sound) > len(clips.packets(tmp_path / "out.mp4", 1)) > len(sound) // 2
+    assert any("sound" in warning for warning in sink.warnings)
+
+
 def test_sound_rounded_to_milliseconds_gets_its_samples_back(tmp_path: Path) -> None:
     clip = clip_of(tmp_path / "clip.mkv", audio=[("aac", {})])
     clips.upscale(clip, tmp_path / "out.mp4")

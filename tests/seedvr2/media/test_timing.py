@@ -30,10 +30,18 @@ def test_missing_times_follow_at_the_pace_of_the_file() -> None:
 def test_small_disorder_moves_only_the_frame_that_is_late() -> None:
     assert stamps([0, 40, 40, 80]) == ([0, 40, 41, 80], 1)
     assert stamps([0, 80, 40, 120]) == ([0, 80, 81, 120], 1)
+    assert stamps([400, 10, 20], [40] * 3) == ([400, 401, 402], 2)
 
 
 def test_clock_that_is_set_back_runs_on() -> None:
     assert stamps([5000, 5040, 0, 40, 80]) == ([5000, 5040, 5080, 5120, 5160], 1)
+    assert stamps([560, 600, 0, 40]) == ([560, 600, 640, 680], 1)
+
+
+def test_time_that_is_years_away_is_a_mistake() -> None:
+    year = 365 * 86400 * 1000
+    assert stamps([0, 40, year, 120, 160]) == ([0, 40, 80, 120, 160], 2)
+    assert stamps([0, 40, 5 * 3600 * 1000]) == ([0, 40, 5 * 3600 * 1000], 0)
 
 
 def test_packets_are_counted_where_there_are_no_times_of_presentation() -> None:
