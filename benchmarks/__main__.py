@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 # Each in a process of its own: peak memory and caches of one must not show in the next.
-MODULES = ("speed", "memory")
+MODULES = ("speed", "memory", "service")
 
 
 def main() -> int:
