@@ -11,7 +11,7 @@ from typing import Any
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
 from seedvr2.media.container import keep_only, open_container
@@ -31,6 +31,8 @@ from seedvr2.media.tracks import (
 from seedvr2.media.video_tags import codec_name
 
 _NEAR = 1000  # packets
+# Cover art by its codec: suffix and MIME type.
+_COVERS = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
 
 
 class Remuxer:
@@ -56,7 +58,11 @@ class Remuxer:
             self._first = _first_packets(source)
         self._tracks: dict[int, Track] = {}
         for stream in self._input.streams:
-            track = self._add(stream) if stream.type in ("audio", "subtitle", "attachment") else None
+            track = None
+            if stream.type in ("audio", "subtitle", "attachment"):
+                track = self._add(stream)
+            elif stream.type == "video" and stream.disposition & Disposition.attached_pic:
+                track = self._add_cover(stream)
             if track is not None:
                 self._tracks[stream.index] = track
         keep_only(self._input, list(self._tracks))
@@ -121,6 +127,16 @@ class Remuxer:
         self._note(stream, codec, f"was left out, as {muxer} cannot hold it")
         return None
 
+    def _add_cover(self, stream: Stream) -> Track | None:
+        picture, codec = self._first.pop(stream.index, None), codec_name(stream)
+        if self._output.format.name == "mp4":
+            return CopiedTrack(self._output, stream) if can_hold("mp4", stream, picture) else None
+        # Matroska keeps cover art as an attached file of this name; as a track it would be a second video.
+        if picture is not None and codec in _COVERS:
+            suffix, kind = _COVERS[codec]
+            self._output.add_attachment(f"cover.{suffix}", kind, bytes(picture))
+        return None
+
     def _note(self, stream: Stream, codec: str, what: str) -> None:
         label = stream.metadata.get("title") or stream.metadata.get("filename") or stream.metadata.get("language")
         named = f"{'attached file' if stream.type == 'attachment' else f'{codec} {stream.type} track'}"
@@ -142,13 +158,14 @@ class Remuxer:
 
 
 def _first_packets(path: Path) -> dict[int, Packet[Any]]:
-    """The first packet of each sound track, as far as these are near the beginning."""
+    """The first packet of each sound track, as far as these are near the beginning, and all cover art."""
     found: dict[int, Packet[Any]] = {}
     with open_container(path) as container:
-        streams = list(container.streams.audio)
+        covers = [stream for stream in container.streams.video if stream.disposition & Disposition.attached_pic]
+        streams = [*container.streams.audio, *covers]
         keep_only(container, [stream.index for stream in streams])
         for packet in islice(demux(container, streams), _NEAR if streams else 0):
-            if packet is not None and packet.size and packet.dts is not None:
+            if packet is not None and packet.size:
                 found.setdefault(packet.stream_index, packet)
             if len(found) == len(streams):
                 break

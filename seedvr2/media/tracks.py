@@ -191,7 +191,7 @@ def can_hold(muxer: str, stream: Stream, first: Packet[Any] | None) -> bool:
         copy = trial.add_stream_from_template(stream, opaque=True)
         trial.start_encoding()
         if first is not None:
-            first.stream = copy
+            first.stream, first.pts, first.dts = copy, 0, 0
             trial.mux_one(first)
         # Most of what describes a stream is written at the end.
         trial.close()

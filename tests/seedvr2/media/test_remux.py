@@ -228,6 +228,34 @@ def test_subtitles_chapters_and_tags_come_along(tmp_path: Path, suffix: str) -> 
         assert again == [b"Hello <i>world</i>", b"Two\nlines"]
 
 
+def test_cover_art_comes_along(tmp_path: Path) -> None:
+    clip = clip_of(tmp_path / "clip.mp4", audio=[("aac", {})])
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "album.mp4"), "w") as output:
+        copies = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in source.streams}
+        cover = output.add_stream("mjpeg", 1)
+        cover.width, cover.height, cover.pix_fmt = 48, 48, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        frame = av.VideoFrame.from_ndarray(clips.picture(48, 48), "rgb24").reformat(format="yuvj420p")
+        (picture,) = cover.encode(frame) + cover.encode(None)
+        wanted = bytes(picture)
+        output.mux(picture)
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream_index]
+                output.mux(packet)
+    earlier = tmp_path / "album.mp4"
+    for name in ("out.mp4", "out.mkv", "again.mp4"):
+        _, sink = clips.upscale(earlier, tmp_path / name)
+        assert sink.warnings == ()
+        with av.open(str(tmp_path / name)) as container:
+            (found,) = [s for s in container.streams.video if s.disposition & av.stream.Disposition.attached_pic]
+            assert bytes(next(packet for packet in container.demux(found) if packet.size)) == wanted
+            assert len(container.streams.video) == 2
+        source, frames = open_source(tmp_path / name), list(open_source(tmp_path / name).frames())
+        assert (source.info.width, len(frames), source.warnings) == (32, 30, ())
+        earlier = tmp_path / name
+
+
 def test_tags_that_were_true_of_the_old_file_only_are_left(tmp_path: Path) -> None:
     rich = add_to(clip_of(tmp_path / "clip.mp4"), tmp_path / "rich.mkv")
     with av.open(str(rich)) as source, av.open(str(tmp_path / "stats.mkv"), "w") as output:
