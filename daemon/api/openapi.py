@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Any
 
 from daemon.api.described import OPERATIONS, Operation, Query
-from daemon.api.form import FILE_FIELD
 from daemon.api.gate import MAX_BODY
 from daemon.api.replies import UNEXPECTED
 from daemon.api.route import Route
@@ -154,13 +153,14 @@ def _error(status: int, sentence: str) -> dict[str, Any]:
 
 
 def _query(query: Query) -> dict[str, Any]:
-    return {"name": query.name, "in": "query", "schema": query.schema, "description": query.meaning}
+    described = {"name": query.name, "in": "query", "schema": query.schema, "description": query.meaning}
+    # Empty means the default, as everywhere.
+    return described | {"allowEmptyValue": True}
 
 
 def _body(route: Route, described: Operation, config: Config) -> dict[str, Any] | None:
     if route.path == "/api/process":
-        binary = {FILE_FIELD: {"contentType": "application/octet-stream, image/*, video/*"}}
-        return {"multipart/form-data": {"schema": submit_form(config.defaults), "encoding": binary}}
+        return {"multipart/form-data": {"schema": submit_form(config.defaults)}}
     return {"application/json": {"schema": described.body}} if described.body else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from daemon.api.form import FILE_FIELD
 from daemon.drafts import ORIGINS
 from daemon.jobs import State
 from daemon.parameters import JOB_PARAMETERS, MODEL
@@ -45,8 +46,8 @@ def submit_form(defaults: Mapping[str, Any]) -> Schema:
     fields = {row.name: parameter(row, defaults.get(row.name)) for row in JOB_PARAMETERS}
     return {
         "type": "object",
-        "required": ["file"],
-        "properties": {"file": file, **fields},
+        "required": [FILE_FIELD],
+        "properties": {FILE_FIELD: file, **fields},
         "additionalProperties": False,
     }
 
