@@ -267,7 +267,7 @@ def main() -> None:
     if "variants" in wanted:
         print(measure_variants(folder, model, limit) + "\n", flush=True)
     if arguments.picture:
-        before_after(folder, model, arguments.picture, ("city18", "hills7", "flowers"))
+        before_after(folder, model, arguments.picture, ("space1", "nasa3", "Wine"))
 
 
 if __name__ == "__main__":

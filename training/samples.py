@@ -52,6 +52,9 @@ def make_pair(rng: np.random.Generator, photographs: Photographs, edge: int, fra
     """One degraded clip and its original, each (frames, 3, edge, edge) in −1…1."""
     whole = edge + 2 * MARGIN
     clip = _moving(rng, photographs, whole, frames) if frames > 1 else _still(rng, photographs, whole)
+    if rng.random() < 0.25:
+        # Dark scenes are rare in these packages, and a network that has seen few of them spoils them.
+        clip = clip * float(rng.uniform(0.2, 1.0))
     small = round(whole / random_factor(rng))
     low = degrade(rng, clip, (small, small))
     resized = bicubic(low, (whole, whole)).clamp(0, 1)
@@ -68,7 +71,7 @@ def random_factor(rng: np.random.Generator) -> float:
 def _still(rng: np.random.Generator, photographs: Photographs, edge: int) -> Tensor:
     """(1, 3, edge, edge) in 0…1; the livelier of two crops, since sky teaches little."""
     crops = [photographs.crop(rng, edge, edge) for _ in range(2)]
-    if rng.random() < 0.7:
+    if rng.random() < 0.5:
         crops.sort(key=lambda crop: -float(np.abs(np.diff(crop[::2].astype(np.int16), axis=1)).mean()))
     return from_pixels(crops[0][None])
 
