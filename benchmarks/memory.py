@@ -16,9 +16,9 @@ def main() -> None:
         folder = Path(name)
         peaks = {}
         for frames in (50, 500):
-            clip = clip_of(folder / f"{frames}.mp4", frames, (320, 180))
+            clip = clip_of(folder / f"{frames}.mp4", frames, (160, 90))
             target = folder / f"{frames}-out.mp4"
-            usage = measured("upscale", clip, target, "--model", "nano", "--resolution", "240", "--quiet")
+            usage = measured("upscale", clip, target, "--model", "nano", "--resolution", "144", "--quiet")
             peaks[frames] = usage.peak_mb
             print(f"memory: {frames} frames, peak {usage.peak_mb:.0f} MB, {usage.cpu_s:.0f} s of processor time")
         print(f"memory: 500 frames take {peaks[500] / peaks[50]:.3f} times the memory of 50")

@@ -207,8 +207,7 @@ def e2e_cases(fixture: Fixture) -> Iterator[Check]:
     dit = fixture_dit(fixture, case["dit_weights"], case["dit_config"], case["window"])
     vae = fixture_vae(fixture, case["vae_weights"], case.get("vae_config", _vae_config(fixture, case)))
     model = Model("fixture", dit, vae, tensors["txt"], torch.device("cpu"), torch.float32)
-    tiled = case.get("tiled")
-    tiling = Tiling(tuple(tiled["tile_size_hw"]), tuple(tiled["tile_overlap_hw"])) if tiled else None
+    tiling = _tiling(case.get("tiled"))
     restorer = _Recorder(
         model,
         RestoreSettings(
@@ -251,6 +250,15 @@ def e2e_cases(fixture: Fixture) -> Iterator[Check]:
         got = torch.cat(coloured)[-2:].permute(0, 2, 3, 1)
         yield worst(f"{fixture.name} decoded", got, tensors["decoded_blended_last2"], TOLERANCE)
     yield from color_checks(f"{fixture.name} final", case["color_correction"], torch.stack(frames), tensors["final"])
+
+
+def _tiling(tiled: dict | None) -> Tiling | None:
+    """The tiles of a case: the entries whose names speak of a size and of an overlap, in pixels."""
+    if not tiled:
+        return None
+    found = [next(value for key, value in tiled.items() if word in key) for word in ("size", "overlap")]
+    size, overlap = ((n, n) if isinstance(n, int) else (n[0], n[1]) for n in found)
+    return Tiling(size, overlap)
 
 
 def _vae_config(fixture: Fixture, case: dict) -> dict:
