@@ -7,12 +7,15 @@ import ipaddress
 import socket
 from collections.abc import Mapping
 
+from daemon.api.session import may_read
 from daemon.errors import RequestError
 from daemon.settings import ServerSettings
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-# A load balancer or systemd that asks for health has no token; the answer holds no secret.
-OPEN_PATHS = ("/health",)
+# A load balancer or systemd that asks for health has no token, nor has a browser that only opens the page, which
+# then asks for it; neither answer holds a secret.
+OPEN_PATHS = ("/health", "/", "/favicon.ico")
+OPEN_FOLDER = "/static/"
 
 
 def check_access(server: ServerSettings, method: str, path: str, headers: Mapping[str, str]) -> None:
@@ -31,7 +34,9 @@ def check_access(server: ServerSettings, method: str, path: str, headers: Mappin
         raise RequestError(
             403, f"Pages of {origin[:100]!r} may not do this. Add it to server.cors_origins if they may."
         )
-    if server.token and path not in OPEN_PATHS and method != "OPTIONS":
+    if not server.token or method == "OPTIONS" or path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
+        return
+    if not may_read(server.token, method, path, headers.get("cookie", "")):
         _check_token(server.token, headers.get("authorization", ""))
 
 

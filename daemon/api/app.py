@@ -10,7 +10,23 @@ from typing import Any
 
 import bottle
 
-from daemon.api import docs, download, events, gpu, health, metrics, models, process, queue, tasks
+from daemon.api import (
+    adjust,
+    docs,
+    download,
+    events,
+    gpu,
+    health,
+    metrics,
+    models,
+    page,
+    process,
+    queue,
+    session,
+    source,
+    tasks,
+    thumbnails,
+)
 from daemon.api.access import SAFE_METHODS, check_access, origin_allowed
 from daemon.api.context import Context
 from daemon.api.redact import Redactor
@@ -20,12 +36,13 @@ from daemon.errors import RequestError
 from daemon.settings import ServerSettings
 
 log = logging.getLogger(__name__)
-TOPICS = (health, gpu, models, queue, process, tasks, download, events, metrics)
+TOPICS = (health, gpu, models, queue, process, tasks, adjust, download, source, thumbnails, events, metrics)
+PAGES = (page, session)
 
 
 def all_routes(context: Context) -> list[Route]:
     """Every route of the API."""
-    routes = [route for topic in TOPICS for route in topic.routes(context)]
+    routes = [route for topic in (*TOPICS, *PAGES) for route in topic.routes(context)]
     return [*routes, *docs.routes(context, routes)]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from daemon.api.queue import FINISHED, MAX_HISTORY
 from daemon.api.schemas import Schema, ref
+from daemon.parameters import PRIORITIES
 from seedvr2.options import OUTPUT_FORMATS
 
 ID = "3f9a1c07"
@@ -38,6 +39,10 @@ RESULT = {
 DONE = TASK | RESULT | {
     "status": "completed", "progress": 100, "queue_position": 0, "completed_at": ENDED, "process_time": 25.0,
     "stage": None, "eta_s": None,
+}  # fmt: skip
+WAITING = {key: value for key, value in TASK.items() if key != "started_at"} | {
+    "status": "queued", "progress": 0, "queue_position": 2, "stage": None, "frames_done": 0, "frames_total": None,
+    "eta_s": None, "params": PARAMS | {"priority": "high"},
 }  # fmt: skip
 SUBMITTED = {"status": "queued", "task_id": ID, "queue_position": 1, "estimated_wait_seconds": 25}
 
@@ -73,6 +78,14 @@ _FILES: dict[str, Schema] = {
     for suffix in OUTPUT_FORMATS
     if suffix != "auto"
 }
+# Whatever was sent; these are the usual ones.
+_SOURCES: dict[str, Schema] = {
+    kind: {}
+    for kind in (
+        "image/png", "image/jpeg", "image/webp", "image/tiff", "image/bmp", "image/gif", "video/mp4", "video/quicktime",
+        "video/webm", "video/x-matroska", "video/x-msvideo", "video/mpeg", "application/octet-stream",
+    )
+}  # fmt: skip
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/health"): Operation(
@@ -200,6 +213,46 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         query=(Query("inline", {"type": "string"}, "1: to be shown instead of saved."),),
         media=_FILES,
         about="Understands `Range` (206), `If-Range` and `If-None-Match` (304).",
+    ),
+    ("GET", "/api/source/<task_id>"): Operation(
+        "Tasks", "source",
+        errors={404: "The source of this task is not there any more.", 416: "The range lies outside of the file."},
+        media=_SOURCES,
+        about="What the task was made from, for a comparison; gone once the server has cleared it away.",
+    ),
+    ("GET", "/api/thumbnail/<task_id>"): Operation(
+        "Tasks", "thumbnail",
+        errors={404: "There is no thumbnail of this task.", 503: "Too many thumbnails are being made."},
+        media={"image/webp": {}},
+        about="At most 384 pixels wide and high.",
+    ),
+    ("POST", "/api/tasks/<task_id>/priority"): Operation(
+        "Tasks", "set_priority", "Task", {"waiting": WAITING},
+        {
+            400: "priority takes one of low, normal, high, not 'urgent'.",
+            404: UNKNOWN_TASK,
+            409: f"Task {ID} is completed; only a waiting one can change its priority.",
+        },
+        body={
+            "type": "object",
+            "required": ["priority"],
+            "properties": {"priority": {"type": "string", "enum": list(PRIORITIES)}},
+            "examples": [{"priority": "high"}],
+        },
+    ),
+    ("POST", "/api/tasks/<task_id>/again"): Operation(
+        "Tasks", "run_again", "Retried", {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
+        {
+            400: "resolution takes a whole number from 16 to 16384, not '12'.",
+            404: UNKNOWN_TASK,
+            409: "The source of this task is gone. Send it again.",
+        },
+        body={
+            "type": "object",
+            "description": "Parameters as for POST /api/process; one that is left out takes the server's default.",
+            "examples": [{"resolution": 2160, "seed": 7}],
+        },
+        about="A new task for the same source, whatever became of the old one.",
     ),
     ("GET", "/api/events"): Operation(
         "Events", "events", errors={503: "Too many event streams are open."}, media=_STREAM, about=_EVENTS

@@ -98,7 +98,7 @@ def _operation(route: Route, config: Config) -> dict[str, Any]:
 
 def _responses(route: Route, described: Operation, config: Config) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": {"description": "Done.", "content": _content(described)}}
-    if described.name == "download":
+    if described.name in ("download", "source"):
         responses |= _download_responses(described)
     if described.name == "health":
         responses["503"] = {"description": "Not well.", "content": _content(described)}

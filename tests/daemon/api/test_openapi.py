@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from daemon.api.described import OPERATIONS
 from daemon.api.openapi import is_described
 from daemon.models import describe_models
 from daemon.parameters import JOB_PARAMETERS
-from tests.daemon.conftest import Running, Start, eventually, png
+from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, png
 from tests.daemon.executors import FakeExecutor
 
 METHODS = ("get", "post", "delete")
@@ -212,13 +213,17 @@ def submits(checker: Checker, live: Running) -> str:
     """While one runs and one waits."""
     live.executor.gate.clear()
     first = checker.ask("POST", "/api/process", files={"file": ("照片.png", png())}, data={"priority": "high"}).json()
-    assert live.executor.running.wait(10)
+    assert live.executor.running.wait(PATIENCE_S)
     second = checker.ask("POST", "/api/process", files={"file": ("b.png", png())}).json()
     for task in (first["task_id"], second["task_id"]):
         checker.ask("GET", f"/api/status/{task}")
         checker.ask("GET", f"/api/queue/position/{task}")
         checker.ask("GET", f"/api/download/{task}", 400)
         checker.ask("DELETE", f"/api/tasks/{task}", 409)
+    path = f"/api/tasks/{second['task_id']}/priority"
+    assert checker.ask("POST", path, json={"priority": "high"}).json()["params"]["priority"] == "high"
+    checker.ask("POST", path, 400, json={"priority": "urgent"})
+    checker.ask("POST", f"/api/tasks/{first['task_id']}/priority", 409, json={"priority": "low"})
     checker.ask("GET", "/api/queue/status")
     checker.ask("POST", "/api/gpu/offload")
     checker.ask("POST", "/api/models/switch", 409, json={"model": "seedvr2_ema_3b_fp8_e4m3fn.safetensors"})
@@ -241,6 +246,14 @@ def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     checker.ask("GET", f"/api/download/{task}?inline=1", 206, headers={"Range": "bytes=0-9"})
     checker.ask("GET", f"/api/download/{task}", 416, headers={"Range": "bytes=99999999-"})
     checker.ask("GET", f"/api/download/{task}", 304, headers={"If-None-Match": whole.headers["ETag"]})
+    source = checker.ask("GET", f"/api/source/{task}")
+    checker.ask("GET", f"/api/source/{task}", 206, headers={"Range": "bytes=0-9"})
+    checker.ask("GET", f"/api/source/{task}", 416, headers={"Range": "bytes=99999999-"})
+    checker.ask("GET", f"/api/source/{task}", 304, headers={"If-None-Match": source.headers["ETag"]})
+    checker.ask("GET", f"/api/thumbnail/{task}")
+    again = checker.ask("POST", f"/api/tasks/{task}/again", json={"seed": 7}).json()["task_id"]
+    assert live.finished(again)["params"]["seed"] == 7
+    checker.ask("POST", f"/api/tasks/{task}/again", 400, json={"seed": -1})
     stream = checker.ask("GET", f"/api/tasks/{task}/events")
     data = next(line for line in stream.text.splitlines() if line.startswith("data: "))
     assert json.loads(data.removeprefix("data: "))["status"] == "completed"
@@ -249,6 +262,8 @@ def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     live.finished(failed)
     assert checker.ask("GET", f"/api/status/{failed}").json()["error"]
     checker.ask("GET", "/api/queue/history?status=all")
+    Path(live.service.store.get(failed).draft.source).unlink()
+    checker.ask("POST", f"/api/tasks/{failed}/again", 409, json={})
     checker.ask("DELETE", f"/api/tasks/{failed}")
 
 
@@ -257,7 +272,10 @@ def refusals(checker: Checker, live: Running) -> None:
     for path in (f"/api/status/{gone}", f"/api/queue/position/{gone}", f"/api/download/{gone}"):
         checker.ask("GET", path, 404)
     checker.ask("GET", f"/api/tasks/{gone}/events", 404)
-    for action in ("cancel", "retry"):
+    checker.ask("GET", f"/api/source/{gone}", 404)
+    checker.ask("GET", f"/api/thumbnail/{gone}", 404)
+    checker.ask("POST", f"/api/tasks/{gone}/priority", 404, json={"priority": "low"})
+    for action in ("cancel", "retry", "again"):
         checker.ask("POST", f"/api/tasks/{gone}/{action}", 404)
     checker.ask("DELETE", f"/api/tasks/{gone}", 404)
     checker.ask("GET", "/api/queue/history?limit=many", 400)

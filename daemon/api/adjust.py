@@ -1,0 +1,94 @@
+"""`/api/tasks/{id}/priority` and `/api/tasks/{id}/again`: change a waiting task; run one again in another way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import bottle
+
+from daemon.api import views
+from daemon.api.context import Context
+from daemon.api.models import resolve
+from daemon.api.route import Route
+from daemon.api.source import source_path
+from daemon.drafts import make_draft
+from daemon.errors import RequestError
+from daemon.jobs import Job
+from daemon.naming import result_suffix
+from daemon.parameters import PRIORITY, JobRequest
+from daemon.runner import wrong_format
+from seedvr2.errors import OptionError
+
+
+def routes(context: Context) -> list[Route]:
+    """The routes of this topic."""
+
+    def priority(task_id: str) -> dict[str, Any]:
+        wanted = _json_object().get(PRIORITY.name)
+        if wanted is None:
+            raise RequestError(400, 'Say which: {"priority": "high"}.', detail={"field": PRIORITY.name})
+        return views.task(context, prioritise(context, task_id, PRIORITY.parse(wanted)))
+
+    def again(task_id: str) -> dict[str, Any]:
+        return views.submitted(context, run_again(context, task_id, _json_object())) | {"retry_of": task_id}
+
+    return [
+        Route("POST", "/api/tasks/<task_id>/priority", priority, "Change the priority of a waiting task"),
+        Route("POST", "/api/tasks/<task_id>/again", again, "Run a task's source again with other parameters"),
+    ]
+
+
+def prioritise(context: Context, job_id: str, priority: str) -> Job:
+    """Give a waiting job another priority. Raises RequestError (404, 409)."""
+    # Taken out, so that neither the worker nor a cancel can have it meanwhile.
+    job = context.queue.take(job_id)
+    if job is None:
+        job = context.operations.find(job_id)
+        raise RequestError(409, f"Task {job_id} is {job.state}; only a waiting one can change its priority.")
+    try:
+        changed = replace(job, draft=replace(job.draft, priority=priority))
+        job = context.store.save(changed)
+    finally:
+        context.queue.put(job)
+        context.worker.notify()
+    context.hub.publish(job)
+    return job
+
+
+def run_again(context: Context, job_id: str, fields: dict[str, Any]) -> Job:
+    """A new job for the source of another one, with the parameters in `fields`. Raises RequestError (404, 409)."""
+    old = context.operations.find(job_id)
+    request = JobRequest.parse(context.config.defaults, fields)
+    draft, media = old.draft, old.draft.media
+    if result_suffix(media.kind, request.options.output_format) is None:
+        raise OptionError("output_format", wrong_format(media.kind, request.options.output_format))
+    if request.model:
+        resolve(context, request.model)
+    source = source_path(context, old)
+    if source is None:
+        raise RequestError(409, "The source of this task is gone. Send it again.")
+    return context.operations.submit(
+        make_draft(
+            request,
+            media,
+            origin="api",
+            source=source,
+            original_filename=draft.original_filename,
+            sha256=draft.sha256,
+            size=draft.bytes,
+            folder=draft.folder,
+            retry_of=old.id,
+        )
+    )
+
+
+def _json_object() -> dict[str, Any]:
+    try:
+        body = json.loads(bottle.request.environ["wsgi.input"].read() or b"{}")
+    except (ValueError, RecursionError):
+        raise RequestError(400, "The body must be JSON.") from None
+    if not isinstance(body, dict):
+        raise RequestError(400, "The body must be a JSON object.")
+    return body
