@@ -19,6 +19,8 @@ from daemon.service import Service
 from tests.daemon.executors import FakeExecutor
 
 T = TypeVar("T")
+# Far longer than anything takes on an idle machine: a test fails by what is wrong, not by a busy processor.
+PATIENCE_S = 60.0
 QUICK = {
     "PORT": "0",
     "SEEDVR2_INBOX_SETTLE_S": "0.05",
@@ -78,7 +80,7 @@ class Running:
         return sorted(each for each in self.outputs.rglob("*") if each.is_file() and each.suffix != ".json")
 
 
-def eventually(ask: Callable[[], T], timeout: float = 10.0) -> T:
+def eventually(ask: Callable[[], T], timeout: float = PATIENCE_S) -> T:
     """The first answer that is true; fails when there is none in time."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -125,7 +127,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         service = Service(make_config(folder, **environment), executor or FakeExecutor())
         started.append(service)
         service.start()
-        assert service.inbox.scanned.wait(10)
+        assert service.inbox.scanned.wait(PATIENCE_S)
         return Running(service)
 
     yield begin

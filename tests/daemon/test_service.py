@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 from PIL import Image
 
-from tests.daemon.conftest import Running, Start, eventually, picture
+from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture
 from tests.daemon.executors import FakeExecutor
 
 
@@ -41,7 +41,7 @@ def test_a_file_that_is_no_picture_goes_to_failed_with_a_reason(running: Running
 def test_health_and_status_answer_while_a_job_runs(running: Running) -> None:
     running.executor.gate.clear()
     picture(running.inbox / "a.png")
-    assert running.executor.running.wait(5)
+    assert running.executor.running.wait(PATIENCE_S)
     health = running.get("/health").json()
     assert health["status"] == "healthy"
     assert health["worker"] == "processing"
@@ -59,7 +59,7 @@ def test_an_interrupted_job_runs_again_at_the_next_start(start: Start) -> None:
     first = start()
     first.executor.gate.clear()
     picture(first.inbox / "a.png")
-    assert first.executor.running.wait(5)
+    assert first.executor.running.wait(PATIENCE_S)
     (job,) = first.service.store.open_jobs()
     first.service.stop()
     assert (first.inbox / "a.png").exists()

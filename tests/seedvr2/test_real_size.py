@@ -16,15 +16,16 @@ from benchmarks.random_checkpoint import write_random_3b, write_random_vae
 pytestmark = pytest.mark.long
 
 _RUN = """
-import json, resource, sys
+import json, re, sys
 from pathlib import Path
 from seedvr2 import Upscaler, UpscaleOptions
 models, source, target, name = map(Path, sys.argv[1:])
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 upscaler = Upscaler(models, device="cpu")
 upscaler.load(name.name)
-loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+loaded = peak()
 result = upscaler.upscale(source, target, UpscaleOptions(resolution=64), model=name.name)
-print(json.dumps({"loaded_mb": loaded / 1024, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+print(json.dumps({"loaded_mb": loaded, "peak_mb": peak(),
                   "seconds": result.seconds, "size": [result.width, result.height], "model": result.model}))
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.conftest import Running, Start, eventually, png
+from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, png
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -50,7 +50,7 @@ def test_submit_status_position_history_and_download(running: Running) -> None:
     assert submitted["estimated_wait_seconds"] >= 0
     job_id = submitted["task_id"]
     assert re.fullmatch("[0-9a-f]{8}", job_id)
-    assert running.executor.running.wait(5)
+    assert running.executor.running.wait(PATIENCE_S)
     second = running.submit()
     status = eventually(lambda: running.get(f"/api/status/{job_id}").json())
     assert status["status"] == "processing"
@@ -188,7 +188,7 @@ def test_models_lists_and_switches(running: Running) -> None:
 def test_while_a_job_runs_offload_is_deferred_and_switch_is_refused(running: Running) -> None:
     running.executor.gate.clear()
     job_id = running.submit()
-    assert running.executor.running.wait(5)
+    assert running.executor.running.wait(PATIENCE_S)
     offload = running.post("/api/gpu/offload").json()
     assert offload == {"status": "success", "message": "GPU memory released", "deferred": True}
     name = "seedvr2_ema_3b_fp8_e4m3fn.safetensors"
@@ -204,7 +204,7 @@ def test_while_a_job_runs_offload_is_deferred_and_switch_is_refused(running: Run
 def test_cancel_delete_and_retry(running: Running) -> None:
     running.executor.gate.clear()
     first, second = running.submit("a.png"), running.submit("b.png")
-    assert running.executor.running.wait(5)
+    assert running.executor.running.wait(PATIENCE_S)
     assert running.delete(f"/api/tasks/{first}").status_code == 409
     assert running.post(f"/api/tasks/{second}/cancel").json() == {"status": "cancelled", "task_id": second}
     assert running.post(f"/api/tasks/{first}/cancel").json() == {"status": "cancelling", "task_id": first}
@@ -227,7 +227,7 @@ def test_a_full_queue_refuses(start: Start) -> None:
     running = start(SEEDVR2_JOBS_MAX_WAITING="1")
     running.executor.gate.clear()
     running.submit()
-    assert running.executor.running.wait(5)
+    assert running.executor.running.wait(PATIENCE_S)
     running.submit()
     refused = running.post("/api/process", files={"file": ("a.png", png())})
     assert refused.status_code == 503

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from tests.daemon.conftest import Running, Start, eventually
+from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually
 
 
 def events(answer: requests.Response) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -23,7 +23,7 @@ def events(answer: requests.Response) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_a_task_tells_its_story_and_the_stream_ends(running: Running) -> None:
     running.executor.gate.clear()
     job_id = running.submit()
-    assert running.executor.running.wait(5)
+    assert running.executor.running.wait(PATIENCE_S)
     with running.get(f"/api/tasks/{job_id}/events", stream=True) as answer:
         assert answer.headers["Content-Type"] == "text/event-stream"
         story = events(answer)

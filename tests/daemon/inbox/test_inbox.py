@@ -12,7 +12,7 @@ import pytest
 
 from daemon.jobs import Job, State
 from tests.daemon import executors
-from tests.daemon.conftest import Running, Start, eventually, picture, png
+from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture, png
 from tests.daemon.executors import FakeExecutor
 
 
@@ -21,7 +21,7 @@ def held(start: Start, **environment: str) -> Running:
     running = start(**environment)
     running.executor.gate.clear()
     picture(running.inbox / "first.png", "black")
-    assert running.executor.running.wait(5)
+    assert running.executor.running.wait(PATIENCE_S)
     return running
 
 
