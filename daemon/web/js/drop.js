@@ -1,0 +1,76 @@
+// Files and folders that are dropped or picked, as one flat list of files.
+
+const HIDDEN = /^\.|^(Thumbs\.db|desktop\.ini)$/i;
+
+/** Call `onFiles(files)` with what is dropped anywhere on the page, or picked with the buttons. */
+export function acceptFiles(onFiles) {
+  const byId = (id) => document.getElementById(id);
+  const veil = byId("drop-veil");
+  let depth = 0;
+  const show = (visible) => {
+    veil.hidden = !visible;
+    if (!visible) depth = 0;
+  };
+
+  addEventListener("dragenter", (event) => {
+    if (!hasFiles(event)) return;
+    depth += 1;
+    show(true);
+  });
+  addEventListener("dragleave", () => {
+    depth -= 1;
+    if (depth <= 0) show(false);
+  });
+  addEventListener("dragover", (event) => {
+    if (hasFiles(event)) event.preventDefault();
+  });
+  addEventListener("drop", async (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    show(false);
+    onFiles(await droppedFiles(event.dataTransfer));
+  });
+
+  for (const [button, input] of [["pick-files", "files"], ["pick-folder", "folder"]]) {
+    byId(button).addEventListener("click", () => byId(input).click());
+    byId(input).addEventListener("change", () => {
+      const files = [...byId(input).files];
+      // So that the same file can be picked once more.
+      byId(input).value = "";
+      onFiles(input === "folder" ? files.filter((file) => isMedia(file)) : files);
+    });
+  }
+}
+
+/** Every file of a drop, from folders too; in a folder only what looks like a picture or video. */
+export async function droppedFiles(transfer) {
+  // Asked for at once: after the first await the browser has emptied the list.
+  const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry());
+  const lists = await Promise.all(entries.filter(Boolean).map((entry) => filesOf(entry, false)));
+  return lists.flat();
+}
+
+async function filesOf(entry, inFolder) {
+  if (entry.isFile) {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject)).catch(() => null);
+    return file && (!inFolder || isMedia(file)) ? [file] : [];
+  }
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) {
+    // A folder is read in pieces; the last one is empty.
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)).catch(() => []);
+    if (!some.length) break;
+    for (const each of some) found.push(...(await filesOf(each, true)));
+  }
+  return found;
+}
+
+function isMedia(file) {
+  // Without a known type it may still be one, such as .mkv on some systems: the server decides.
+  return !HIDDEN.test(file.name) && (file.type === "" || /^(image|video)\//.test(file.type)) && !/\.(txt|json|md)$/i.test(file.name);
+}
+
+function hasFiles(event) {
+  return event.dataTransfer?.types.includes("Files");
+}

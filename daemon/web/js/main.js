@@ -1,0 +1,98 @@
+// Puts the page together. Each part knows its own corner; this file knows which there are.
+
+import { Again } from "./again.js";
+import * as api from "./api.js";
+import { el, setText } from "./dom.js";
+import { acceptFiles } from "./drop.js";
+import { listen } from "./events.js";
+import { GpuBar } from "./gpu.js";
+import { HistoryView } from "./history.js";
+import { chooseLanguage, currentLanguage, LANGUAGES, onLanguage, startLanguage, translate } from "./i18n.js";
+import { failed, notice, say } from "./messages.js";
+import { Models } from "./models.js";
+import { actions } from "./parts.js";
+import { QueueView } from "./queue.js";
+import { Settings } from "./settings.js";
+import { Tasks } from "./tasks.js";
+import { startTheme } from "./theme.js";
+import { askForToken } from "./token.js";
+import { Uploads } from "./upload.js";
+import { Viewer } from "./viewer.js";
+
+const HEALTH_MS = 30000;
+const byId = (id) => document.getElementById(id);
+let connected = true;
+let version = "";
+
+async function start() {
+  startTheme(byId("theme"));
+  await startLanguage();
+  startLanguageChoice(byId("language"));
+  api.onTokenWanted(askForToken);
+
+  const tasks = new Tasks();
+  const models = new Models();
+  const settings = new Settings(byId("settings"), models);
+  const act = actions(tasks);
+  const gpu = new GpuBar(byId("gpu"), (current, loading) => models.loaded(current, loading));
+  const again = new Again(byId("again"), settings);
+  const viewer = new Viewer(byId("viewer"), settings, act, { again: (task) => again.prepare(task) });
+  new QueueView(byId("queue"), byId("queue-note"), tasks, act);
+  new HistoryView(byId("history"), byId("history-filter"), tasks, act, {
+    open: (task) => viewer.open(task),
+    again: (task) => again.prepare(task),
+  });
+  const uploads = new Uploads(byId("uploads"), {
+    onSent: () => tasks.refresh().catch(() => {}),
+    askForToken,
+  });
+
+  async function refresh() {
+    try {
+      await api.openSession();
+      await tasks.refresh();
+      await Promise.all([gpu.refresh(), models.refresh(), checkHealth()]);
+      setLine(true);
+    } catch (error) {
+      if (error.status === 0) setLine(false);
+      else failed(error);
+    }
+  }
+
+  await refresh();
+  await api.openapi().then((document) => settings.build(document), failed);
+  acceptFiles((files) => {
+    if (!files.length) say(translate("drop.nothing"));
+    else if (settings.check()) uploads.add(files, settings.changes);
+  });
+  listen({ onTask: (task, kind) => tasks.take(task, kind), refresh, onLine: setLine });
+  setInterval(() => document.hidden || checkHealth().catch(() => {}), HEALTH_MS);
+  onLanguage(showFoot);
+  await viewer.follow();
+  document.body.dataset.ready = "true";
+}
+
+function startLanguageChoice(select) {
+  select.append(...Object.entries(LANGUAGES).map(([value, name]) => el("option", { value, textContent: name, lang: value })));
+  select.value = currentLanguage();
+  select.addEventListener("change", () => chooseLanguage(select.value));
+}
+
+function setLine(now) {
+  connected = now;
+  notice("line", connected ? "" : translate("error.unreachable"));
+}
+
+async function checkHealth() {
+  const state = await api.health();
+  version = state.version ?? version;
+  const problems = state.worker === "dead" ? [translate("error.dead")] : (state.problems ?? []);
+  notice("health", problems.join(" "), "bad");
+  showFoot();
+}
+
+function showFoot() {
+  setText(byId("foot"), translate("page.version", { version }));
+}
+
+start();

@@ -1,0 +1,139 @@
+// The models as cards: choose one for the next tasks, load it, see what could be fetched.
+
+import * as api from "./api.js";
+import { el, reconcile, setText } from "./dom.js";
+import { modelName } from "./format.js";
+import { currentLanguage, onLanguage, translate } from "./i18n.js";
+import { failed } from "./messages.js";
+
+export class Models {
+  #chosen = "";
+  #listeners = [];
+  #data = { models: [], default: "", current: null, loading_model: null };
+  #views = new Map();
+  #here = el("div.cards");
+  #elsewhere = el("div.cards");
+  #more = el("details.more", {}, el("summary", { i18n: "models.more" }), el("p.hint", { i18n: "models.pull" }), this.#elsewhere);
+  #otherViews = new Map();
+  #legend = el("span.caption", { i18n: "param.dit_model" });
+  node = el("fieldset.field.models", {}, el("legend", {}, this.#legend), this.#here, this.#more);
+
+  constructor() {
+    onLanguage(() => this.render());
+  }
+
+  onChoice(listener) {
+    this.#listeners.push(listener);
+  }
+
+  get() {
+    return this.#chosen;
+  }
+
+  set(name) {
+    this.#chosen = name ?? "";
+    this.render();
+  }
+
+  valid() {
+    return true;
+  }
+
+  async refresh() {
+    this.#data = await api.models();
+    this.render();
+  }
+
+  /** Which model is in memory or on its way there, as the GPU's state says. */
+  loaded(current, loading) {
+    if (current === this.#data.current && loading === this.#data.loading_model) return;
+    Object.assign(this.#data, { current, loading_model: loading });
+    this.render();
+  }
+
+  render() {
+    const here = this.#data.models.filter((model) => model.available);
+    const elsewhere = this.#data.models.filter((model) => !model.available);
+    const automatic = { name: "", automatic: true };
+    // A chosen model may have been deleted since; it stays in sight so that another can be chosen.
+    const missing = this.#chosen && !here.some((model) => model.name === this.#chosen);
+    const lost = missing ? [{ name: this.#chosen, available: false, lost: true }] : [];
+    const make = (model) => this.#card(model);
+    reconcile(this.#here, [automatic, ...here, ...lost], this.#views, (model) => model.name, make);
+    reconcile(this.#elsewhere, elsewhere, this.#otherViews, (model) => model.name, offer);
+    this.#more.hidden = elsewhere.length === 0;
+  }
+
+  #card({ name }) {
+    const radio = el("input", { type: "radio", name: "p-dit_model", value: name, on: { change: () => this.#choose(name) } });
+    const [title, facts, badges] = [el("span.card-title"), el("span.card-facts"), el("span.badges")];
+    const load = el("button.small", { type: "button", on: { click: () => this.#load(name) } });
+    const label = el("label.card-label", {}, radio, el("span.card-text", {}, title, badges, facts));
+    const node = el("div.card", {}, label, load);
+    const update = (model) => {
+      radio.checked = this.#chosen === name;
+      const loaded = !model.automatic && model.name === this.#data.current;
+      const loading = !model.automatic && model.name === this.#data.loading_model;
+      setText(title, model.automatic ? translate("models.default") : titleOf(model));
+      setText(facts, model.automatic ? modelName(this.#data.default) : factsOf(model));
+      label.title = model.automatic ? this.#data.default : `${model.name}\n${describe(model)}`;
+      badges.replaceChildren(...this.#badges(model, loaded));
+      load.hidden = Boolean(model.automatic || model.lost || loaded);
+      load.disabled = loading;
+      setText(load, translate(loading ? "models.loading" : "models.load"));
+      load.setAttribute("aria-label", `${load.textContent}: ${model.name}`);
+    };
+    return { node, update };
+  }
+
+  #badges(model, loaded) {
+    return [
+      loaded && el("span.badge.good", { textContent: translate("models.loaded") }),
+      model.sha256_ok === false && el("span.badge.bad", { textContent: translate("models.damaged") }),
+      model.lost && el("span.badge.bad", { textContent: translate("models.lost") }),
+    ].filter(Boolean);
+  }
+
+  #choose(name) {
+    this.#chosen = name;
+    for (const listener of this.#listeners) listener();
+    this.render();
+  }
+
+  async #load(name) {
+    this.loaded(this.#data.current, name);
+    try {
+      const answer = await api.switchModel(name);
+      this.loaded(answer.model, null);
+    } catch (error) {
+      this.loaded(this.#data.current, null);
+      failed(error);
+    }
+  }
+}
+
+/** A model that is not on this machine: what it is, and how to get it. */
+function offer() {
+  const [title, facts, command] = [el("span.card-title"), el("span.card-facts"), el("code")];
+  const node = el("div.card.faint", {}, el("span.card-text", {}, title, facts, command));
+  const update = (model) => {
+    setText(title, titleOf(model));
+    setText(facts, factsOf(model));
+    setText(command, model.name);
+    node.title = describe(model);
+  };
+  return { node, update };
+}
+
+function titleOf(model) {
+  return [model.params, model.variant, model.precision].filter(Boolean).join(" · ") || modelName(model.name);
+}
+
+function factsOf(model) {
+  const needs = model.vram && translate("models.needs", { memory: model.vram.replace("GB", " GB") });
+  return [model.size?.replace(/([GM]B)/, " $1"), needs].filter(Boolean).join(" · ");
+}
+
+function describe(model) {
+  return model.desc?.[currentLanguage()] ?? model.desc?.en ?? "";
+}

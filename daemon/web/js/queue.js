@@ -1,0 +1,133 @@
+// The running task, and those that wait.
+
+import { el, iconButton, reconcile, setText } from "./dom.js";
+import { duration, modelName, number } from "./format.js";
+import { has, onLanguage, translate } from "./i18n.js";
+import { isVideo, originBadge, sizes, stamp } from "./parts.js";
+
+const PRIORITIES = ["high", "normal", "low"];
+
+export class QueueView {
+  #running = el("div.running");
+  #runningViews = new Map();
+  #waiting = el("ol.waiting");
+  #waitingViews = new Map();
+  #empty = el("p.empty");
+  #more = el("p.hint");
+
+  constructor(parent, note, tasks, act) {
+    Object.assign(this, { note, tasks, act });
+    this.#waiting.setAttribute("role", "list");
+    parent.append(this.#running, this.#waiting, this.#more, this.#empty);
+    tasks.onChange(() => this.render());
+    onLanguage(() => this.render());
+  }
+
+  render() {
+    const { running, waiting } = this.tasks;
+    const key = (task) => task.id;
+    reconcile(this.#running, running ? [running] : [], this.#runningViews, key, (task) => this.#makeRunning(task));
+    reconcile(this.#waiting, waiting, this.#waitingViews, key, (task) => this.#makeWaiting(task));
+    const hidden = this.tasks.waitingCount - waiting.length;
+    setText(this.#more, hidden > 0 ? translate("queue.more", { count: number(hidden) }) : "");
+    this.#more.hidden = hidden <= 0;
+    this.#empty.hidden = Boolean(!this.tasks.loaded || running || waiting.length);
+    setText(this.#empty, translate("queue.empty"));
+    setText(this.note, this.#summary());
+    document.title = running ? `${running.progress} % · SeedVR2` : "SeedVR2";
+  }
+
+  #summary() {
+    const wait = this.tasks.queue?.estimated_total_wait;
+    const count = this.tasks.waitingCount;
+    if (!count) return "";
+    const text = translate("queue.waiting", { count: number(count) });
+    return wait ? `${text} · ${translate("queue.all_done", { time: duration(wait) })}` : text;
+  }
+
+  #makeRunning(task) {
+    const [stage, percent, facts] = [el("span.stage-name"), el("strong.percent"), el("span.row-detail")];
+    const bar = el("progress", { max: 100 });
+    bar.setAttribute("aria-label", task.original_filename);
+    const model = el("span.row-detail");
+    const node = el(
+      "article.row.task.now",
+      {},
+      stamp(task),
+      el(
+        "div.row-text",
+        {},
+        el("div.row-head", {}, el("span.row-name", { textContent: task.original_filename }), originBadge(task), percent),
+        model,
+        bar,
+        el("div.row-foot", {}, stage, facts),
+      ),
+      el("div.row-actions", {}, iconButton("cross", "task.cancel", () => this.act.cancel(task))),
+    );
+    const update = (now) => {
+      bar.value = now.progress;
+      setText(percent, `${now.progress} %`);
+      setText(stage, stageName(now.stage));
+      setText(model, [sizes(now), now.params.dit_model && modelName(now.params.dit_model)].filter(Boolean).join(" · "));
+      setText(facts, progressFacts(now));
+    };
+    return { node, update };
+  }
+
+  #makeWaiting(task) {
+    const [place, detail] = [el("span.place"), el("span.row-detail")];
+    const priority = el("select.small", {
+      label: "param.priority",
+      on: { change: () => this.act.prioritise(task, priority.value) },
+    });
+    const node = el(
+      "li.row.task",
+      {},
+      place,
+      stamp(task),
+      el(
+        "div.row-text",
+        {},
+        el("div.row-head", {}, el("span.row-name", { textContent: task.original_filename }), originBadge(task)),
+        detail,
+      ),
+      el("div.row-actions", {}, priority, iconButton("cross", "task.cancel", () => this.act.cancel(task))),
+    );
+    const update = (now) => {
+      setText(place, number(now.queue_position || 1));
+      setText(detail, [sizes(now), frames(now), now.params.dit_model && modelName(now.params.dit_model)].filter(Boolean).join(" · "));
+      fill(priority, now.params.priority);
+    };
+    return { node, update };
+  }
+}
+
+function fill(select, value) {
+  const names = PRIORITIES.map((each) => translate(`value.${each}`));
+  if ([...select.options].map((option) => option.text).join() !== names.join()) {
+    select.replaceChildren(...PRIORITIES.map((each, index) => el("option", { value: each, textContent: names[index] })));
+  }
+  // Not while the user chooses.
+  if (document.activeElement !== select) select.value = value;
+}
+
+export function stageName(stage) {
+  if (!stage) return translate("stage.starting");
+  return has(`stage.${stage}`) ? translate(`stage.${stage}`) : stage;
+}
+
+function frames(task) {
+  return isVideo(task) && task.media ? translate("task.frames", { count: number(task.media.frames) }) : "";
+}
+
+function progressFacts(task) {
+  const total = task.frames_total ?? task.media?.frames;
+  const video = total > 1;
+  return [
+    video && translate("task.frames_of", { done: number(task.frames_done), total: number(total) }),
+    video && task.speed ? translate("task.speed", { fps: number(task.speed, task.speed < 10 ? 2 : 0) }) : "",
+    task.eta_s !== null && task.eta_s !== undefined && translate("task.left", { time: duration(task.eta_s) }),
+  ]
+    .filter(Boolean)
+    .join(" · ");
+}

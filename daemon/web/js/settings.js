@@ -1,0 +1,109 @@
+// The parameters: made from the server's table, with its defaults; what the user changed is remembered.
+
+import { makeControl } from "./controls.js";
+import { el } from "./dom.js";
+
+const KEY = "seedvr2.settings";
+// A parameter that is in no group, because the server is newer than this page, comes last.
+const GROUPS = {
+  basic: ["resolution", "dit_model", "color_correction", "output_format", "priority"],
+  video: ["batch_size", "temporal_overlap", "prepend_frames", "uniform_batch_size"],
+  memory: ["vae_tiling", "vae_quality", "blocks_to_swap", "tf32"],
+  fine: ["seed", "max_resolution", "input_noise_scale", "latent_noise_scale"],
+};
+
+export class Settings {
+  #schemas = {};
+  #controls = new Map();
+  #reset = el("button.link", { type: "button", i18n: "settings.reset", on: { click: () => this.apply({}) } });
+
+  /** `form` is filled; `models` is the control of the model. */
+  constructor(form, models) {
+    this.form = form;
+    this.models = models;
+    models.onChoice(() => this.#changed());
+    form.addEventListener("submit", (event) => event.preventDefault());
+  }
+
+  /** Make the controls from the API document. */
+  build(document) {
+    const content = document.paths["/api/process"].post.requestBody.content;
+    const { file: _file, ...schemas } = content["multipart/form-data"].schema.properties;
+    this.#schemas = schemas;
+    this.#controls = new Map(Object.keys(schemas).map((name) => [name, this.#control(name)]));
+    const grouped = Object.values(GROUPS).flat();
+    const rest = Object.keys(schemas).filter((name) => !grouped.includes(name));
+    this.form.replaceChildren(
+      el("div.heading", {}, el("h2", { i18n: "settings.title" }), this.#reset),
+      el("div.group", {}, this.#nodes(GROUPS.basic)),
+      this.#group("video", GROUPS.video),
+      this.#group("memory", GROUPS.memory),
+      this.#group("fine", [...GROUPS.fine, ...rest]),
+    );
+    this.apply(remembered());
+  }
+
+  /** Set all controls: `values` over the defaults. A value of a parameter that is gone is left out. */
+  apply(values) {
+    this.applying = true;
+    for (const [name, control] of this.#controls) control.set(values[name] ?? this.#schemas[name].default);
+    this.applying = false;
+    this.#changed();
+  }
+
+  /** What differs from the server's defaults. */
+  get changes() {
+    const all = [...this.#controls].map(([name, control]) => [name, control.get()]);
+    return Object.fromEntries(all.filter(([name, value]) => value !== this.#schemas[name].default));
+  }
+
+  /** Whether every value is one that the server takes; shows the first that is not. */
+  check() {
+    const wrong = [...this.#controls.values()].find((control) => !control.valid());
+    if (!wrong) return true;
+    const group = wrong.node.closest("details");
+    if (group) group.open = true;
+    wrong.focus();
+    return false;
+  }
+
+  /** Whether a value is the default of this server. */
+  isDefault(name, value) {
+    const schema = this.#schemas[name];
+    return !schema || value === null || value === schema.default;
+  }
+
+  #control(name) {
+    return name === "dit_model" ? this.models : makeControl(name, this.#schemas[name], () => this.#changed());
+  }
+
+  #nodes(names) {
+    return names.filter((name) => this.#controls.has(name)).map((name) => this.#controls.get(name).node);
+  }
+
+  #group(name, members) {
+    const mark = el("span.changed", { data: { members: members.join(" ") } });
+    const summary = el("summary", {}, el("span", { i18n: `settings.${name}` }), mark);
+    return el("details.group", {}, summary, el("div.group-body", {}, this.#nodes(members)));
+  }
+
+  #changed() {
+    if (this.applying || !this.#controls.size) return;
+    const changes = this.changes;
+    localStorage.setItem(KEY, JSON.stringify(changes));
+    this.#reset.hidden = Object.keys(changes).length === 0;
+    // A closed group must not hide that something in it is not as usual.
+    for (const mark of this.form.querySelectorAll(".changed")) {
+      const count = mark.dataset.members.split(" ").filter((name) => name in changes).length;
+      mark.textContent = count || "";
+    }
+  }
+}
+
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+  } catch {
+    return {};
+  }
+}

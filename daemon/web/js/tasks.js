@@ -1,0 +1,168 @@
+// What this page knows of the tasks: one map, brought up to date by events and by asking.
+
+import * as api from "./api.js";
+import { speedOf } from "./speed.js";
+
+const SHOWN_WAITING = 100;
+const PAGE = 24;
+const SOON_MS = 250;
+const ENDED = ["completed", "failed", "cancelled"];
+// Deleting is no event of the service; the other tabs of this browser hear of it here.
+const tabs = new BroadcastChannel("seedvr2");
+
+export const hasEnded = (task) => ENDED.includes(task.status);
+
+export class Tasks {
+  #known = new Map();
+  #order = [];
+  #history = [];
+  #listeners = [];
+  #timer = 0;
+  #limit = PAGE;
+  filter = "all";
+  queue = null;
+  complete = false;
+  loaded = false;
+
+  constructor() {
+    tabs.onmessage = (message) => this.forget(message.data);
+  }
+
+  onChange(listener) {
+    this.#listeners.push(listener);
+  }
+
+  get(id) {
+    return this.#known.get(id);
+  }
+
+  /** The running task, or undefined. */
+  get running() {
+    return [...this.#known.values()].find((task) => task.status === "processing");
+  }
+
+  /** The waiting tasks, in order. */
+  get waiting() {
+    return this.#order.map((id) => this.#known.get(id)).filter((task) => task?.status === "queued");
+  }
+
+  /** How many wait, shown or not. */
+  get waitingCount() {
+    return Math.max(this.queue?.queue_length ?? 0, this.waiting.length);
+  }
+
+  /** The ended tasks that the filter lets through, newest first. */
+  get ended() {
+    return this.#history.map((id) => this.#known.get(id)).filter((task) => task && this.#passes(task));
+  }
+
+  get mayHaveMore() {
+    return !this.complete;
+  }
+
+  async showMore() {
+    this.#limit += PAGE;
+    await this.#askHistory();
+    this.#changed();
+  }
+
+  async setFilter(filter) {
+    this.filter = filter;
+    this.#limit = PAGE;
+    await this.#askHistory();
+    this.#changed();
+  }
+
+  /** Ask for everything. */
+  async refresh() {
+    await Promise.all([this.#askQueue(), this.#askHistory()]);
+    this.loaded = true;
+    this.#changed();
+  }
+
+  /** An event of the service. */
+  take(task, kind) {
+    const before = this.#known.get(task.id);
+    // A late event must not bring a task back from its end.
+    if (before && hasEnded(before) && !hasEnded(task)) return;
+    this.#keep(task);
+    if (kind === "state") {
+      if (task.status === "queued" && !this.#order.includes(task.id)) this.#order.push(task.id);
+      if (hasEnded(task) && !this.#history.includes(task.id)) this.#history.unshift(task.id);
+      this.#soon();
+    }
+    this.#changed();
+  }
+
+  /** Drop a task, here and in the other tabs. */
+  drop(id) {
+    this.forget(id);
+    tabs.postMessage(id);
+  }
+
+  forget(id) {
+    this.#known.delete(id);
+    this.#changed();
+  }
+
+  // -- inside ---------------------------------------------------------------------------------------------
+
+  #keep(task) {
+    const old = this.#known.get(task.id);
+    // The view of the history lacks what the view of a task has, and the other way round.
+    this.#known.set(task.id, { ...old, ...task, speed: speedOf(task) });
+  }
+
+  #passes(task) {
+    return hasEnded(task) && (this.filter === "all" || task.status === this.filter);
+  }
+
+  // Positions of all the others change with a task's state, and no event says so.
+  #soon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(async () => {
+      await this.#askQueue().catch(() => {});
+      this.#changed();
+    }, SOON_MS);
+  }
+
+  async #askQueue() {
+    const queue = await api.queueStatus();
+    const waiting = queue.pending_tasks.slice(0, SHOWN_WAITING).map((entry) => entry.id);
+    const wanted = queue.processing_task_id ? [queue.processing_task_id, ...waiting] : waiting;
+    // Whatever this page believes to be open but the service does not list has ended meanwhile.
+    const stale = [...this.#known.values()].filter((task) => !hasEnded(task) && !wanted.includes(task.id));
+    const missing = wanted.filter((id) => !this.#known.has(id));
+    await this.#fetch([...missing, ...stale.map((task) => task.id)]);
+    for (const { id, position, params } of queue.pending_tasks) {
+      const task = this.#known.get(id);
+      if (task) Object.assign(task, { queue_position: position, params });
+    }
+    this.#order = waiting;
+    this.queue = queue;
+  }
+
+  async #fetch(ids) {
+    for (const id of ids) {
+      try {
+        this.#keep(await api.task(id));
+      } catch (error) {
+        if (error.status !== 404) throw error;
+        this.#known.delete(id);
+      }
+    }
+  }
+
+  async #askHistory() {
+    const filter = this.filter;
+    const { history } = await api.history(this.#limit, filter);
+    if (filter !== this.filter) return;
+    for (const entry of history) this.#keep(entry);
+    this.#history = history.map((entry) => entry.id);
+    this.complete = history.length < this.#limit;
+  }
+
+  #changed() {
+    for (const listener of this.#listeners) listener();
+  }
+}

@@ -1,0 +1,162 @@
+// The result beside its source, over the whole window. `#task/ID` in the address opens it.
+
+import * as api from "./api.js";
+import { el, icon, iconButton, setText } from "./dom.js";
+import { facts } from "./facts.js";
+import { onLanguage, translate } from "./i18n.js";
+import { failed, notice } from "./messages.js";
+import { Players } from "./players.js";
+import { Stage } from "./stage.js";
+import { Transport } from "./transport.js";
+
+const ADDRESS = /^#task\/([0-9a-f]{8})$/;
+
+export class Viewer {
+  #task = null;
+  #players = null;
+  #name = el("h2", { id: "viewer-name" });
+  #zoom = el("output.zoom");
+  #note = el("p.viewer-note", { role: "status" });
+  #facts = el("div.viewer-facts");
+  #stage = new Stage((text) => setText(this.#zoom, text));
+  #transport = new Transport();
+  #download = el("a.button.primary", {}, icon("download"), el("span", { i18n: "task.download" }));
+
+  constructor(dialog, settings, act, { again }) {
+    Object.assign(this, { dialog, settings, act, again });
+    dialog.append(this.#bar(), this.#stage.node, this.#side(), this.#note, this.#transport.node);
+    dialog.addEventListener("keydown", (event) => this.#key(event));
+    dialog.addEventListener("close", () => this.#closed());
+    addEventListener("hashchange", () => this.follow());
+    onLanguage(() => this.#task && this.#describe());
+  }
+
+  open(task) {
+    location.hash = `task/${task.id}`;
+  }
+
+  /** Show what the address names. */
+  async follow() {
+    const id = ADDRESS.exec(location.hash)?.[1];
+    if (!id) {
+      if (this.dialog.open) this.dialog.close();
+      return;
+    }
+    if (this.#task?.id === id) return;
+    try {
+      await this.#show(await api.task(id));
+    } catch (error) {
+      failed(error);
+      this.#leave();
+    }
+  }
+
+  close() {
+    this.dialog.close();
+  }
+
+  // -- inside ---------------------------------------------------------------------------------------------
+
+  #bar() {
+    const split = (key, percent) => el("button", { type: "button", i18n: key, on: { click: () => this.#stage.split(percent) } });
+    const zoomed = (text, label, act) => el("button", { type: "button", label, textContent: text, on: { click: act } });
+    return el(
+      "header.viewer-bar",
+      {},
+      this.#name,
+      el("div.segments.small.compare-only", {}, split("view.before", 100), split("view.both", 50), split("view.after", 0)),
+      el(
+        "div.segments.small",
+        {},
+        zoomed("−", "view.zoom_out", () => this.#stage.zoom(-1)),
+        el("button", { type: "button", i18n: "view.fit", on: { click: () => this.#stage.fit() } }),
+        zoomed("1:1", "view.actual", () => this.#stage.actual()),
+        zoomed("4:1", "view.pixels", () => this.#stage.actual(4)),
+        zoomed("+", "view.zoom_in", () => this.#stage.zoom(1)),
+      ),
+      this.#zoom,
+      iconButton("cross", "page.close", () => this.close()),
+    );
+  }
+
+  #side() {
+    return el(
+      "aside.viewer-side",
+      {},
+      el(
+        "div.viewer-actions",
+        {},
+        this.#download,
+        el("button", { type: "button", on: { click: () => this.#runAgain() } }, icon("again"), el("span", { i18n: "task.again" })),
+        iconButton("trash", "task.delete", () => this.act.remove(this.#task, () => this.close())),
+      ),
+      this.#facts,
+      el("p.hint.keys", { i18n: "view.keys" }),
+    );
+  }
+
+  async #show(task) {
+    if (task.status !== "completed") return this.#leave();
+    this.#task = task;
+    this.#describe();
+    setText(this.#note, "");
+    this.#download.href = api.resultUrl(task.id);
+    this.#download.download = task.output_filename;
+    if (!this.dialog.open) this.dialog.showModal();
+    const video = task.media.kind === "video";
+    const [width, height] = task.output_resolution.split("x").map(Number);
+    const [after, before] = await Promise.all([load(api.resultUrl(task.id), video), load(api.sourceUrl(task.id), video)]);
+    if (this.#task !== task) return undefined;
+    if (!after) setText(this.#note, translate("view.cannot_show"));
+    else if (!before) setText(this.#note, translate("view.no_source"));
+    this.dialog.classList.toggle("no-source", !before || !after);
+    this.#attach(video && after ? new Players(after, before, task.frames_total, (state) => this.#transport.show(state)) : null);
+    this.#stage.show(after ?? before ?? el("div"), after ? before : null, width, height);
+    return undefined;
+  }
+
+  #attach(players) {
+    this.#players?.stop();
+    this.#players = players;
+    this.#transport.attach(players);
+    players?.seek(0);
+  }
+
+  #describe() {
+    setText(this.#name, this.#task.original_filename);
+    this.#facts.replaceChildren(...facts(this.#task, this.settings));
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) return;
+    if (this.#transport.key(event) || this.#stage.key(event)) event.preventDefault();
+  }
+
+  #runAgain() {
+    const task = this.#task;
+    this.close();
+    this.again(task);
+  }
+
+  #closed() {
+    this.#attach(null);
+    this.#stage.clear();
+    this.#task = null;
+    this.#leave();
+  }
+
+  #leave() {
+    if (ADDRESS.test(location.hash)) history.replaceState(null, "", location.pathname);
+    notice("viewer", "");
+  }
+}
+
+/** A picture or video that is ready to be shown, or null if it is gone or of a kind that browsers do not know. */
+function load(url, video) {
+  const node = video ? el("video", { preload: "auto", playsInline: true }) : el("img", { alt: "", draggable: false });
+  return new Promise((resolve) => {
+    node.addEventListener(video ? "loadeddata" : "load", () => resolve(node), { once: true });
+    node.addEventListener("error", () => resolve(null), { once: true });
+    node.src = url;
+  });
+}
