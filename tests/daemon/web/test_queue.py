@@ -1,0 +1,143 @@
+"""The queue, live: progress, cancel, priority, failures, reload, other ways in, other tabs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from seedvr2.errors import MediaError
+from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture
+from tests.daemon.web.browser import expect
+from tests.daemon.web.conftest import CLIP, Complaints, Open
+from tests.daemon.web.executors import Halting
+
+
+@pytest.fixture
+def halting() -> Halting:
+    return Halting(steps=8)
+
+
+@pytest.fixture
+def running(start: Start, halting: Halting) -> Running:
+    return start(halting)
+
+
+def test_progress_comes_by_itself(running: Running, page: Any, halting: Halting) -> None:
+    expect(page.locator("#queue")).to_contain_text("Nothing to do")
+    running.submit("clip.mp4", CLIP.read_bytes())
+    now = page.locator(".row.now")
+    expect(now.locator("progress")).to_have_js_property("value", 50)
+    expect(now).to_contain_text("50 %")
+    expect(now).to_contain_text("Restoring")
+    expect(now).to_contain_text("frame 4 of 8")
+    assert page.title() == "50 % · SeedVR2"
+    halting.go.set()
+    expect(page.locator("#history .result.completed")).to_have_count(1)
+    expect(now).to_have_count(0)
+    assert page.title() == "SeedVR2"
+
+
+def test_a_running_task_is_cancelled_and_tried_again(running: Running, page: Any, halting: Halting) -> None:
+    running.submit("a.png")
+    page.locator(".row.now").get_by_role("button", name="Cancel").click()
+    card = page.locator("#history .result.cancelled")
+    expect(card).to_contain_text("Cancelled")
+    halting.go.set()
+    card.get_by_role("button", name="Try again").click()
+    expect(page.locator("#history .result.completed")).to_have_count(1)
+
+
+def test_waiting_tasks_have_their_place_a_priority_and_can_be_cancelled(
+    running: Running, page: Any, halting: Halting
+) -> None:
+    for name in ("first.png", "second.png", "third.png"):
+        running.submit(name)
+    rows = page.locator("#queue li.row")
+    expect(rows.locator(".row-name")).to_have_text(["second.png", "third.png"])
+    expect(rows.locator(".place")).to_have_text(["2", "3"])
+    expect(page.locator("#queue-note")).to_contain_text("2 waiting")
+    rows.nth(1).get_by_label("Priority").select_option("high")
+    expect(rows.locator(".row-name")).to_have_text(["third.png", "second.png"])
+    expect(rows.locator(".place")).to_have_text(["2", "3"])
+    rows.nth(1).get_by_role("button", name="Cancel").click()
+    expect(rows).to_have_count(1)
+    halting.go.set()
+    expect(page.locator("#history .result")).to_have_count(3)
+    assert {job.draft.original_filename: job.state.value for job in eventually(running.history)} == {
+        "first.png": "completed",
+        "second.png": "cancelled",
+        "third.png": "completed",
+    }
+
+
+def test_a_failure_says_its_reason_and_can_be_tried_again(running: Running, page: Any, halting: Halting) -> None:
+    halting.go.set()
+    halting.errors.append(MediaError("Frame 7 is damaged. Convert the video and send it again."))
+    running.submit("a.png")
+    card = page.locator("#history .result.failed")
+    expect(card.locator(".reason")).to_have_text("Frame 7 is damaged. Convert the video and send it again.")
+    card.get_by_role("button", name="Try again").click()
+    expect(page.locator("#history .result.completed")).to_have_count(1)
+    page.locator("#history-filter").get_by_role("button", name="Failed").click()
+    expect(page.locator("#history .result")).to_have_count(1)
+    expect(page.locator("#history .result.failed")).to_be_visible()
+
+
+def test_a_reload_keeps_everything(running: Running, page: Any, halting: Halting) -> None:
+    halting.go.set()
+    running.finished(running.submit("done.png"))
+    halting.go.clear()
+    running.submit("running.png")
+    running.submit("waiting.png")
+    for _ in range(2):
+        expect(page.locator(".row.now .row-name")).to_have_text("running.png")
+        expect(page.locator(".row.now progress")).to_have_js_property("value", 50)
+        expect(page.locator("#queue li.row .row-name")).to_have_text("waiting.png")
+        expect(page.locator("#history .row-name")).to_have_text("done.png")
+        page.reload()
+
+
+def test_a_file_dropped_into_the_inbox_appears(running: Running, page: Any, halting: Halting) -> None:
+    picture(running.inbox / "holiday" / "beach.png")
+    expect(page.locator(".row.now")).to_contain_text("beach.png")
+    expect(page.locator(".row.now .badge")).to_have_text("Inbox")
+    halting.go.set()
+    expect(page.locator("#history .result.completed .badge")).to_have_text("Inbox")
+
+
+def test_two_tabs_see_the_same(running: Running, page: Any, open_page: Open, halting: Halting) -> None:
+    other = open_page(running, beside=page)
+    running.submit("a.png")
+    running.submit("b.png")
+    for tab in (page, other):
+        expect(tab.locator(".row.now progress")).to_have_js_property("value", 50)
+        expect(tab.locator("#queue li.row .row-name")).to_have_text("b.png")
+    other.locator("#queue li.row").get_by_role("button", name="Cancel").click()
+    halting.go.set()
+    for tab in (page, other):
+        expect(tab.locator("#history .result.cancelled")).to_contain_text("b.png")
+        expect(tab.locator("#history .result.completed")).to_contain_text("a.png")
+    page.locator(".result.completed").get_by_role("button", name="Delete").click()
+    page.locator("#confirm").get_by_role("button", name="Delete").click()
+    for tab in (page, other):
+        expect(tab.locator("#history .result.completed")).to_have_count(0)
+
+
+def test_a_server_that_comes_back_is_found_again(
+    start: Start, open_page: Open, complaints: Complaints, halting: Halting
+) -> None:
+    complaints.expect("ERR_")
+    halting.go.set()
+    first = start(halting)
+    port = str(first.service.api.port)
+    page = open_page(first)
+    first.finished(first.submit("before.png"))
+    expect(page.locator("#history .result")).to_have_count(1)
+    first.service.stop()
+    expect(page.locator("#notices")).to_contain_text("cannot be reached")
+    second = start(PORT=port)
+    expect(page.locator("#notices")).to_be_empty()
+    second.submit("after.png")
+    expect(page.locator("#history .result")).to_have_count(2)
+    assert second.executor.running.wait(PATIENCE_S)
