@@ -17,6 +17,7 @@ from seedvr2.network.config import DiTConfig, Shapes, VAEConfig, read_dit_config
 from seedvr2.network.dit import DiT
 from seedvr2.network.stored import Stored, place
 from seedvr2.network.vae import VideoVAE
+from seedvr2.network.vae_layers import ResnetBlock
 
 # Tensors that some files carry beside the network's own.
 CONDITIONING = frozenset({"positive_conditioning", "negative_conditioning"})
@@ -73,6 +74,9 @@ def load_vae(
     check_tensors(vae, checkpoint.shapes, checkpoint.path.name)
     for name in checkpoint.shapes:
         place(vae, name, _settle(checkpoint.tensor(name), torch.device(device), dtype))
+    for module in vae.modules():
+        if isinstance(module, ResnetBlock):
+            module.skip_if_idle()
     return vae
 
 

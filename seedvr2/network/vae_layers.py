@@ -37,13 +37,21 @@ class ResnetBlock(nn.Module):
         self.norm2 = GroupNorm(groups, outputs)
         self.conv2 = CausalConv3d(outputs, outputs, (kernel, 3), padding=1)
         self.conv_shortcut = CausalConv3d(inputs, outputs, (1, 1)) if inputs != outputs else None
+        self.idle = False
+
+    def skip_if_idle(self) -> None:
+        """Leave the branch out if its last layer is all zero, as many of the embedded model's are: it adds nothing."""
+        weight, bias = self.conv2.weight, self.conv2.bias
+        self.idle = all(isinstance(part, Tensor) and not part.any() for part in (weight, bias))
 
     def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
         """(T, inputs, H, W) to (T, outputs, H, W)."""
-        hidden: Tensor = self.conv1(F.silu(self.norm1(x)), memory)
-        hidden = self.conv2(F.silu(self.norm2(hidden)), memory)
         skip: Tensor = x if self.conv_shortcut is None else self.conv_shortcut(x, memory)
-        return skip + hidden
+        if self.idle:
+            return skip
+        hidden: Tensor = self.conv1(F.silu(self.norm1(x)), memory)
+        result: Tensor = skip + self.conv2(F.silu(self.norm2(hidden)), memory)
+        return result
 
 
 class FrameAttention(nn.Module):

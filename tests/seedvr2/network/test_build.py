@@ -102,3 +102,19 @@ def test_the_frequencies_of_a_rounded_file_are_computed_anew() -> None:
         rounded = dit(latent, text)
     # The fixtures show the same: fp8 frequencies alone move the result by a hundredth and more.
     assert (exact - rounded).norm() / exact.norm() > 1e-3
+
+
+def test_a_branch_that_adds_nothing_is_left_out_and_changes_nothing(tmp_path: Path) -> None:
+    def silence(tensors: dict[str, torch.Tensor]) -> None:
+        for name in ("weight", "bias"):
+            tensors[f"decoder.mid_block.resnets.0.conv2.{name}"].zero_()
+
+    path = _save(random_vae(), tmp_path / "v.safetensors", silence, norm_num_groups="4")
+    vae = load_vae(open_checkpoint(path))
+    idle = [name for name, module in vae.named_modules() if getattr(module, "idle", False)]
+    assert idle == ["decoder.mid_block.resnets.0"]
+    latent = torch.randn(2, 4, 4, vae.config.latent_channels, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        short = vae.decode(latent)
+        vae.get_submodule(idle[0]).idle = False  # type: ignore[assignment]
+        torch.testing.assert_close(vae.decode(latent), short, atol=1e-6, rtol=0)
