@@ -12,10 +12,10 @@ from daemon.errors import RequestError
 from daemon.settings import ServerSettings
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-# A load balancer or systemd that asks for health has no token, nor has a browser that only opens the page, which
-# then asks for it; neither answer holds a secret.
-OPEN_PATHS = ("/health", "/", "/favicon.ico")
-OPEN_FOLDER = "/static/"
+# A load balancer or systemd that asks for health has no token, nor has a browser that only opens the page or the
+# API's description, which then ask for it; no such answer holds a secret.
+OPEN_PATHS = ("/health", "/", "/favicon.ico", "/docs", "/apidocs", "/openapi.json", "/apispec_1.json")
+OPEN_FOLDERS = ("/static/", "/docs/", "/apidocs/")
 
 
 def check_access(server: ServerSettings, method: str, path: str, headers: Mapping[str, str]) -> None:
@@ -34,7 +34,7 @@ def check_access(server: ServerSettings, method: str, path: str, headers: Mappin
         raise RequestError(
             403, f"Pages of {origin[:100]!r} may not do this. Add it to server.cors_origins if they may."
         )
-    if not server.token or method == "OPTIONS" or path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
+    if not server.token or method == "OPTIONS" or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
         return
     if not may_read(server.token, method, path, headers.get("cookie", "")):
         _check_token(server.token, headers.get("authorization", ""))

@@ -82,7 +82,21 @@ def _admit(context: Context) -> None:
     except RequestError as error:
         raise problem(error) from None
     if request.method == "OPTIONS":
-        raise bottle.HTTPResponse(status=204, headers={"Allow": "GET, HEAD, POST, DELETE, OPTIONS"})
+        raise bottle.HTTPResponse(status=204, headers={"Allow": _allowed(request.path)})
+
+
+def _allowed(path: str) -> str:
+    """The methods that a path has, for the Allow header."""
+    found = []
+    for method in ("GET", "HEAD", "POST", "DELETE"):
+        try:
+            bottle.request.app.match({"PATH_INFO": path, "REQUEST_METHOD": method})
+        except bottle.HTTPError:
+            continue
+        found.append(method)
+    if not found:
+        raise problem(RequestError(404, f"There is nothing at {path[:200]!r}."))
+    return ", ".join([*found, "OPTIONS"])
 
 
 def _dress(server: ServerSettings) -> None:

@@ -33,10 +33,13 @@ def routes(context: Context) -> list[Route]:
         model = body.get("model")
         if not isinstance(model, str) or not model.strip():
             raise RequestError(400, 'Say which model: {"model": "name"}.', detail={"field": "model"})
+        wait = body.get("wait", False)
+        if not isinstance(wait, bool):
+            raise RequestError(400, '"wait" is true or false.', detail={"field": "wait"})
         if not waiting.acquire(blocking=False):
             raise RequestError(503, "Too many wait for a model already.", headers=RETRY_AFTER)
         try:
-            return _switch(context, model.strip(), wait=body.get("wait") is True)
+            return _switch(context, model.strip(), wait=wait)
         finally:
             waiting.release()
 

@@ -59,6 +59,24 @@ def test_the_token_is_asked_for_everywhere_but_health(start: Start) -> None:
     assert running.get("/api/queue/status", headers={"Authorization": "bearer s3cret"}).status_code == 200
 
 
+def test_a_browser_may_open_the_page_and_the_description_and_send_the_token_from_there(start: Start) -> None:
+    running = start(SEEDVR2_SERVER_TOKEN="s3cret")
+    for path in ("/", "/docs", "/docs/swagger-ui.css", "/openapi.json", "/static/js/main.js"):
+        assert running.get(path).status_code == 200, path
+    assert "bearer" in str(running.get("/openapi.json").json()["components"]["securitySchemes"]).lower()
+
+
+def test_options_names_the_methods_of_that_path(running: Running) -> None:
+    def allowed(path: str) -> set[str]:
+        answer = running.http.options(running.service.url + path, timeout=10)
+        assert answer.status_code == 204
+        return set(answer.headers["Allow"].split(", "))
+
+    assert allowed("/api/process") == {"POST", "OPTIONS"}
+    assert allowed("/health") == {"GET", "HEAD", "OPTIONS"}
+    assert running.http.options(running.service.url + "/nowhere", timeout=10).status_code == 404
+
+
 def test_an_upload_without_the_token_is_refused_before_it_is_stored(start: Start) -> None:
     running = start(SEEDVR2_SERVER_TOKEN="s3cret")
     body = form([('name="file"; filename="a.png"', png())])

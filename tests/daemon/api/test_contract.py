@@ -181,6 +181,7 @@ def test_models_lists_and_switches(running: Running) -> None:
     assert running.post("/api/models/switch", json={"model": "x"}).status_code == 404
     assert running.post("/api/models/switch", data="{").status_code == 400
     assert running.post("/api/models/switch", json=["model"]).status_code == 400
+    assert "wait" in running.post("/api/models/switch", json={"model": name, "wait": {}}).json()["error"]
     assert running.post("/api/gpu/offload").json() == {"status": "success", "message": "GPU memory released"}
     eventually(lambda: running.get("/api/gpu/status").json()["model_loaded"] is False)
 
