@@ -1,72 +1,142 @@
-"""The decoder of nano as what it is while its branches are idle: one linear map from 3x3 latents to 4x4 pixels.
+"""The decoder of nano in the form in which it is trained, and how that is written into the VAE's weights.
 
-It is trained in this form, which costs next to nothing, and then written into the VAE's weights. It sees the
-neighbouring latents, so it can sharpen and hide the edges of blocks, but not their mean colours: where a picture
-ends, missing neighbours are zeros, which is harmless for texture and would be a grey frame for colours.
+Group norms are left out: constant channels of ±K beside a channel that balances the mean turn each into a plain
+scaling (`seedvr2.nano.initialise`), so a crop is decoded as it would be inside a large picture. What only hands
+through (the last level, the convolutions behind the upsamplers) is left out as well. The blocks work on patches of
+4x4 and, mostly, 2x2 pixels, where a small network learns fastest.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seedvr2.nano.initialise import LATENTS, latent_scales, make_vae
-from seedvr2.nano.pca import BLOCK, Basis
+from seedvr2.nano.initialise import HALF, LATENTS, QUARTER, VAE_CONSTANT, Trunk, make_vae, spread_rows
+from seedvr2.nano.pca import Basis
+from seedvr2.network.causal import CausalConv3d
 from seedvr2.network.vae import VideoVAE
+from seedvr2.network.vae_layers import ResnetBlock
 
-# The leading components are the mean brightness and the two mean colours of a block.
-MEANS = 3
+# How far inputs are scaled up before a SiLU: small textures must meet its bend, as they would meet a ReLU's.
+QUARTER_SHARPNESS = 8.0
+HALF_SHARPNESS = 24.0
+COLOURS = 12  # of a 2x2 patch
+
+
+class Branch(nn.Module):
+    """SiLU, convolution, twice: what a residual block of the VAE adds."""
+
+    def __init__(self, channels: int, sharpness: float) -> None:
+        super().__init__()
+        self.sharpness = sharpness
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.kaiming_normal_(self.conv1.weight)
+        nn.init.zeros_(self.conv1.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same."""
+        s = self.sharpness
+        hidden = _conv(self.conv1, F.silu(x * s), 1.0, s)
+        return _conv(self.conv2, F.silu(hidden), 1 / s)
+
+
+def _conv(conv: nn.Conv2d, x: Tensor, scale: float = 1.0, bias_scale: float = 1.0) -> Tensor:
+    weight, bias = conv.weight * scale, conv.bias * bias_scale  # type: ignore[operator]
+    return F.conv2d(x, weight.to(x.dtype), bias.to(x.dtype), padding=conv.padding)
 
 
 class PatchDecoder(nn.Module):
     """Latents (N, T, h, w, 28) to frames (N, T, 3, 4h, 4w)."""
 
-    def __init__(self, basis: Basis) -> None:
+    def __init__(self, basis: Basis, dtype: torch.dtype = torch.bfloat16) -> None:
         super().__init__()
-        rows = (basis.rows / latent_scales(basis).view(-1, 1, 1, 1)).permute(3, 1, 2, 0)  # colour, y, x, component
-        weight = torch.zeros(3 * BLOCK * BLOCK, LATENTS, 3, 3)
-        weight[:, :, 1, 1] = rows.flatten(0, 2)
-        self.weight = nn.Parameter(weight)
-        used = torch.ones_like(weight[0])
-        used[:MEANS] = 0.0
-        used[:, 1, 1] = 1.0
-        self.used: Tensor
-        self.register_buffer("used", used, persistent=False)
+        self.dtype = dtype
+        self.conv_in = nn.Conv2d(LATENTS, QUARTER.used, 3, padding=1)
+        self.coarse = nn.ModuleList(Branch(QUARTER.used, QUARTER_SHARPNESS) for _ in range(2))
+        self.spread = nn.Conv2d(QUARTER.used, 4 * HALF.used, 1)
+        self.fine = nn.ModuleList(Branch(HALF.used, HALF_SHARPNESS) for _ in range(HALF.blocks))
+        with torch.no_grad():
+            assert self.conv_in.bias is not None
+            assert self.spread.bias is not None
+            self.conv_in.bias.zero_()
+            self.spread.bias.zero_()
+            nn.init.kaiming_normal_(self.conv_in.weight).mul_(0.5)
+            self.conv_in.weight[:LATENTS] = 0.0
+            self.conv_in.weight[range(LATENTS), range(LATENTS), 1, 1] = 1.0
+            nn.init.normal_(self.spread.weight, 0.0, 0.05)
+            rows = self.spread.weight.view(4, HALF.used, QUARTER.used)
+            rows[:, :COLOURS] = 0.0
+            rows[:, :COLOURS, :LATENTS] = spread_rows(basis)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Each 4x4 block of pixels from the 3x3 latents around it."""
-        x = F.conv2d(latents.flatten(0, 1).permute(0, 3, 1, 2), self.weight * self.used, padding=1)
-        frames = F.pixel_shuffle(x, BLOCK)
+        """The frames, in float32."""
+        x = latents.flatten(0, 1).permute(0, 3, 1, 2).to(self.dtype).contiguous(memory_format=torch.channels_last)
+        x = _conv(self.conv_in, x)
+        for branch in self.coarse:
+            x = x + branch(x)
+        x = _conv(self.spread, x)
+        n, _, h, w = x.shape
+        x = x.view(n, 2, 2, HALF.used, h, w).permute(0, 4, 1, 5, 2, 3).reshape(n, 2 * h, 2 * w, HALF.used)
+        x = x.permute(0, 3, 1, 2)
+        for branch in self.fine:
+            x = x + branch(x)
+        patches = x[:, :COLOURS].float().view(n, 2, 2, 3, 2 * h, 2 * w)
+        frames = patches.permute(0, 3, 4, 1, 5, 2).reshape(n, 3, 4 * h, 4 * w)
         return frames.view(*latents.shape[:2], *frames.shape[1:])
 
     @torch.no_grad()
-    def fit(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Least squares from (latents, frames): the best linear restoration, from which training starts."""
-        columns = self.used.flatten().nonzero()[:, 0]
-        count = len(columns)
-        # A ridge towards the plain inverse, so that rare directions stay as they are.
-        gram, moment = (
-            1e-3 * torch.eye(count, dtype=torch.float64),
-            torch.zeros(count, len(self.weight), dtype=torch.float64),
-        )
-        samples = 1.0
-        for latents, frames in pairs:
-            x = F.unfold(latents.flatten(0, 1).permute(0, 3, 1, 2), 3, padding=1)[:, columns]
-            y = F.pixel_unshuffle(frames.flatten(0, 1), BLOCK).flatten(2)
-            x, y = x.transpose(1, 2).flatten(0, 1).double(), y.transpose(1, 2).flatten(0, 1).double()
-            y = y - x @ self.weight.flatten(1)[:, columns].T.double()
-            gram, moment, samples = gram + x.T @ x, moment + x.T @ y, samples + len(x)
-        gram = gram + 1e-5 * samples * torch.eye(count, dtype=torch.float64)
-        self.weight.view(len(self.weight), -1)[:, columns] += torch.linalg.solve(gram, moment).T.float()
-
     def vae(self, basis: Basis) -> VideoVAE:
         """The VAE of `make_vae` with this decoder."""
         vae = make_vae(basis)
-        # (colour, y, dy, x, dx) to the decoder's (y, x, dy, dx, colour).
-        kernel = (self.weight * self.used).detach().view(3, 2, 2, 2, 2, LATENTS, 3, 3)
-        kernel = kernel.permute(1, 3, 2, 4, 0, 5, 6, 7).flatten(0, 4)
-        vae.decoder.conv_in.weight[: len(kernel), :, 0] = kernel
+        decoder = vae.decoder
+        weight, bias = QUARTER.balanced(*_parts(self.conv_in))
+        decoder.conv_in.weight[:, :, 0], decoder.conv_in.bias[:] = weight, bias
+        for block, branch in zip(decoder.mid_block.resnets, self.coarse, strict=True):
+            _write(block, branch, QUARTER)
+        spread = _find(decoder, "up_blocks.0.upsamplers.0.upscale_conv")
+        weight, bias = (part.view(4, HALF.used, *part.shape[1:]) for part in _parts(self.spread))
+        spread.weight.zero_()
+        for position in range(4):
+            rows, offsets = HALF.balanced(weight[position], bias[position])
+            channels = slice(position * QUARTER.width, position * QUARTER.width + HALF.width)
+            spread.weight[channels, : QUARTER.used, 0] = rows
+            spread.bias[channels] = offsets
+        after = _find(decoder, "up_blocks.0.upsamplers.0.conv")
+        shortcut = _find(decoder, "up_blocks.1.resnets.0.conv_shortcut")
+        for conv in (after, shortcut):
+            centre = conv.weight.shape[-1] // 2
+            conv.weight[range(HALF.width), range(HALF.width), 0, centre, centre] = 1.0
+        for block, branch in zip(decoder.up_blocks[1].resnets, self.fine, strict=True):
+            _write(block, branch, HALF)
         return vae
+
+
+def _parts(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    assert conv.bias is not None
+    return conv.weight, conv.bias
+
+
+def _find(part: nn.Module, name: str) -> CausalConv3d:
+    conv = part.get_submodule(name)
+    assert isinstance(conv, CausalConv3d)
+    return conv
+
+
+def _write(block: ResnetBlock, branch: Branch, trunk: Trunk) -> None:
+    """The branch as a residual block whose norms only scale."""
+    for norm in (block.norm1, block.norm2):
+        norm.weight.zero_()
+        deviation = VAE_CONSTANT * (2 / len(norm.weight)) ** 0.5
+        norm.weight[: trunk.used] = branch.sharpness * deviation
+    weight, bias = trunk.balanced(*_parts(branch.conv1))
+    block.conv1.weight.zero_()
+    block.conv1.weight[:, : trunk.used, 0] = weight / branch.sharpness
+    block.conv1.bias[:] = bias
+    weight, bias = trunk.balanced(*_parts(branch.conv2), constants=False)
+    block.conv2.weight.zero_()
+    block.conv2.weight[:, : trunk.used, 0] = weight / branch.sharpness
+    block.conv2.bias[:] = bias

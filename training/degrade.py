@@ -89,8 +89,8 @@ def blur(sigma_x: float, sigma_y: float, angle: float) -> Step:
 
 
 def random_noise(rng: np.random.Generator) -> Step:
-    """Gaussian, Poisson or grain, mostly faint: deviations up to 15 of 255 levels."""
-    strength = float(15 * rng.random() ** 1.7) / 255
+    """Gaussian, Poisson or grain, mostly faint: deviations up to 20 of 255 levels."""
+    strength = float(20 * rng.random() ** 1.7) / 255
     kind = rng.choice(["gaussian", "gaussian", "poisson", "grain"])
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     if kind == "poisson":
@@ -117,11 +117,11 @@ def _grain(clip: Tensor, strength: float, size: float, generator: torch.Generato
 
 
 def random_compression(rng: np.random.Generator, frames: int) -> Step:
-    """JPEG of quality 40 to 97, or H.264, which is more usual for clips than for stills."""
+    """JPEG of quality 30 to 97, or H.264, which is more usual for clips than for stills."""
     if rng.random() < (0.4 if frames > 1 else 0.04):
         crf = int(rng.integers(16, 31))
         return lambda clip: h264(clip, crf)
-    quality = int(rng.integers(40, 98))
+    quality = int(rng.integers(30, 98))
     coarse_colour = bool(rng.random() < 0.7)
     return lambda clip: jpeg(clip, quality, coarse_colour=coarse_colour)
 

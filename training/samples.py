@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
 from seedvr2.pipeline.preprocess import bicubic
 from training.data import Photographs
@@ -28,7 +28,7 @@ class Setting:
 
     stills: tuple[int, int] = (8, 128)
     clips: tuple[int, int] = (3, 96)
-    clip_share: float = 0.25
+    clip_share: float = 0.2
 
 
 class Samples(IterableDataset[tuple[Tensor, Tensor]]):
@@ -38,7 +38,8 @@ class Samples(IterableDataset[tuple[Tensor, Tensor]]):
         self._folder, self._setting, self._seed = folder, setting, seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        torch.set_num_threads(1)
+        if get_worker_info() is not None:
+            torch.set_num_threads(1)
         photographs = Photographs(self._folder, held_out=False)
         rng = np.random.default_rng(self._seed)
         while True:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -33,19 +34,19 @@ from seedvr2.network.vae_layers import GroupNorm, ResnetBlock
 LATENTS = 28
 TEXT_TOKENS = 4
 TEXT_CHANNELS = 64
-BLOCKS = 5
+BLOCKS = 3
 
 # Temporal kernels of 1: the VAE sees each frame on its own, time is the transformer's business.
 VAE_CONFIG = VAEConfig(
     widths=(16, 32, 64),
-    resnets=1,
+    resnets=5,
     latent_channels=LATENTS,
     kernel=1,
     down_kernels=(1, 1),
     up_factors=(1, 1),
     # Attention over all 57,600 positions of a 720p frame would take a hundred times as long as all the rest.
     attention=False,
-    groups=4,
+    groups=1,
     scale=1.0,
 )
 # Windows of about 6x10 patches (48x80 pixels) at every output size, over half of the frames of a batch.
@@ -66,6 +67,35 @@ DIT_CONFIG = DiTConfig(
     windows=(2, 8, 8),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """Channels of a level of the decoder: what is learned, one that balances their sum, and the constants ±K.
+
+    A group norm over them only scales: their mean is zero by construction, and the constants make the variance.
+    """
+
+    width: int
+    blocks: int
+
+    @property
+    def used(self) -> int:
+        """The channels that are learned."""
+        return self.width - 3
+
+    def balanced(self, weight: Tensor, bias: Tensor, *, constants: bool = True) -> tuple[Tensor, Tensor]:
+        """The rows (used, …) of a layer that writes to the trunk, with those of the other channels below."""
+        zeros = weight.new_zeros(2, *weight.shape[1:])
+        ends = weight.new_tensor((VAE_CONSTANT, -VAE_CONSTANT)) if constants else zeros.new_zeros(2)
+        return (
+            torch.cat((weight, -weight.sum(0, keepdim=True), zeros)),
+            torch.cat((bias, -bias.sum(0, keepdim=True), ends)),
+        )
+
+
+QUARTER = Trunk(VAE_CONFIG.widths[2], 2)
+HALF = Trunk(VAE_CONFIG.widths[1], VAE_CONFIG.resnets + 1)
+
 # In the VAE, signals stay within about ±10 and constants at ±K; K² dominates the variance of a group.
 VAE_CONSTANT = 64.0
 # Channels of the transformer's residual stream: noise − condition | constants | free for what is learned.
@@ -77,7 +107,7 @@ CAUTION = 0.125
 # Where the four heads of a block look at first, as steps (down, right) over the grid of patches; None: anywhere.
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 _CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-GAZES = (_NEIGHBOURS, _CORNERS, _NEIGHBOURS, None, _NEIGHBOURS)
+GAZES = (_NEIGHBOURS, _CORNERS, None)
 GAZE = 5.0  # strength of that constant part of queries and keys, beside contents of about 0.4 a channel
 NOMINAL_RMS = 16.0  # sqrt(4 * 128² / 256): what the constants alone give
 
@@ -97,10 +127,9 @@ def make_vae(basis: Basis) -> VideoVAE:
     scales = latent_scales(basis)
     rows = basis.rows.reshape(LATENTS, 2, 2, 2, 2, 3)  # component, (y, dy), (x, dx), colour
     encoder = _split(rows * scales.view(-1, 1, 1, 1, 1, 1))
-    decoder = _split(rows / scales.view(-1, 1, 1, 1, 1, 1))
     with torch.no_grad():
         _encoder_weights(vae, encoder)
-        _decoder_weights(vae, decoder)
+        _decoder_weights(vae, basis)
     return vae.requires_grad_(False)
 
 
@@ -126,19 +155,22 @@ def _encoder_weights(vae: VideoVAE, projection: Tensor) -> None:
     encoder.conv_out.bias[LATENTS:] = -6.0  # log-variance: the posterior is all but certain
 
 
-def _decoder_weights(vae: VideoVAE, synthesis: Tensor) -> None:
+def spread_rows(basis: Basis) -> Tensor:
+    """(4, 12, 28): from latents to the colours of each of the four 2x2 patches of a block, as (dy, dx, colour)."""
+    rows = basis.rows / latent_scales(basis).view(-1, 1, 1, 1)
+    return rows.view(LATENTS, 2, 2, 2, 2, 3).permute(1, 3, 2, 4, 5, 0).reshape(4, 12, LATENTS)
+
+
+def _decoder_weights(vae: VideoVAE, basis: Basis) -> None:
+    """Latents pass to the first upsampler, which gives the colours of 2x2 patches; the second spreads them."""
     decoder = vae.decoder
-    # The first convolution gives the 48 colours of a 4x4 block at once; the upsamplers only spread them.
-    decoder.conv_in.weight[: 4 * 12, :, 0, 1, 1] = synthesis.permute(1, 2, 3, 0).flatten(0, 2)
+    _pass(decoder.conv_in, LATENTS)
     first, second = (_conv(decoder, f"up_blocks.{i}.upsamplers.0.upscale_conv") for i in (0, 1))
-    widths = VAE_CONFIG.widths[::-1]
-    for y in range(2):
-        for x in range(2):
-            position = 2 * y + x
-            start = position * widths[0]
-            first.weight[range(start, start + 12), range(12 * position, 12 * position + 12)] = 1.0
-            for colour in range(3):
-                second.weight[position * widths[1] + colour, 3 * position + colour] = 1.0
+    for position, rows in enumerate(spread_rows(basis)):
+        start = position * QUARTER.width
+        first.weight[start : start + 12, :LATENTS, 0, 0, 0] = rows
+        for colour in range(3):
+            second.weight[position * HALF.width + colour, 3 * position + colour] = 1.0
     _pass(_conv(decoder, "up_blocks.0.upsamplers.0.conv"), 12)
     _pass(_conv(decoder, "up_blocks.1.resnets.0.conv_shortcut"), 12)
     _pass(_conv(decoder, "up_blocks.1.upsamplers.0.conv"), 3)

@@ -16,7 +16,6 @@ from seedvr2.network.windows import window_layout
 from seedvr2.pipeline.sampler import draw_noise, model_input, sample
 from tests.seedvr2.nano.scene import psnr, scene
 from training.decoder import PatchDecoder
-from training.degrade import blur
 from training.forward import Encoder, predict, repeat_layout
 from training.samples import Samples, Setting
 from training.train import Rates, Run, loss_of, rate_at
@@ -33,24 +32,23 @@ def one_thread() -> Iterator[None]:
 
 
 def test_encoder_and_decoder_are_the_vae() -> None:
-    encoder, decoder = Encoder(stored_basis()), PatchDecoder(stored_basis())
-    torch.nn.init.normal_(decoder.weight, 0, 0.02)  # all of the 3x3 latents
+    torch.manual_seed(0)
+    encoder, decoder = Encoder(stored_basis()), PatchDecoder(stored_basis(), torch.float32)
+    for parameter in decoder.parameters():
+        parameter.requires_grad_(False).add_(0.02 * torch.randn(parameter.shape))
     vae = decoder.vae(stored_basis())
     clip = scene(48, 64)[:, None] * 2 - 1
     latent = vae.encode(clip)
     torch.testing.assert_close(encoder(clip.transpose(0, 1)[None])[0], latent, atol=2e-2, rtol=1e-2)
-    torch.testing.assert_close(decoder(latent[None])[0], vae.decode(latent).transpose(0, 1), atol=5e-3, rtol=0)
+    own = decoder(latent[None])[0]
+    assert psnr(own, clip.transpose(0, 1)) < 40  # the learned part is far from idle
+    torch.testing.assert_close(own, vae.decode(latent).transpose(0, 1), atol=2e-2, rtol=0)
 
 
-def test_the_fitted_decoder_undoes_a_blur_and_leaves_a_flat_picture_flat_to_its_edge() -> None:
-    encoder, decoder = Encoder(stored_basis()), PatchDecoder(stored_basis())
-    clips = [scene(64, 64, seed)[None, None] * 2 - 1 for seed in range(6)]
-    blurred = [blur(1.0, 1.0, 0.0)(clip[0])[None] for clip in clips]
-    before = psnr(decoder(encoder(blurred[5])).detach(), clips[5])
-    decoder.fit(zip(map(encoder, blurred[:5]), clips[:5], strict=True))
-    assert psnr(decoder(encoder(blurred[5])).detach(), clips[5]) > before + 1.5
-    flat = torch.full((1, 1, 3, 32, 32), 0.6)
-    torch.testing.assert_close(decoder(encoder(flat)), flat, atol=0.02, rtol=0)
+def test_an_untrained_decoder_hands_through() -> None:
+    encoder, decoder = Encoder(stored_basis()), PatchDecoder(stored_basis(), torch.float32)
+    clip = scene(48, 64)[None, None] * 2 - 1
+    assert psnr(decoder(encoder(clip)).detach(), clip) > 36
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (5, 24, 24)], ids=["stills", "clips"])
@@ -82,7 +80,7 @@ def test_training_lowers_the_loss_and_leaves_the_path_of_the_condition_alone(fol
     resized, target = next(iter(Samples(folder, SETTING, 0)))
     path = run.trainee.dit.vid_out.proj.weight.detach().clone()
     losses = [run.one_step(resized, target, 1.0) for _ in range(20)]
-    assert losses[-1] < 0.95 * losses[0]
+    assert losses[-1] < losses[0] - 0.02
     changed = run.trainee.dit.vid_out.proj.weight != path
     assert changed[:, FREE].any()
     assert not changed[:, : FREE.start].any()
@@ -111,8 +109,20 @@ def test_the_rate_warms_up_stays_level_and_falls_to_zero() -> None:
     assert rates[1000] == 0.0
 
 
-def test_the_loss_charges_for_lost_edges() -> None:
-    target = scene(32, 32)[None] * 2 - 1
-    offset = torch.full_like(target, 0.05)
-    ripple = offset * (torch.arange(32) % 2 * 2 - 1)
-    assert loss_of(target + ripple, target) > loss_of(target + offset, target)
+def test_the_loss_counts_the_gain_of_each_picture_alike() -> None:
+    rich, plain = scene(32, 32)[None, None] * 2 - 1, torch.zeros(1, 1, 3, 32, 32)
+    target = torch.cat((rich, plain))
+
+    def loss(first: float, second: float) -> float:
+        error = torch.tensor([first, second]).view(2, 1, 1, 1, 1)
+        return float(loss_of(target + error, target))
+
+    gain_of_either = [loss(0.2, 0.1) - loss(0.1, 0.1), loss(0.2, 0.1) - loss(0.2, 0.05)]
+    assert gain_of_either[0] == pytest.approx(gain_of_either[1], rel=0.1)
+    assert loss(0.001, 0.1) == pytest.approx(loss(0.002, 0.1), abs=0.02)  # within the floor
+
+
+def test_examples_are_made_without_touching_the_threads_of_the_training_process(folder: Path) -> None:
+    torch.set_num_threads(2)
+    next(iter(Samples(folder, SETTING, 0)))
+    assert torch.get_num_threads() == 2
