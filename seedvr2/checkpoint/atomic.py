@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from seedvr2.publishing import sync_folder, take_free_name
+
 
 @contextlib.contextmanager
 def written_whole(target: Path, *, overwrite: bool) -> Iterator[Path]:
@@ -31,30 +33,11 @@ def publish(part: Path, target: Path, *, overwrite: bool = False) -> None:
     Raises:
         FileExistsError: `target` exists, unless `overwrite`.
     """
-    _sync(part)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
     if overwrite:
         part.replace(target)
     else:
-        _move_to_free_name(part, target)
-    _sync(target.parent)
-
-
-def _move_to_free_name(part: Path, target: Path) -> None:
-    try:
-        # A hard link, unlike a rename, fails where the name is taken, with no moment in between.
-        os.link(part, target)
-    except FileExistsError:
-        raise
-    except OSError:  # exFAT and some network file systems have no hard links
-        target.touch(exist_ok=False)
-        part.replace(target)
-    else:
-        part.unlink()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        take_free_name(part, target)
+        part.unlink(missing_ok=True)
+    sync_folder(target.parent)

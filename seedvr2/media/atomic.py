@@ -10,6 +10,7 @@ from pathlib import Path
 
 from seedvr2.errors import MediaError
 from seedvr2.media.failures import writing
+from seedvr2.publishing import sync_folder, take_free_name
 
 _NAME_MAX = 255
 
@@ -45,10 +46,10 @@ class PartFile:
                 # Through a descriptor of our own: fsync is per file, whoever wrote it.
                 os.fsync(self._fd)
                 try:
-                    self._rename()
+                    take_free_name(self.path, self.target)
                 except FileExistsError as error:
                     raise MediaError(_exists(self.target)) from error
-                _sync_folder(self.target.parent)
+                sync_folder(self.target.parent)
         finally:
             self.discard()
 
@@ -78,20 +79,6 @@ class PartFile:
                     return fd
             os.close(fd)
 
-    def _rename(self) -> None:
-        try:
-            os.link(self.path, self.target)
-        except FileExistsError:
-            raise
-        except OSError:
-            # No hard links here: reserve the name, which fails if it is taken, then move over the reservation.
-            os.close(os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC))
-            try:
-                self.path.replace(self.target)
-            except BaseException:
-                self.target.unlink()
-                raise
-
 
 def _part_name(name: str) -> str:
     room = _NAME_MAX - len("..part")
@@ -104,15 +91,3 @@ def _part_name(name: str) -> str:
 
 def _exists(target: Path) -> str:
     return f"{target.name} exists already; move it away or choose another name."
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        # Some network file systems cannot sync a folder, and need no sync of it.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(fd)
