@@ -11,6 +11,7 @@ const ENDED = ["completed", "failed", "cancelled"];
 const tabs = new BroadcastChannel("seedvr2");
 
 export const hasEnded = (task) => ENDED.includes(task.status);
+const rank = (task) => (hasEnded(task) ? 2 : Number(task.status === "processing"));
 
 export class Tasks {
   #known = new Map();
@@ -81,17 +82,20 @@ export class Tasks {
   }
 
   /** An event of the service. */
-  take(task, kind) {
+  take(event, kind) {
+    // Only what runs has progress; the record that comes with it may be from before it began.
+    const task = kind === "progress" ? { ...event, status: "processing" } : event;
     const before = this.#known.get(task.id);
-    // A late event must not bring a task back from its end.
-    if (before && hasEnded(before) && !hasEnded(task)) return;
+    // A late event must not bring a task back from its end, nor from its run. One that really waits again, because the
+    // service was interrupted, is found by asking.
+    if (before && rank(before) > rank(task)) return this.#soon();
     this.#keep(task);
     if (kind === "state") {
       if (task.status === "queued" && !this.#order.includes(task.id)) this.#order.push(task.id);
       if (hasEnded(task) && !this.#history.includes(task.id)) this.#history.unshift(task.id);
       this.#soon();
     }
-    this.#changed();
+    return this.#changed();
   }
 
   /** Drop a task, here and in the other tabs. */
@@ -129,11 +133,12 @@ export class Tasks {
   async #askQueue() {
     const queue = await api.queueStatus();
     const waiting = queue.pending_tasks.slice(0, SHOWN_WAITING).map((entry) => entry.id);
-    const wanted = queue.processing_task_id ? [queue.processing_task_id, ...waiting] : waiting;
+    const states = new Map(waiting.map((id) => [id, "queued"]));
+    if (queue.processing_task_id) states.set(queue.processing_task_id, "processing");
     // Whatever this page believes to be open but the service does not list has ended meanwhile.
-    const stale = [...this.#known.values()].filter((task) => !hasEnded(task) && !wanted.includes(task.id));
-    const missing = wanted.filter((id) => !this.#known.has(id));
-    await this.#fetch([...missing, ...stale.map((task) => task.id)]);
+    const stale = [...this.#known.values()].filter((task) => !hasEnded(task) && !states.has(task.id));
+    const wrong = [...states].filter(([id, state]) => this.#known.get(id)?.status !== state);
+    await this.#fetch([...wrong.map(([id]) => id), ...stale.map((task) => task.id)]);
     for (const { id, position, params } of queue.pending_tasks) {
       const task = this.#known.get(id);
       if (task) Object.assign(task, { queue_position: position, params });

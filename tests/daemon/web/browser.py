@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 # Far longer than anything takes on an idle machine.
-PATIENCE_MS = 60_000
+PATIENCE_MS = int(os.environ.get("SEEDVR2_TEST_PATIENCE_MS", "60000"))
 try:
     from playwright.sync_api import expect
 except ImportError:

@@ -1,0 +1,62 @@
+"""The page as a whole: its policy, its weight, and the real engine behind it."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+from daemon.local_executor import LocalExecutor
+from daemon.settings import ModelSettings
+from tests.daemon.conftest import Running, Start, png
+from tests.daemon.test_local_executor import clip
+from tests.daemon.web.browser import expect
+from tests.daemon.web.conftest import Complaints, Open
+
+WEB = Path(__file__).parents[3] / "daemon" / "web"
+# What a first visit may cost, in bytes, compressed: one language of four is fetched.
+WEIGHT = 80_000
+
+
+def test_what_the_policy_forbids_does_not_run(running: Running, page: Any, complaints: Complaints) -> None:
+    for refused in ("policy:", "Content Security Policy", "TrustedHTML", "TrustedScript"):
+        complaints.expect(refused)
+    policy = running.get("/").headers["Content-Security-Policy"]
+    assert "'unsafe" not in policy
+    page.evaluate("""() => {
+        const script = document.createElement("script");
+        try { script.textContent = "document.title = 'run'"; document.head.append(script); } catch {}
+        try { document.body.innerHTML = "<img src=x onerror=\\"document.title = 'run'\\">"; } catch {}
+    }""")
+    assert page.title() == "SeedVR2"
+    assert any("policy:" in each or "Trusted" in each for each in complaints)
+
+
+def test_the_page_is_light_and_needs_nobody_else(running: Running, open_page: Open) -> None:
+    page = open_page(running)
+    sent = page.evaluate("performance.getEntriesByType('resource').map((each) => each.name)")
+    assert all(url.startswith(running.service.url) for url in sent)
+    files = [file for file in WEB.rglob("*") if file.is_file() and file.parent.name != "lang"]
+    files.append(WEB / "lang" / "zh-TW.json")
+    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < WEIGHT
+
+
+def test_a_picture_and_a_video_by_the_real_engine(start: Start, open_page: Open, tmp_path: Path) -> None:
+    executor = LocalExecutor(tmp_path / "weights", ModelSettings(device="cpu"))
+    page = open_page(start(executor))
+    page.get_by_label("Short edge").fill("64")
+    video = clip(tmp_path / "video.mp4")
+    page.locator("#files").set_input_files(
+        [
+            {"name": "photo.png", "mimeType": "image/png", "buffer": png(size=(48, 32))},
+            {"name": "video.mp4", "mimeType": "video/mp4", "buffer": video.read_bytes()},
+        ]
+    )
+    expect(page.locator("#history .result.completed")).to_have_count(2)
+    expect(page.locator("#gpu .gpu-model")).to_have_text("nano")
+    for name, tag, property in (("photo.png", "img", "naturalHeight"), ("video.mp4", "video", "videoHeight")):
+        page.locator("#history .result", has_text=name).locator(".card-image").click()
+        expect(page.locator(f".stage .after {tag}")).to_have_js_property(property, 64)
+        expect(page.locator(f".stage .before {tag}")).to_have_js_property(property, 32)
+        expect(page.locator(".facts")).to_contain_text("nano")
+        page.keyboard.press("Escape")
