@@ -20,6 +20,7 @@ export class Again {
   prepare(task) {
     this.#task = task;
     this.settings.apply(task.params);
+    this.settings.show();
     const start = el("button.primary", { type: "button", i18n: "again.start", on: { click: () => this.#start() } });
     const forget = iconButton("cross", "again.forget", () => this.#close());
     this.node.replaceChildren(stamp(task), this.#text, start, forget);

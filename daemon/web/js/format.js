@@ -1,6 +1,6 @@
 // Numbers, sizes and times as people read them, in the language of the page.
 
-import { currentLanguage, translate } from "./i18n.js";
+import { currentLanguage, localeOf, translate } from "./i18n.js";
 
 export function number(value, digits = 0) {
   return value.toLocaleString(currentLanguage(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -30,19 +30,21 @@ export function duration(seconds) {
   return translate("time.s", { s });
 }
 
-/** Seconds as "0:07" or "1:02:03", for a player. */
-export function clock(seconds) {
-  const whole = Math.max(Math.floor(seconds || 0), 0);
+/** Seconds as "0:07" or "1:02:03", for a player; tenths too, if `fine`. */
+export function clock(seconds, fine = false) {
+  const tenths = Math.max(Math.floor((seconds || 0) * 10 + 1e-6), 0);
+  const whole = Math.floor(tenths / 10);
   const two = (value) => String(value).padStart(2, "0");
   const [h, min, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return h ? `${h}:${two(min)}:${two(s)}` : `${min}:${two(s)}`;
+  const end = fine ? `.${tenths % 10}` : "";
+  return (h ? `${h}:${two(min)}:${two(s)}` : `${min}:${two(s)}`) + end;
 }
 
 /** A moment, short: the time if it was today, else the date too. */
 export function moment(iso) {
   const when = new Date(iso);
   const today = when.toDateString() === new Date().toDateString();
-  return when.toLocaleString(currentLanguage(), today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
+  return when.toLocaleString(localeOf(currentLanguage()), today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** "640x360" or (640, 360) → "640 × 360". */

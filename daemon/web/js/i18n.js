@@ -48,6 +48,11 @@ export function preferred(wanted) {
   return "en";
 }
 
+/** The browser's own variant of a language, such as en-GB for en: it says how the user writes times. */
+export function localeOf(name) {
+  return navigator.languages.find((tag) => preferred([tag]) === name && tag.startsWith(name.slice(0, 2))) ?? name;
+}
+
 async function use(name) {
   const answer = await fetch(`/static/lang/${name}.json`);
   texts = await answer.json();

@@ -12,7 +12,8 @@ export class Models {
   #data = { models: [], default: "", current: null, loading_model: null };
   #views = new Map();
   #here = el("div.cards");
-  #elsewhere = el("div.cards");
+  // A scroller must be reached by the keyboard, and so have a name.
+  #elsewhere = el("div.cards.offers", { tabIndex: 0, role: "group", data: { i18nAriaLabel: "models.more" }, "aria-label": translate("models.more") });
   #more = el("details.more", {}, el("summary", { i18n: "models.more" }), el("p.hint", { i18n: "models.pull" }), this.#elsewhere);
   #otherViews = new Map();
   #legend = el("span.caption", { i18n: "param.dit_model" });

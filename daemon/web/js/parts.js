@@ -17,7 +17,7 @@ export function isVideo(task) {
 export function stamp(task) {
   const image = el("img", { alt: "", loading: "lazy", decoding: "async", draggable: false });
   const sign = icon(isVideo(task) ? "video" : "picture");
-  const node = el("span.stamp", {}, sign, image);
+  const node = el("span.stamp", {}, sign, image, isVideo(task) && el("span.film", {}, icon("play")));
   image.onload = () => node.classList.add("seen");
   image.src = api.thumbnailUrl(task.id);
   return node;

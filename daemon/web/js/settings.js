@@ -15,6 +15,7 @@ const GROUPS = {
 export class Settings {
   #schemas = {};
   #controls = new Map();
+  #all = el("details.all");
   #reset = el("button.link", { type: "button", i18n: "settings.reset", on: { click: () => this.apply({}) } });
 
   /** `form` is filled; `models` is the control of the model. */
@@ -33,13 +34,16 @@ export class Settings {
     this.#controls = new Map(Object.keys(schemas).map((name) => [name, this.#control(name)]));
     const grouped = Object.values(GROUPS).flat();
     const rest = Object.keys(schemas).filter((name) => !grouped.includes(name));
-    this.form.replaceChildren(
-      el("div.heading", {}, el("h2", { i18n: "settings.title" }), this.#reset),
+    this.#all.append(
+      el("summary", {}, el("h2", { i18n: "settings.title" })),
       el("div.group", {}, this.#nodes(GROUPS.basic)),
       this.#group("video", GROUPS.video),
       this.#group("memory", GROUPS.memory),
       this.#group("fine", [...GROUPS.fine, ...rest]),
     );
+    // On a narrow screen they would push the queue out of sight.
+    this.#all.open = !matchMedia("(max-width: 56rem)").matches;
+    this.form.replaceChildren(this.#all, this.#reset);
     this.apply(remembered());
   }
 
@@ -61,10 +65,14 @@ export class Settings {
   check() {
     const wrong = [...this.#controls.values()].find((control) => !control.valid());
     if (!wrong) return true;
-    const group = wrong.node.closest("details");
-    if (group) group.open = true;
+    this.show(wrong.node);
     wrong.focus();
     return false;
+  }
+
+  /** Open what hides `node`, or the settings as a whole. */
+  show(node = this.#all) {
+    for (let group = node.closest("details"); group; group = group.parentElement.closest("details")) group.open = true;
   }
 
   /** Whether a value is the default of this server. */

@@ -102,7 +102,7 @@ export class Stage {
   key(event) {
     const step = event.shiftKey ? PAN_PX * 4 : PAN_PX;
     const moves = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
-    if (event.target === this.#handle && this.#dividerKey(event)) return true;
+    if ((event.target === this.#handle || this.#divides) && this.#dividerKey(event)) return true;
     if (event.key in moves) this.pan(...moves[event.key]);
     else if (event.key === "+" || event.key === "=") this.zoom(1);
     else if (event.key === "-") this.zoom(-1);
@@ -110,6 +110,11 @@ export class Stage {
     else if (event.key === "1") this.actual();
     else return false;
     return true;
+  }
+
+  // A picture that is seen whole need not be moved: there a drag anywhere moves the divider, and so do the keys.
+  get #divides() {
+    return this.#fitted && this.#media.length > 1;
   }
 
   #dividerKey({ key, shiftKey }) {
@@ -177,8 +182,7 @@ export class Stage {
     if (event.button !== 0) return;
     this.node.setPointerCapture(event.pointerId);
     const onHandle = this.#handle.contains(event.target);
-    // A picture that is seen whole need not be moved: there a drag anywhere moves the divider.
-    const divides = onHandle || (this.#fitted && this.#media.length > 1);
+    const divides = onHandle || this.#divides;
     this.#pointers.set(event.pointerId, { ...this.#at(event), divides });
     if (divides && this.#pointers.size === 1) this.#splitAt(event);
   }

@@ -45,7 +45,8 @@ export class Transport {
   show({ time, duration, frame, frames, playing }) {
     this.#line.max = duration;
     if (!this.#line.matches(":active")) this.#line.value = time;
-    const text = `${clock(time)} / ${clock(duration)}`;
+    const fine = duration < 60;
+    const text = `${clock(time, fine)} / ${clock(duration, fine)}`;
     setText(this.#time, text);
     setText(this.#frame, translate("view.frame", { frame: number(frame + 1), frames: number(frames) }));
     this.#line.setAttribute("aria-valuetext", text);

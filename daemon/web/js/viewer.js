@@ -103,6 +103,8 @@ export class Viewer {
     this.#download.href = api.resultUrl(task.id);
     this.#download.download = task.output_filename;
     if (!this.dialog.open) this.dialog.showModal();
+    // Not its first button: the space bar would press that, not play.
+    this.dialog.focus();
     const video = task.media.kind === "video";
     const [width, height] = task.output_resolution.split("x").map(Number);
     const [after, before] = await Promise.all([load(api.resultUrl(task.id), video), load(api.sourceUrl(task.id), video)]);

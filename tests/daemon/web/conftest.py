@@ -93,6 +93,11 @@ def open_page(browser: Any, start: Start, complaints: Complaints) -> Iterator[Op
         context.close()
 
 
+def unfold_settings(page: Any) -> None:
+    """Show every control."""
+    page.locator("#settings details").evaluate_all("(all) => all.forEach((each) => (each.open = true))")
+
+
 @pytest.fixture
 def page(open_page: Open, running: Running) -> Any:
     """The page of `running`."""

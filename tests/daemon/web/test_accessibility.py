@@ -9,7 +9,7 @@ import pytest
 from seedvr2.errors import MediaError
 from tests.daemon.conftest import Running, png
 from tests.daemon.web.browser import expect
-from tests.daemon.web.conftest import CLIP, Open
+from tests.daemon.web.conftest import CLIP, Open, unfold_settings
 
 pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install axe-playwright-python")
 
@@ -43,8 +43,7 @@ def test_the_page_in_each_state(running: Running, open_page: Open, scheme: str) 
     fill(running)
     expect(page.locator("#queue li.row")).to_have_count(2)
     expect(page.locator("#history .result")).to_have_count(3)
-    for summary in page.locator("#settings summary").all():
-        summary.click()
+    unfold_settings(page)
     assert violations(page) == []
     page.locator("#history .result.failed").get_by_role("button", name="Delete").click()
     assert violations(page) == []
@@ -59,7 +58,7 @@ def test_the_viewer_of_a_picture_and_of_a_video(running: Running, open_page: Ope
     page.locator("#history .result.completed", has_text="photo.png").locator(".card-image").click()
     expect(page.locator(".stage img")).to_have_count(2)
     assert violations(page) == []
-    page.get_by_role("button", name="Again with other settings").first.click()
+    page.locator("#viewer").get_by_role("button", name="Again with other settings").click()
     expect(page.locator("#again")).to_be_visible()
     assert violations(page) == []
 

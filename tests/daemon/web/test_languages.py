@@ -36,7 +36,7 @@ def test_the_page_uses_every_text_and_has_every_text_that_it_uses() -> None:
     source = "\n".join(file.read_text(encoding="utf-8") for file in (*WEB.glob("*.html"), *WEB.glob("js/*.js")))
     named = set(re.findall(r"""["'`]([a-z]+\.[a-z0-9_]+)["'`]""", source))
     # Those put together from a part that is known and one that the server or the code says.
-    families = {prefix for prefix in re.findall(r"`([a-z]+\.)\$\{", source)}
+    families = set(re.findall(r"`([a-z]+\.)\$\{", source))
     keys = set(texts("en"))
     assert {key for key in keys - named if key.partition(".")[0] + "." not in families} == set()
     known = {key.partition(".")[0] for key in keys}

@@ -9,7 +9,7 @@ import pytest
 from seedvr2.errors import MediaError
 from tests.daemon.conftest import Running, png
 from tests.daemon.web.browser import expect
-from tests.daemon.web.conftest import CLIP, Open
+from tests.daemon.web.conftest import CLIP, Open, unfold_settings
 
 NARROW = {"width": 360, "height": 740}
 LONG = "A_very_long_name_without_a_single_space_" * 3 + ".png"
@@ -53,8 +53,7 @@ def test_nothing_is_cut_off_in_360_pixels(running: Running, open_page: Open, loc
         running.submit(name)
     page = open_page(running, locale=locale, viewport=NARROW)
     expect(page.locator("#queue li.row")).to_have_count(1)
-    for summary in page.locator("#settings summary").all():
-        summary.click()
+    unfold_settings(page)
     assert sticking_out(page) == []
     page.locator("#history .card-image").first.click()
     expect(page.locator(".stage .media")).to_have_count(2)
@@ -63,7 +62,7 @@ def test_nothing_is_cut_off_in_360_pixels(running: Running, open_page: Open, loc
 
 
 def sticking_out(page: Any) -> list[str]:
-    """What reaches beyond the width of the window, or makes something scroll sideways."""
+    """What reaches beyond the window or beyond the panel that it is in, or makes something scroll sideways."""
     found: list[str] = page.evaluate("""() => {
         const out = [];
         const width = document.documentElement.clientWidth;
@@ -73,7 +72,9 @@ def sticking_out(page: Any) -> list[str]:
         for (const node of root.querySelectorAll("button, a, select, input, p, h2, li, label")) {
             if (node.closest(".stage, .skip, .visually-hidden")) continue;
             const box = node.getBoundingClientRect();
-            if (box.width && (box.right > width + 0.5 || box.left < -0.5)) out.push(`${node.tagName}.${node.className} ${node.textContent.slice(0, 30)}`);
+            const panel = node.closest(".settings, .row, .result, .drop")?.getBoundingClientRect().right ?? width;
+            if (!box.width || (box.right < panel + 0.5 && box.left > -0.5)) continue;
+            out.push(`${node.tagName}.${node.className} ${node.textContent.slice(0, 30)}`);
         }
         return out;
     }""")

@@ -58,12 +58,12 @@ def test_the_progress_of_an_upload_is_seen(running: Running, page: Any) -> None:
     devtools.send("Network.enable")
     devtools.send("Network.emulateNetworkConditions", SLOW)
     noise = png() + os.urandom(3_000_000)
-    page.locator("#files").set_input_files([file("a.png", noise), file("b.png"), file("c.png")])
+    page.locator("#files").set_input_files([file("a.png", noise), file("b.png", noise), file("c.png")])
+    # No more than two at once; the others say that they wait.
+    expect(page.locator("#uploads")).to_contain_text("Waits to be sent")
     # Under way: neither none of it nor all.
     expect(page.locator("#uploads .upload").first).to_contain_text(re.compile(r"[1-9]\d? % · 3.0 MB"))
     assert 0 < page.locator("#uploads progress").first.evaluate("(bar) => bar.value") < 1
-    # No more than two at once; the others say that they wait.
-    expect(page.locator("#uploads")).to_contain_text("Waits to be sent")
     devtools.send("Network.emulateNetworkConditions", FAST)
     expect(page.locator("#history .result.completed")).to_have_count(3)
 

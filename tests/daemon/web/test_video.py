@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.conftest import Running, eventually
+from tests.daemon.conftest import Running, Start, eventually
+from tests.daemon.executors import FakeExecutor
 from tests.daemon.web.browser import expect
 from tests.daemon.web.conftest import CLIP, Open
 
 FRAMES, FPS = 24, 25
 TIMES = "(all) => all.map((video) => video.seeking ? null : video.currentTime)"
+
+
+@pytest.fixture
+def running(start: Start) -> Running:
+    return start(FakeExecutor(steps=FRAMES))
 
 
 @pytest.fixture
