@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.daemon.conftest import Running, png
+from tests.daemon.web.browser import PATIENCE_MS, chromium
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "google-chrome"))), None)
-PATIENCE_MS = 60_000
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
-    with api.sync_playwright() as playwright:
-        # Chromium's own sandbox does not work for root, as which CI often runs.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium() as browser:
         page = browser.new_page()
         page.set_default_timeout(PATIENCE_MS)
         yield page
-        browser.close()
 
 
 def test_a_picture_is_sent_from_the_page(running: Running, page: Any) -> None:
