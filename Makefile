@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint format demo bench check-long clean setup install-service install-user-service
+.PHONY: run test lint format demo bench screenshots check-long clean setup install-service install-user-service
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("seedvr2d needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run") if sys.version_info < (3, 11) else None'
@@ -34,6 +34,9 @@ demo: $(READY)           ## a degraded clip through a real daemon on temporary f
 
 bench: $(READY)          ## speed and memory, as ratios measured in one run
 	$(BIN)/python -m benchmarks
+
+screenshots: $(READY)    ## docs/images, anew; needs Chromium
+	$(BIN)/python -m benchmarks.screenshots
 
 check-long: $(READY)     ## real-size models, kill tests: up to an hour
 	$(BIN)/python -m pytest -q -m long
