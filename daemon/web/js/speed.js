@@ -12,9 +12,10 @@ export function speedOf(task, now = performance.now()) {
   const seen = samples.get(task.id) ?? [];
   const last = seen[seen.length - 1];
   if (!last || last.frames !== task.frames_done) seen.push({ now, frames: task.frames_done });
-  while (seen.length > 2 && now - seen[0].now > WINDOW_MS) seen.shift();
+  while (seen.length > 3 && now - seen[0].now > WINDOW_MS) seen.shift();
   samples.set(task.id, seen);
-  const [first, newest] = [seen[0], seen[seen.length - 1]];
+  // When the number that was seen first had been reached is not known: the page may have come in the middle of a batch.
+  const [first, newest] = [seen[1] ?? seen[0], seen[seen.length - 1]];
   const seconds = (newest.now - first.now) / 1000;
   return seconds > 0.5 ? (newest.frames - first.frames) / seconds : null;
 }

@@ -17,6 +17,8 @@ export class Tasks {
   #known = new Map();
   #order = [];
   #history = [];
+  // Ids in the order in which their end was heard of.
+  #heard = [];
   #listeners = [];
   #timer = 0;
   #limit = PAGE;
@@ -92,7 +94,7 @@ export class Tasks {
     this.#keep(task);
     if (kind === "state") {
       if (task.status === "queued" && !this.#order.includes(task.id)) this.#order.push(task.id);
-      if (hasEnded(task) && !this.#history.includes(task.id)) this.#history.unshift(task.id);
+      if (hasEnded(task)) this.#hear(task.id);
       this.#soon();
     }
     return this.#changed();
@@ -115,6 +117,11 @@ export class Tasks {
     const old = this.#known.get(task.id);
     // The view of the history lacks what the view of a task has, and the other way round.
     this.#known.set(task.id, { ...old, ...task, speed: speedOf(task) });
+  }
+
+  #hear(id) {
+    this.#heard.push(id);
+    if (!this.#history.includes(id)) this.#history.unshift(id);
   }
 
   #passes(task) {
@@ -159,11 +166,14 @@ export class Tasks {
   }
 
   async #askHistory() {
-    const filter = this.filter;
+    const { filter } = this;
+    const before = this.#heard.length;
     const { history } = await api.history(this.#limit, filter);
     if (filter !== this.filter) return;
     for (const entry of history) this.#keep(entry);
-    this.#history = history.map((entry) => entry.id);
+    // What ended while the answer was under way may not be in it.
+    const late = this.#heard.slice(before).reverse();
+    this.#history = [...new Set([...late, ...history.map((entry) => entry.id)])];
     this.complete = history.length < this.#limit;
   }
 

@@ -41,6 +41,17 @@ def test_the_page_is_light_and_needs_nobody_else(running: Running, open_page: Op
     assert sum(len(gzip.compress(file.read_bytes())) for file in files) < WEIGHT
 
 
+def test_speed_is_told_from_whole_batches_only(page: Any) -> None:
+    told = page.evaluate("""async () => {
+        const { speedOf } = await import("/static/js/speed.js");
+        const view = (frames_done) => ({ id: "a", status: "processing", frames_done });
+        // Opened just before a batch of five frames ends; each takes ten seconds.
+        const seen = [[5, 0], [10, 600], [15, 10600], [15, 15000], [20, 20600]];
+        return seen.map(([frames, ms]) => speedOf(view(frames), ms));
+    }""")
+    assert told == [None, None, 0.5, 0.5, 0.5]
+
+
 def test_a_picture_and_a_video_by_the_real_engine(start: Start, open_page: Open, tmp_path: Path) -> None:
     executor = LocalExecutor(tmp_path / "weights", ModelSettings(device="cpu"))
     page = open_page(start(executor))

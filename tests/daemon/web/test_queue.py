@@ -98,6 +98,23 @@ def test_a_reload_keeps_everything(running: Running, page: Any, halting: Halting
         page.reload()
 
 
+def test_what_ends_while_the_history_is_asked_for_is_not_lost(running: Running, page: Any, halting: Halting) -> None:
+    halting.go.set()
+    running.finished(running.submit("first.png"))
+    expect(page.locator("#history .result")).to_have_count(1)
+    stale = running.get("/api/queue/history?limit=24&status=all").text
+    held: list[Any] = []
+    page.route("**/api/queue/history*", held.append)
+    with page.expect_request("**/api/queue/history*"):
+        page.get_by_role("button", name="All", exact=True).click()
+    running.finished(running.submit("second.png"))
+    expect(page.locator("#history .result")).to_have_count(2)
+    with page.expect_response("**/api/queue/history*"):
+        held[0].fulfill(body=stale, content_type="application/json")
+    page.evaluate("new Promise(requestAnimationFrame)")
+    expect(page.locator("#history .row-name")).to_have_text(["second.png", "first.png"])
+
+
 def test_a_file_dropped_into_the_inbox_appears(running: Running, page: Any, halting: Halting) -> None:
     picture(running.inbox / "holiday" / "beach.png")
     expect(page.locator(".row.now")).to_contain_text("beach.png")
