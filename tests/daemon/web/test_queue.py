@@ -104,7 +104,7 @@ def test_what_ends_while_the_history_is_asked_for_is_not_lost(running: Running, 
     expect(page.locator("#history .result")).to_have_count(1)
     stale = running.get("/api/queue/history?limit=24&status=all").text
     held: list[Any] = []
-    page.route("**/api/queue/history*", held.append)
+    page.route("**/api/queue/history*", lambda route: held.append(route))
     with page.expect_request("**/api/queue/history*"):
         page.get_by_role("button", name="All", exact=True).click()
     running.finished(running.submit("second.png"))
