@@ -76,3 +76,29 @@ def test_models_that_are_not_here_are_listed_apart_and_cannot_be_chosen(page: An
     chosen.check()
     page.reload()
     expect(chosen).to_be_checked()
+
+
+def test_the_bar_of_a_gpu(running: Running, page: Any) -> None:
+    # No GPU is needed for it: only this one answer is replaced.
+    state = running.get("/api/gpu/status").json() | {
+        "cuda_available": True,
+        "gpu_name": "NVIDIA <Test> 4090",
+        "vram_used_mb": 6144,
+        "vram_total_mb": 24576,
+        "model_loaded": True,
+        "current_model": "seedvr2_ema_7b_sharp_fp16.safetensors",
+        "model_idle_s": 60.0,
+        "idle_timeout_s": 300,
+        "utilization": 37,
+        "temperature_c": 64,
+        "power_w": 212.4,
+    }
+    page.route("**/api/gpu/status", lambda route: route.fulfill(json=state))
+    bar = page.locator("#gpu")
+    for text in ("NVIDIA <Test> 4090", "6.0 GiB / 24.0 GiB", "37 % busy · 64 °C · 212 W", "7b_sharp_fp16"):
+        expect(bar).to_contain_text(text)
+    expect(bar.get_by_role("meter", name="GPU memory in use")).to_have_js_property("value", 6144)
+    # It counts down by itself between two answers.
+    expect(bar.locator(".gpu-idle")).to_have_text(re.compile(r"leaves memory in (4 min 0 s|3 min 5\d s)"))
+    before = bar.locator(".gpu-idle").inner_text()
+    expect(bar.locator(".gpu-idle")).not_to_have_text(before)
