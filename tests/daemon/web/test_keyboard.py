@@ -23,8 +23,9 @@ def tab_to(page: Any, wanted: Any) -> None:
 
 def test_from_a_file_to_its_result_and_back(running: Running, page: Any) -> None:
     tab_to(page, page.get_by_role("link", name="Skip to the queue"))
-    tab_to(page, page.get_by_role("button", name="Choose files"))
+    # Asked for before the way there: the browser needs a moment to hand its dialogs over.
     with page.expect_file_chooser() as chooser:
+        tab_to(page, page.get_by_role("button", name="Choose files"))
         page.keyboard.press("Enter")
     chooser.value.set_files({"name": "a.png", "mimeType": "image/png", "buffer": png(size=(320, 200))})
     title = page.locator("#history .result.completed .row-name")

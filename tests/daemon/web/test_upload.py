@@ -34,6 +34,8 @@ def drop(page: Any, *paths: Path) -> None:
 
 def test_one_file_is_sent_and_becomes_a_result(running: Running, page: Any) -> None:
     with page.expect_file_chooser() as chooser:
+        # The browser needs a moment to hand its dialogs over.
+        page.get_by_role("button", name="Choose files").hover()
         page.get_by_role("button", name="Choose files").click()
     chooser.value.set_files(file("照片.png"))
     expect(page.locator("#history .result.completed")).to_have_count(1)
