@@ -39,8 +39,8 @@ DECAY_SHARE = 0.3
 JOINING_STEPS = 200  # over which the transformer's rates rise once the decoder has learned alone
 AVERAGE_DECAY = 0.998
 FITTING_BATCHES = 100
-FLOOR = (2 * 2.0 / 255) ** 2  # of squared errors: what is within two levels is good enough
-REPORT_STEPS = 500
+FLOOR = (2 * 0.8 / 255) ** 2  # of squared errors: what is within a level is good enough
+REPORT_STEPS = 1000
 FAINT_VARIANCE = 0.001  # of condition latents: components fainter than this stay faint
 CHECKPOINT_SECONDS = 180.0
 
@@ -51,7 +51,7 @@ class Rates:
 
     matrices: float = 1.5e-3
     others: float = 7e-4
-    decoder: float = 2e-3
+    decoder: float = 8e-4
 
 
 class Trainee(nn.Module):
