@@ -87,8 +87,15 @@ export function reconcile(parent, items, known, keyOf, make) {
     if (!known.has(key)) known.set(key, make(item));
     const view = known.get(key);
     view.update(item);
-    if (parent.children[index] !== view.node) parent.insertBefore(view.node, parent.children[index] ?? null);
+    if (parent.children[index] !== view.node) place(parent, view.node, parent.children[index] ?? null);
   });
+}
+
+// A node that is moved loses the focus, for example when its own priority was changed.
+function place(parent, node, before) {
+  const focused = document.activeElement;
+  parent.insertBefore(node, before);
+  if (node.contains(focused)) focused.focus();
 }
 
 // When the thing that has the keyboard's focus goes, its neighbour gets it, not the top of the page.

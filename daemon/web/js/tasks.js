@@ -17,7 +17,7 @@ export class Tasks {
   #known = new Map();
   #order = [];
   #history = [];
-  // Ids in the order in which their end was heard of.
+  // The ids of all state events so far: what was heard while an answer was under way is newer than the answer.
   #heard = [];
   #listeners = [];
   #timer = 0;
@@ -46,7 +46,8 @@ export class Tasks {
 
   /** The waiting tasks, in order. */
   get waiting() {
-    return this.#order.map((id) => this.#known.get(id)).filter((task) => task?.status === "queued");
+    const tasks = this.#order.map((id) => this.#known.get(id));
+    return tasks.filter((task) => task?.status === "queued").slice(0, SHOWN_WAITING);
   }
 
   /** How many wait, shown or not. */
@@ -93,8 +94,9 @@ export class Tasks {
     if (before && rank(before) > rank(task)) return this.#soon();
     this.#keep(task);
     if (kind === "state") {
+      this.#heard.push(task.id);
       if (task.status === "queued" && !this.#order.includes(task.id)) this.#order.push(task.id);
-      if (hasEnded(task)) this.#hear(task.id);
+      if (hasEnded(task) && !this.#history.includes(task.id)) this.#history.unshift(task.id);
       this.#soon();
     }
     return this.#changed();
@@ -119,9 +121,9 @@ export class Tasks {
     this.#known.set(task.id, { ...old, ...task, speed: speedOf(task) });
   }
 
-  #hear(id) {
-    this.#heard.push(id);
-    if (!this.#history.includes(id)) this.#history.unshift(id);
+  // The tasks heard of since there were `mark` events, the last one first.
+  #since(mark) {
+    return [...new Set(this.#heard.slice(mark).reverse())].map((id) => this.#known.get(id)).filter(Boolean);
   }
 
   #passes(task) {
@@ -138,26 +140,33 @@ export class Tasks {
   }
 
   async #askQueue() {
+    const mark = this.#heard.length;
     const queue = await api.queueStatus();
-    const waiting = queue.pending_tasks.slice(0, SHOWN_WAITING).map((entry) => entry.id);
-    const states = new Map(waiting.map((id) => [id, "queued"]));
+    const newer = this.#since(mark);
+    const settled = (id) => newer.every((task) => task.id !== id);
+    const states = new Map(queue.pending_tasks.map(({ id }) => [id, "queued"]));
+    const waiting = [...states.keys()].slice(0, SHOWN_WAITING);
     if (queue.processing_task_id) states.set(queue.processing_task_id, "processing");
     // Whatever this page believes to be open but the service does not list has ended meanwhile.
-    const stale = [...this.#known.values()].filter((task) => !hasEnded(task) && !states.has(task.id));
-    const wrong = [...states].filter(([id, state]) => this.#known.get(id)?.status !== state);
-    await this.#fetch([...wrong.map(([id]) => id), ...stale.map((task) => task.id)]);
+    const stale = [...this.#known.values()].filter((task) => !hasEnded(task) && !states.has(task.id) && settled(task.id));
+    const shown = [...waiting, queue.processing_task_id].filter(Boolean);
+    const wrong = shown.filter((id) => this.#known.get(id)?.status !== states.get(id) && settled(id));
+    await this.#fetch([...wrong, ...stale.map((task) => task.id)]);
     for (const { id, position, params } of queue.pending_tasks) {
       const task = this.#known.get(id);
       if (task) Object.assign(task, { queue_position: position, params });
     }
-    this.#order = waiting;
+    const late = this.#since(mark).filter((task) => task.status === "queued" && !states.has(task.id));
+    this.#order = [...waiting, ...late.reverse().map((task) => task.id)];
     this.queue = queue;
   }
 
   async #fetch(ids) {
     for (const id of ids) {
+      const mark = this.#heard.length;
       try {
-        this.#keep(await api.task(id));
+        const task = await api.task(id);
+        if (!this.#since(mark).some((each) => each.id === id)) this.#keep(task);
       } catch (error) {
         if (error.status !== 404) throw error;
         this.#known.delete(id);
@@ -167,13 +176,13 @@ export class Tasks {
 
   async #askHistory() {
     const { filter } = this;
-    const before = this.#heard.length;
+    const mark = this.#heard.length;
     const { history } = await api.history(this.#limit, filter);
     if (filter !== this.filter) return;
     for (const entry of history) this.#keep(entry);
     // What ended while the answer was under way may not be in it.
-    const late = this.#heard.slice(before).reverse();
-    this.#history = [...new Set([...late, ...history.map((entry) => entry.id)])];
+    const late = this.#since(mark).filter(hasEnded);
+    this.#history = [...new Set([...late, ...history].map((entry) => entry.id))];
     this.complete = history.length < this.#limit;
   }
 

@@ -48,12 +48,25 @@ def test_the_focus_stays_near_when_its_row_goes(running: Running, page: Any) -> 
     for name in ("a.png", "b.png", "c.png"):
         running.submit(name)
     rows = page.locator("#queue li.row")
-    expect(rows).to_have_count(2)
+    expect(rows.locator(".row-name")).to_have_text(["b.png", "c.png"])
     cancel = rows.first.get_by_role("button", name="Cancel")
     cancel.focus()
     page.keyboard.press("Enter")
     expect(rows).to_have_count(1)
     expect(rows.first.locator(":focus")).to_have_count(1)
+
+
+def test_the_focus_goes_with_a_row_that_gets_another_place(running: Running, page: Any) -> None:
+    running.executor.gate.clear()
+    for name in ("a.png", "b.png", "c.png"):
+        running.submit(name)
+    names = page.locator("#queue li.row .row-name")
+    expect(names).to_have_text(["b.png", "c.png"])
+    priority = page.locator("#queue li.row", has_text="c.png").get_by_label("Priority")
+    priority.focus()
+    page.keyboard.press("ArrowUp")
+    expect(names).to_have_text(["c.png", "b.png"])
+    expect(priority).to_be_focused()
 
 
 def test_the_skip_link_leads_to_the_queue(page: Any) -> None:

@@ -123,6 +123,17 @@ def test_a_file_dropped_into_the_inbox_appears(running: Running, page: Any, halt
     expect(page.locator("#history .result.completed .badge")).to_have_text("Inbox")
 
 
+def test_a_long_queue_is_cut_and_asks_for_no_task_one_by_one(running: Running, page: Any) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: "/api/status/" in request.url and asked.append(request.url))
+    for number in range(104):
+        running.submit(f"{number}.png")
+    expect(page.locator("#queue li.row")).to_have_count(100)
+    expect(page.locator("#queue")).to_contain_text("and 3 more")
+    expect(page.locator("#queue-note")).to_contain_text("103 waiting")
+    assert len(asked) < 10
+
+
 def test_two_tabs_see_the_same(running: Running, page: Any, open_page: Open, halting: Halting) -> None:
     other = open_page(running, beside=page)
     running.submit("a.png")
