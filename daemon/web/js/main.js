@@ -31,7 +31,7 @@ async function start() {
   api.onTokenWanted(askForToken);
 
   const tasks = new Tasks();
-  const models = new Models();
+  const models = new Models(() => gpu.refresh().catch(() => {}));
   const settings = new Settings(byId("settings"), models);
   const act = actions(tasks);
   const gpu = new GpuBar(byId("gpu"), (current, loading) => models.loaded(current, loading));

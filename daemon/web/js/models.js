@@ -19,7 +19,9 @@ export class Models {
   #legend = el("span.caption", { i18n: "param.dit_model" });
   node = el("fieldset.field.models", {}, el("legend", {}, this.#legend), this.#here, this.#more);
 
-  constructor() {
+  /** `onLoaded` is called when the user has brought a model into memory. */
+  constructor(onLoaded) {
+    this.onLoaded = onLoaded;
     onLanguage(() => this.render());
   }
 
@@ -106,6 +108,7 @@ export class Models {
     try {
       const answer = await api.switchModel(name);
       this.loaded(answer.model, null);
+      this.onLoaded();
     } catch (error) {
       this.loaded(this.#data.current, null);
       failed(error);
