@@ -50,9 +50,10 @@ class Operations:
         """
         self.check_room()
         job = self._store.add(draft)
+        # Before the worker can have it: nobody must hear that it waits after hearing that it runs.
+        self._hub.publish(job)
         self._queue.put(job)
         self._worker.notify()
-        self._hub.publish(job)
         log.info("job %s: queued from %s, %s", job.id, draft.origin, draft.original_filename)
         return job
 

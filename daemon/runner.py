@@ -35,15 +35,23 @@ class JobRunner:
         self._outputs = outputs
 
     def run(
-        self, job: Job, on_progress: OnProgress, cancelled: Callable[[], bool], stopping: Callable[[], bool]
+        self,
+        job: Job,
+        on_start: Callable[[Job], None],
+        on_progress: OnProgress,
+        cancelled: Callable[[], bool],
+        stopping: Callable[[], bool],
     ) -> Job:
         """Run a waiting job and answer with its record afterwards: finished, or queued if the service stops.
+
+        `on_start` gets its record as it runs.
 
         Raises:
             OSError: the start could not be recorded (the job still waits), or the service stops while the end
                 cannot be recorded (the next start sorts it out).
         """
         job = self._store.save(job.start(time.time()))
+        on_start(job)
         self._hub.publish(job)
         log.info("job %s: started, %s", job.id, job.draft.original_filename)
         result: Result | None = None

@@ -203,6 +203,7 @@ class Worker:
         try:
             job = self._runner.run(
                 job,
+                on_start=self._started,
                 on_progress=self._progressed,
                 cancelled=lambda: self._alive() and job.id in self._cancelled,
                 stopping=self._stop.is_set,
@@ -223,6 +224,11 @@ class Worker:
             self.settle(job)
         elif job.state is State.QUEUED:
             self._queue.put(job)
+
+    def _started(self, job: Job) -> None:
+        # The record that waited says neither that it runs nor since when.
+        with self._wake:
+            self.current = job
 
     def _progressed(self, progress: Progress) -> None:
         self.heartbeat = time.monotonic()

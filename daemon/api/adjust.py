@@ -50,10 +50,10 @@ def prioritise(context: Context, job_id: str, priority: str) -> Job:
     try:
         changed = replace(job, draft=replace(job.draft, priority=priority))
         job = context.store.save(changed)
+        context.hub.publish(job)
     finally:
         context.queue.put(job)
         context.worker.notify()
-    context.hub.publish(job)
     return job
 
 

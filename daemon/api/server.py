@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from typing import Any
@@ -71,7 +72,9 @@ class ApiServer:
             self._server.close()
             return
         # In the server's own thread: a socket must not be closed under its poll().
-        self._server.trigger.pull_trigger(self._close_all)
+        # A request that ends just now may wake the thread first; it has then closed everything, the trigger too.
+        with contextlib.suppress(OSError):
+            self._server.trigger.pull_trigger(self._close_all)
         self._thread.join(timeout)
 
     def _close_all(self) -> None:

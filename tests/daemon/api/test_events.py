@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 import requests
 
+from daemon.events import Event
+from daemon.jobs import State
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually
 
 
@@ -91,3 +94,14 @@ def test_streams_end_when_the_service_stops(start: Start) -> None:
     with running.get("/api/events", stream=True) as answer:
         running.service.stop()
         assert list(events(answer)) == []
+
+
+def test_a_task_is_never_heard_to_wait_after_it_was_heard_to_run(running: Running) -> None:
+    heard: dict[str, list[Event]] = defaultdict(list)
+    running.service.context.hub.listen(lambda event: heard[event.job.id].append(event))
+    for _ in range(20):
+        running.finished(running.submit())
+    for events in heard.values():
+        states = [event.job.state for event in events]
+        assert states == sorted(states, key=[State.QUEUED, State.PROCESSING, State.COMPLETED].index)
+        assert all(event.job.started_at is not None for event in events if event.progress)
