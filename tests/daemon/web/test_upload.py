@@ -73,7 +73,7 @@ def test_the_progress_of_an_upload_is_seen(running: Running, page: Any) -> None:
 def test_an_upload_can_be_stopped(running: Running, page: Any) -> None:
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
-    devtools.send("Network.emulateNetworkConditions", SLOW)
+    devtools.send("Network.emulateNetworkConditions", SLOW | {"uploadThroughput": 20_000})
     page.locator("#files").set_input_files(file("a.png", png() + os.urandom(3_000_000)))
     expect(page.locator("#uploads")).to_contain_text(re.compile(r"[1-9]\d? %"))
     page.get_by_role("button", name="Stop sending").click()
