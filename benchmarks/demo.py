@@ -23,7 +23,7 @@ from typing import Any
 import av
 from PIL import Image
 
-CLIP = Path(__file__).parent / "assets" / "city.mp4"
+from benchmarks.runs import CLIP
 
 
 def main() -> int:

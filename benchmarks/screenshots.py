@@ -19,18 +19,11 @@ import requests
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.demo import CLIP, daemon
+from benchmarks.chromium import FLAGS, find_chromium
+from benchmarks.demo import daemon
+from benchmarks.runs import CLIP
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WIDE, NARROW = (1360, 860), (390, 844)
 RESOLUTION = 360
 # Large enough to be still running while the pictures are taken.
@@ -46,7 +39,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="seedvr2d-screenshots-"))
     try:
         with daemon(folder, RESOLUTION) as address, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
             shown = fill(address, folder)
             take_all(browser, address, target, shown)
             browser.close()

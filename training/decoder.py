@@ -12,16 +12,25 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from seedvr2.nano.initialise import HALF, LATENTS, QUARTER, VAE_CONSTANT, Trunk, make_vae, spread_rows
+from seedvr2.nano.initialise import (
+    COLOURS,
+    HALF,
+    LATENTS,
+    QUARTER,
+    VAE_CONSTANT,
+    Trunk,
+    find_conv,
+    hand_through,
+    make_vae,
+    spread_rows,
+)
 from seedvr2.nano.pca import Basis
-from seedvr2.network.causal import CausalConv3d
 from seedvr2.network.vae import VideoVAE
 from seedvr2.network.vae_layers import ResnetBlock
 
 # How far inputs are scaled up before a SiLU: small textures must meet its bend, as they would meet a ReLU's.
 QUARTER_SHARPNESS = 8.0
 HALF_SHARPNESS = 24.0
-COLOURS = 12  # of a 2x2 patch
 
 
 class Branch(nn.Module):
@@ -56,7 +65,7 @@ class PatchDecoder(nn.Module):
         super().__init__()
         self.dtype = dtype
         self.conv_in = nn.Conv2d(LATENTS, QUARTER.used, 3, padding=1)
-        self.coarse = nn.ModuleList(Branch(QUARTER.used, QUARTER_SHARPNESS) for _ in range(2))
+        self.coarse = nn.ModuleList(Branch(QUARTER.used, QUARTER_SHARPNESS) for _ in range(QUARTER.blocks))
         self.spread = nn.Conv2d(QUARTER.used, 4 * HALF.used, 1)
         self.fine = nn.ModuleList(Branch(HALF.used, HALF_SHARPNESS) for _ in range(HALF.blocks))
         with torch.no_grad():
@@ -97,7 +106,7 @@ class PatchDecoder(nn.Module):
         decoder.conv_in.weight[:, :, 0], decoder.conv_in.bias[:] = weight, bias
         for block, branch in zip(decoder.mid_block.resnets, self.coarse, strict=True):
             _write(block, branch, QUARTER)
-        spread = _find(decoder, "up_blocks.0.upsamplers.0.upscale_conv")
+        spread = find_conv(decoder, "up_blocks.0.upsamplers.0.upscale_conv")
         weight, bias = (part.view(4, HALF.used, *part.shape[1:]) for part in _parts(self.spread))
         spread.weight.zero_()
         for position in range(4):
@@ -105,11 +114,8 @@ class PatchDecoder(nn.Module):
             channels = slice(position * QUARTER.width, position * QUARTER.width + HALF.width)
             spread.weight[channels, : QUARTER.used, 0] = rows
             spread.bias[channels] = offsets
-        after = _find(decoder, "up_blocks.0.upsamplers.0.conv")
-        shortcut = _find(decoder, "up_blocks.1.resnets.0.conv_shortcut")
-        for conv in (after, shortcut):
-            centre = conv.weight.shape[-1] // 2
-            conv.weight[range(HALF.width), range(HALF.width), 0, centre, centre] = 1.0
+        hand_through(find_conv(decoder, "up_blocks.0.upsamplers.0.conv"), HALF.width)
+        hand_through(find_conv(decoder, "up_blocks.1.resnets.0.conv_shortcut"), HALF.width)
         for block, branch in zip(decoder.up_blocks[1].resnets, self.fine, strict=True):
             _write(block, branch, HALF)
         return vae
@@ -118,12 +124,6 @@ class PatchDecoder(nn.Module):
 def _parts(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
     assert conv.bias is not None
     return conv.weight, conv.bias
-
-
-def _find(part: nn.Module, name: str) -> CausalConv3d:
-    conv = part.get_submodule(name)
-    assert isinstance(conv, CausalConv3d)
-    return conv
 
 
 def _write(block: ResnetBlock, branch: Branch, trunk: Trunk) -> None:

@@ -178,8 +178,7 @@ class Run:
     def one_step(self, resized: Tensor, target: Tensor, factor: float) -> float:
         """One step of the optimisers at `factor` times their rates; gives the loss."""
         condition = self.encoder(resized)
-        alone = self.step < self.decoder_steps
-        latents = condition if alone else self._predict(condition)
+        latents = condition if self.step < self.decoder_steps else self._predict(condition)
         restored = self.trainee.decoder(latents)
         loss = loss_of(restored, target)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -95,7 +95,7 @@ def _allowed(path: str) -> str:
             continue
         found.append(method)
     if not found:
-        raise problem(RequestError(404, f"There is nothing at {path[:200]!r}."))
+        raise bottle.HTTPError(404)
     return ", ".join([*found, "OPTIONS"])
 
 

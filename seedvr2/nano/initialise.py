@@ -32,6 +32,7 @@ from seedvr2.network.vae_layers import GroupNorm, ResnetBlock
 
 # SeedVR2 itself has 16. At 4x4 pixels a latent, 16 would cost a sharp picture 1 dB against its resize; 28, 0.06 dB.
 LATENTS = 28
+COLOURS = 12  # of a 2x2 patch of pixels
 TEXT_TOKENS = 4
 TEXT_CHANNELS = 64
 BLOCKS = 3
@@ -140,15 +141,15 @@ def _split(rows: Tensor) -> Tensor:
 
 def _encoder_weights(vae: VideoVAE, projection: Tensor) -> None:
     encoder = vae.encoder
-    _pass(encoder.conv_in, 3)
-    halve, project = (_conv(encoder, f"down_blocks.{i}.downsamplers.0.conv") for i in (0, 1))
+    hand_through(encoder.conv_in, 3)
+    halve, project = (find_conv(encoder, f"down_blocks.{i}.downsamplers.0.conv") for i in (0, 1))
     for y in range(2):
         for x in range(2):
             for colour in range(3):
                 halve.weight[3 * (2 * y + x) + colour, colour, 0, y, x] = 1.0
             project.weight[:LATENTS, :12, 0, y, x] = projection[:, y, x]
-    _pass(_conv(encoder, "down_blocks.1.resnets.0.conv_shortcut"), 12)
-    pairs = _conv(encoder, "down_blocks.2.resnets.0.conv_shortcut")
+    hand_through(find_conv(encoder, "down_blocks.1.resnets.0.conv_shortcut"), 12)
+    pairs = find_conv(encoder, "down_blocks.2.resnets.0.conv_shortcut")
     plus, minus, deviation = _pairs(pairs, LATENTS, encoder.conv_norm_out)
     encoder.conv_out.weight[range(LATENTS), plus, 0, 1, 1] = deviation
     encoder.conv_out.weight[range(LATENTS), minus, 0, 1, 1] = -deviation
@@ -158,34 +159,35 @@ def _encoder_weights(vae: VideoVAE, projection: Tensor) -> None:
 def spread_rows(basis: Basis) -> Tensor:
     """(4, 12, 28): from latents to the colours of each of the four 2x2 patches of a block, as (dy, dx, colour)."""
     rows = basis.rows / latent_scales(basis).view(-1, 1, 1, 1)
-    return rows.view(LATENTS, 2, 2, 2, 2, 3).permute(1, 3, 2, 4, 5, 0).reshape(4, 12, LATENTS)
+    return rows.view(LATENTS, 2, 2, 2, 2, 3).permute(1, 3, 2, 4, 5, 0).reshape(4, COLOURS, LATENTS)
 
 
 def _decoder_weights(vae: VideoVAE, basis: Basis) -> None:
     """Latents pass to the first upsampler, which gives the colours of 2x2 patches; the second spreads them."""
     decoder = vae.decoder
-    _pass(decoder.conv_in, LATENTS)
-    first, second = (_conv(decoder, f"up_blocks.{i}.upsamplers.0.upscale_conv") for i in (0, 1))
+    hand_through(decoder.conv_in, LATENTS)
+    first, second = (find_conv(decoder, f"up_blocks.{i}.upsamplers.0.upscale_conv") for i in (0, 1))
     for position, rows in enumerate(spread_rows(basis)):
         start = position * QUARTER.width
-        first.weight[start : start + 12, :LATENTS, 0, 0, 0] = rows
+        first.weight[start : start + COLOURS, :LATENTS, 0, 0, 0] = rows
         for colour in range(3):
             second.weight[position * HALF.width + colour, 3 * position + colour] = 1.0
-    _pass(_conv(decoder, "up_blocks.0.upsamplers.0.conv"), 12)
-    _pass(_conv(decoder, "up_blocks.1.resnets.0.conv_shortcut"), 12)
-    _pass(_conv(decoder, "up_blocks.1.upsamplers.0.conv"), 3)
-    plus, minus, deviation = _pairs(_conv(decoder, "up_blocks.2.resnets.0.conv_shortcut"), 3, decoder.conv_norm_out)
+    hand_through(find_conv(decoder, "up_blocks.0.upsamplers.0.conv"), COLOURS)
+    hand_through(find_conv(decoder, "up_blocks.1.resnets.0.conv_shortcut"), COLOURS)
+    hand_through(find_conv(decoder, "up_blocks.1.upsamplers.0.conv"), 3)
+    plus, minus, deviation = _pairs(find_conv(decoder, "up_blocks.2.resnets.0.conv_shortcut"), 3, decoder.conv_norm_out)
     decoder.conv_out.weight[range(3), plus, 0, 1, 1] = deviation
     decoder.conv_out.weight[range(3), minus, 0, 1, 1] = -deviation
 
 
-def _conv(part: nn.Module, name: str) -> CausalConv3d:
+def find_conv(part: nn.Module, name: str) -> CausalConv3d:
+    """The convolution of that dotted name."""
     conv = part.get_submodule(name)
     assert isinstance(conv, CausalConv3d)
     return conv
 
 
-def _pass(conv: CausalConv3d, channels: int) -> None:
+def hand_through(conv: CausalConv3d, channels: int) -> None:
     """Hand the first `channels` channels through unchanged."""
     centre = conv.weight.shape[-1] // 2
     conv.weight[range(channels), range(channels), 0, centre, centre] = 1.0

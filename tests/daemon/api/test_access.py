@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.api.access import check_access, host_expected
+from daemon.api.docs import DOCUMENTS, PAGES
 from daemon.errors import RequestError
 from daemon.settings import ServerSettings
 from tests.daemon.api.raw import exchange, form, json_of, post, status_of
@@ -61,7 +62,7 @@ def test_the_token_is_asked_for_everywhere_but_health(start: Start) -> None:
 
 def test_a_browser_may_open_the_page_and_the_description_and_send_the_token_from_there(start: Start) -> None:
     running = start(SEEDVR2_SERVER_TOKEN="s3cret")
-    for path in ("/", "/docs", "/docs/swagger-ui.css", "/openapi.json", "/static/js/main.js"):
+    for path in ("/", *PAGES, "/docs/swagger-ui.css", *DOCUMENTS, "/static/js/main.js"):
         assert running.get(path).status_code == 200, path
     assert "bearer" in str(running.get("/openapi.json").json()["components"]["securitySchemes"]).lower()
 
@@ -74,7 +75,9 @@ def test_options_names_the_methods_of_that_path(running: Running) -> None:
 
     assert allowed("/api/process") == {"POST", "OPTIONS"}
     assert allowed("/health") == {"GET", "HEAD", "OPTIONS"}
-    assert running.http.options(running.service.url + "/nowhere", timeout=10).status_code == 404
+    nowhere = running.http.options(running.service.url + "/nowhere", timeout=10)
+    assert nowhere.status_code == 404
+    assert "/nowhere" in nowhere.json()["error"]
 
 
 def test_an_upload_without_the_token_is_refused_before_it_is_stored(start: Start) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+
+from benchmarks.chromium import FLAGS, find_chromium
 
 # Far longer than anything takes on an idle machine.
 PATIENCE_MS = int(os.environ.get("SEEDVR2_TEST_PATIENCE_MS", "60000"))
@@ -18,22 +19,12 @@ except ImportError:
     expect: Any = None
 else:
     expect.set_options(timeout=PATIENCE_MS)
-NAMES = ("chromium", "chromium-headless-shell", "google-chrome")
-FLAGS = [
-    "--no-sandbox",  # does not work for root, as which CI often runs
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @contextmanager
 def chromium() -> Iterator[Any]:
     """A headless Chromium. Skips the test where there is none."""
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
+    executable = find_chromium()
     if executable is None:
         pytest.skip("no Chromium here: apt install chromium")
     reason = "Playwright is not installed: pip install playwright (its own browsers are not needed)"

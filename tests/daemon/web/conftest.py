@@ -11,7 +11,6 @@ import pytest
 from tests.daemon.conftest import Running, Start
 from tests.daemon.web.browser import PATIENCE_MS, chromium
 
-CLIP = Path(__file__).parents[3] / "benchmarks" / "assets" / "city.mp4"
 HERE = Path(__file__).parent
 # Heard before any script of the page runs; the browser's console has a line of it too.
 WATCH_POLICY = """

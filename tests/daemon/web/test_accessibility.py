@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.runs import CLIP
 from seedvr2.errors import MediaError
 from tests.daemon.conftest import Running, png
 from tests.daemon.web.browser import expect
-from tests.daemon.web.conftest import CLIP, Open, unfold_settings
+from tests.daemon.web.conftest import Open, unfold_settings
 
 pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install axe-playwright-python")
 

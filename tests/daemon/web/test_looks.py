@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.runs import CLIP
 from seedvr2.errors import MediaError
 from tests.daemon.conftest import Running, png
 from tests.daemon.web.browser import expect
-from tests.daemon.web.conftest import CLIP, Open, unfold_settings
+from tests.daemon.web.conftest import Open, unfold_settings
 
 NARROW = {"width": 360, "height": 740}
 LONG = "A_very_long_name_without_a_single_space_" * 3 + ".png"

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.runs import CLIP
 from seedvr2.errors import MediaError
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture
 from tests.daemon.web.browser import expect
-from tests.daemon.web.conftest import CLIP, Complaints, Open
+from tests.daemon.web.conftest import Complaints, Open
 from tests.daemon.web.executors import Halting
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.runs import CLIP
 from tests.daemon.conftest import Running, Start, eventually
 from tests.daemon.executors import FakeExecutor
 from tests.daemon.web.browser import expect
-from tests.daemon.web.conftest import CLIP, Open
+from tests.daemon.web.conftest import Open
 
 FRAMES, FPS = 24, 25
 TIMES = "(all) => all.map((video) => video.seeking ? null : video.currentTime)"
