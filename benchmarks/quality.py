@@ -81,7 +81,7 @@ def _photo(seed: int, clip: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _mixed(seed: int, clip: Tensor, size: tuple[int, int]) -> Tensor:
-    return degrade(np.random.default_rng([seed, 2]), clip, size)
+    return degrade(np.random.default_rng([seed, 2]), clip, size).clip
 
 
 DEGRADATIONS: dict[str, Degradation] = {

@@ -1,9 +1,11 @@
 """The decoder of nano in the form in which it is trained, and how that is written into the VAE's weights.
 
+It works on patches of 2x2 pixels, where a small network learns fastest: their colours pass untouched beside features
+that residual branches refine, and a linear head adds what the features say. The hints of the transformer about the
+picture's faults stand beside both, constant throughout, so that every branch can act on them.
+
 Group norms are left out: constant channels of ±K beside a channel that balances the mean turn each into a plain
-scaling (`seedvr2.nano.initialise`), so a crop is decoded as it would be inside a large picture. What only hands
-through (the last level, the convolutions behind the upsamplers) is left out as well. The blocks work on patches of
-4x4 and, mostly, 2x2 pixels, where a small network learns fastest.
+scaling (`seedvr2.nano.initialise`), so a crop is decoded as it would be inside a large picture.
 """
 
 from __future__ import annotations
@@ -14,43 +16,43 @@ from torch import Tensor, nn
 
 from seedvr2.nano.initialise import (
     COLOURS,
-    HALF,
-    LATENTS,
-    QUARTER,
+    HINTS,
+    TRUNK,
+    VAE_CONFIG,
     VAE_CONSTANT,
-    Trunk,
     find_conv,
     hand_through,
     make_vae,
     spread_rows,
 )
-from seedvr2.nano.pca import Basis
+from seedvr2.nano.pca import COMPONENTS, Basis
 from seedvr2.network.vae import VideoVAE
 from seedvr2.network.vae_layers import ResnetBlock
 
+BRANCHES = VAE_CONFIG.resnets + 1
+FEATURES = TRUNK.used - COLOURS - HINTS
+HIDDEN = 32
+LAST_FEATURES = 13  # per pixel, for the head
+
 # How far inputs are scaled up before a SiLU: small textures must meet its bend, as they would meet a ReLU's.
-QUARTER_SHARPNESS = 8.0
-HALF_SHARPNESS = 24.0
+SHARPNESS = 6.0
 
 
 class Branch(nn.Module):
-    """SiLU, convolution, twice: what a residual block of the VAE adds."""
+    """SiLU, convolution, twice: what a residual block of the VAE adds to the features, seeing them and the hints."""
 
-    def __init__(self, channels: int, sharpness: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.sharpness = sharpness
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv1 = nn.Conv2d(HINTS + FEATURES, HIDDEN, 3, padding=1)
+        self.conv2 = nn.Conv2d(HIDDEN, FEATURES, 3, padding=1)
         nn.init.kaiming_normal_(self.conv1.weight)
-        nn.init.zeros_(self.conv1.bias)  # type: ignore[arg-type]
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
+        for parameter in (*self.conv2.parameters(), self.conv1.bias):
+            nn.init.zeros_(parameter)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same."""
-        s = self.sharpness
-        hidden = _conv(self.conv1, F.silu(x * s), 1.0, s)
-        return _conv(self.conv2, F.silu(hidden), 1 / s)
+        """(N, 5 + 28, H, W) to (N, 28, H, W)."""
+        hidden = _conv(self.conv1, F.silu(x * SHARPNESS), 1.0, SHARPNESS)
+        return _conv(self.conv2, F.silu(hidden), 1 / SHARPNESS)
 
 
 def _conv(conv: nn.Conv2d, x: Tensor, scale: float = 1.0, bias_scale: float = 1.0) -> Tensor:
@@ -59,42 +61,34 @@ def _conv(conv: nn.Conv2d, x: Tensor, scale: float = 1.0, bias_scale: float = 1.
 
 
 class PatchDecoder(nn.Module):
-    """Latents (N, T, h, w, 28) to frames (N, T, 3, 4h, 4w)."""
+    """Latents (N, T, h, w, 33) to frames (N, T, 3, 4h, 4w)."""
+
+    rows: Tensor
 
     def __init__(self, basis: Basis, dtype: torch.dtype = torch.bfloat16) -> None:
         super().__init__()
         self.dtype = dtype
-        self.conv_in = nn.Conv2d(LATENTS, QUARTER.used, 3, padding=1)
-        self.coarse = nn.ModuleList(Branch(QUARTER.used, QUARTER_SHARPNESS) for _ in range(QUARTER.blocks))
-        self.spread = nn.Conv2d(QUARTER.used, 4 * HALF.used, 1)
-        self.fine = nn.ModuleList(Branch(HALF.used, HALF_SHARPNESS) for _ in range(HALF.blocks))
-        with torch.no_grad():
-            assert self.conv_in.bias is not None
-            assert self.spread.bias is not None
-            self.conv_in.bias.zero_()
-            self.spread.bias.zero_()
-            nn.init.kaiming_normal_(self.conv_in.weight).mul_(0.5)
-            self.conv_in.weight[:LATENTS] = 0.0
-            self.conv_in.weight[range(LATENTS), range(LATENTS), 1, 1] = 1.0
-            nn.init.normal_(self.spread.weight, 0.0, 0.05)
-            rows = self.spread.weight.view(4, HALF.used, QUARTER.used)
-            rows[:, :COLOURS] = 0.0
-            rows[:, :COLOURS, :LATENTS] = spread_rows(basis)
+        self.register_buffer("rows", spread_rows(basis).reshape(4 * COLOURS, COMPONENTS, 1, 1))
+        self.entry = nn.Conv2d(COLOURS + HINTS, FEATURES, 3, padding=1)
+        self.branches = nn.ModuleList(Branch() for _ in range(BRANCHES))
+        self.spread = nn.Conv2d(HINTS + FEATURES, 4 * LAST_FEATURES, 1)
+        self.head = nn.Conv2d(LAST_FEATURES, 3, 3, padding=1)
+        nn.init.kaiming_normal_(self.entry.weight)
+        nn.init.kaiming_normal_(self.spread.weight)
+        for parameter in (self.entry.bias, self.spread.bias, self.head.weight, self.head.bias):
+            nn.init.zeros_(parameter)  # type: ignore[arg-type]
 
     def forward(self, latents: Tensor) -> Tensor:
         """The frames, in float32."""
-        x = latents.flatten(0, 1).permute(0, 3, 1, 2).to(self.dtype).contiguous(memory_format=torch.channels_last)
-        x = _conv(self.conv_in, x)
-        for branch in self.coarse:
-            x = x + branch(x)
-        x = _conv(self.spread, x)
-        n, _, h, w = x.shape
-        x = x.view(n, 2, 2, HALF.used, h, w).permute(0, 4, 1, 5, 2, 3).reshape(n, 2 * h, 2 * w, HALF.used)
-        x = x.permute(0, 3, 1, 2)
-        for branch in self.fine:
-            x = x + branch(x)
-        patches = x[:, :COLOURS].float().view(n, 2, 2, 3, 2 * h, 2 * w)
-        frames = patches.permute(0, 3, 4, 1, 5, 2).reshape(n, 3, 4 * h, 4 * w)
+        x = latents.flatten(0, 1).permute(0, 3, 1, 2)
+        colours = _unfold(F.conv2d(x[:, :COMPONENTS].float(), self.rows))
+        hints = F.interpolate(x[:, COMPONENTS:].to(self.dtype), scale_factor=2.0, mode="nearest")
+        seen = torch.cat((colours.to(self.dtype), hints), 1).contiguous(memory_format=torch.channels_last)
+        features = _conv(self.entry, seen)
+        for branch in self.branches:
+            features = features + branch(torch.cat((hints, features), 1))
+        last = _unfold(_conv(self.spread, torch.cat((hints, features), 1)))
+        frames = _conv(self.head, last).float() + _unfold(colours)
         return frames.view(*latents.shape[:2], *frames.shape[1:])
 
     @torch.no_grad()
@@ -102,23 +96,31 @@ class PatchDecoder(nn.Module):
         """The VAE of `make_vae` with this decoder."""
         vae = make_vae(basis)
         decoder = vae.decoder
-        weight, bias = QUARTER.balanced(*_parts(self.conv_in))
-        decoder.conv_in.weight[:, :, 0], decoder.conv_in.bias[:] = weight, bias
-        for block, branch in zip(decoder.mid_block.resnets, self.coarse, strict=True):
-            _write(block, branch, QUARTER)
-        spread = find_conv(decoder, "up_blocks.0.upsamplers.0.upscale_conv")
-        weight, bias = (part.view(4, HALF.used, *part.shape[1:]) for part in _parts(self.spread))
-        spread.weight.zero_()
+        entry = find_conv(decoder, "up_blocks.0.upsamplers.0.conv")
+        kept = COLOURS + HINTS
+        weight, bias = _parts(self.entry)
+        whole = weight.new_zeros(TRUNK.used, entry.weight.shape[1], 3, 3)
+        whole[range(kept), range(kept), 1, 1] = 1.0
+        whole[kept:, :kept] = weight
+        entry.weight.zero_()
+        entry.weight[: TRUNK.width, :, 0], entry.bias[: TRUNK.width] = TRUNK.balanced(whole, F.pad(bias, (kept, 0)))
+        for block, branch in zip(decoder.up_blocks[1].resnets, self.branches, strict=True):
+            _write(block, branch)
+        spread = find_conv(decoder, "up_blocks.1.upsamplers.0.upscale_conv")
+        weight, bias = (part.view(4, LAST_FEATURES, *part.shape[1:]) for part in _parts(self.spread))
         for position in range(4):
-            rows, offsets = HALF.balanced(weight[position], bias[position])
-            channels = slice(position * QUARTER.width, position * QUARTER.width + HALF.width)
-            spread.weight[channels, : QUARTER.used, 0] = rows
-            spread.bias[channels] = offsets
-        hand_through(find_conv(decoder, "up_blocks.0.upsamplers.0.conv"), HALF.width)
-        hand_through(find_conv(decoder, "up_blocks.1.resnets.0.conv_shortcut"), HALF.width)
-        for block, branch in zip(decoder.up_blocks[1].resnets, self.fine, strict=True):
-            _write(block, branch, HALF)
+            rows = slice(position * TRUNK.width + 3, position * TRUNK.width + 3 + LAST_FEATURES)
+            spread.weight[rows, COLOURS : TRUNK.used, 0], spread.bias[rows] = weight[position], bias[position]
+        head = find_conv(decoder, "up_blocks.1.upsamplers.0.conv")
+        hand_through(head, 3)
+        head.weight[:3, 3 : 3 + LAST_FEATURES, 0], head.bias[:3] = _parts(self.head)
         return vae
+
+
+def _unfold(x: Tensor) -> Tensor:
+    """(N, 4 C, H, W), four pixels in a place, as (N, C, 2 H, 2 W)."""
+    n, _, h, w = x.shape
+    return x.view(n, 2, 2, -1, h, w).permute(0, 4, 1, 5, 2, 3).reshape(n, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
 
 
 def _parts(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
@@ -126,17 +128,17 @@ def _parts(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
     return conv.weight, conv.bias
 
 
-def _write(block: ResnetBlock, branch: Branch, trunk: Trunk) -> None:
+def _write(block: ResnetBlock, branch: Branch) -> None:
     """The branch as a residual block whose norms only scale."""
     for norm in (block.norm1, block.norm2):
         norm.weight.zero_()
-        deviation = VAE_CONSTANT * (2 / len(norm.weight)) ** 0.5
-        norm.weight[: trunk.used] = branch.sharpness * deviation
-    weight, bias = trunk.balanced(*_parts(branch.conv1))
-    block.conv1.weight.zero_()
-    block.conv1.weight[:, : trunk.used, 0] = weight / branch.sharpness
-    block.conv1.bias[:] = bias
-    weight, bias = trunk.balanced(*_parts(branch.conv2), constants=False)
-    block.conv2.weight.zero_()
-    block.conv2.weight[:, : trunk.used, 0] = weight / branch.sharpness
-    block.conv2.bias[:] = bias
+        norm.weight[: TRUNK.used] = SHARPNESS * VAE_CONSTANT * (2 / len(norm.weight)) ** 0.5
+    weight, bias = _parts(branch.conv1)
+    whole = weight.new_zeros(TRUNK.used, block.conv1.weight.shape[1], 3, 3)
+    whole[:HIDDEN, COLOURS : TRUNK.used] = weight / SHARPNESS
+    block.conv1.weight[:, :, 0], block.conv1.bias[:] = TRUNK.balanced(whole, F.pad(bias, (0, TRUNK.used - HIDDEN)))
+    weight, bias = _parts(branch.conv2)
+    kept = COLOURS + HINTS
+    whole = weight.new_zeros(TRUNK.used, block.conv2.weight.shape[1], 3, 3)
+    whole[kept:, :HIDDEN] = weight / SHARPNESS
+    block.conv2.weight[:, :, 0], block.conv2.bias[:] = TRUNK.balanced(whole, F.pad(bias, (kept, 0)), constants=False)

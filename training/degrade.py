@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -20,38 +22,65 @@ from torch import Tensor
 Pixels = npt.NDArray[np.uint8]
 Step = Callable[[Tensor], Tensor]
 
-CLEAN_SHARE = 0.2
+CLEAN_SHARE = 0.15
+# The fast versions of its routines do not always agree with each other, nor with themselves.
+X264 = {"preset": "veryfast", "threads": "1", "x264-params": "cpu-independent=1"}
 KERNELS = ("area", "bilinear", "bicubic", "bicubic", "lanczos", "aliased")
 
 
-def degrade(rng: np.random.Generator, clip: Tensor, size: tuple[int, int]) -> Tensor:
-    """A degraded clip.
+@dataclass(slots=True)
+class Faults:
+    """What was done to a clip: how much smaller it is, blur in pixels of the result, noise in levels, compression."""
+
+    factor: float
+    blur: float = 0.0
+    noise: float = 0.0
+    compression: float = 0.0
+    clean: bool = False
+
+    def hints(self) -> list[float]:
+        """As numbers from 0 to about 2."""
+        return [self.factor - 1.5, 2 * self.blur, self.noise / 10, self.compression, float(self.clean)]
+
+
+class Degraded(NamedTuple):
+    """A degraded clip (T, 3, h, w) in 0…1, and what was done to it."""
+
+    clip: Tensor
+    faults: Faults
+
+
+def degrade(rng: np.random.Generator, clip: Tensor, size: tuple[int, int]) -> Degraded:
+    """Degrade a clip.
 
     Args:
         clip: (T, 3, H, W) in 0…1.
         size: (height, width) of the result, smaller than the clip.
 
     Returns:
-        (T, 3, height, width) in 0…1, at the 256 levels of 8 bits.
+        The clip (T, 3, height, width), at the 256 levels of 8 bits, and its faults.
     """
+    faults = Faults(clip.shape[2] / size[0])
     if rng.random() < CLEAN_SHARE:
-        return quantise(shrink(clip, size, "bicubic" if rng.random() < 0.7 else "area"))
-    steps: list[Step] = []
-    if rng.random() < 0.65:
-        steps.append(random_blur(rng, clip.shape[2] / size[0]))
+        faults.clean = True
+        return Degraded(quantise(shrink(clip, size, "bicubic" if rng.random() < 0.7 else "area")), faults)
+    makers = [random_blur] if rng.random() < 0.65 else []
     if rng.random() < 0.75:
-        steps.append(random_noise(rng))
+        makers.append(random_noise)
     if rng.random() < 0.7:
-        steps.append(random_compression(rng, len(clip)))
-    order = rng.permutation(len(steps))
-    steps = [steps[i] for i in order]
-    # Lens, then sensor, then file is the usual order; half of the clips keep it.
+        makers.append(random_compression)
     kernel = str(rng.choice(KERNELS))
-    place = int(rng.integers(len(steps) + 1)) if rng.random() < 0.5 else 0
+    # Lens, then sensor, then file is the usual order; a third of the clips went another way.
+    place = int(random_blur in makers)
+    if rng.random() < 0.33:
+        makers = [makers[i] for i in rng.permutation(len(makers))]
+        place = int(rng.integers(len(makers) + 1))
+    factors = [faults.factor if index < place else 1.0 for index in range(len(makers))]
+    steps = [make(rng, faults, factor, len(clip)) for make, factor in zip(makers, factors, strict=True)]
     steps.insert(place, lambda x: shrink(x, size, kernel))
     for step in steps:
         clip = step(clip).clamp(0, 1)
-    return quantise(clip)
+    return Degraded(quantise(clip), faults)
 
 
 def quantise(clip: Tensor) -> Tensor:
@@ -71,9 +100,10 @@ def shrink(clip: Tensor, size: tuple[int, int], kernel: str) -> Tensor:
     return F.interpolate(clip, size, mode=kernel, antialias=True, align_corners=False)
 
 
-def random_blur(rng: np.random.Generator, factor: float) -> Step:
-    """A Gaussian, round or elongated, of up to about one pixel of the result."""
-    sigma = factor * rng.uniform(0.1, 0.9) * np.array([1.0, rng.uniform(0.5, 1.0)])
+def random_blur(rng: np.random.Generator, faults: Faults, factor: float, _frames: int) -> Step:
+    """A Gaussian, round or elongated, of up to about one pixel of the result, which is `factor` pixels here."""
+    faults.blur = float(rng.uniform(0.1, 0.9))
+    sigma = factor * faults.blur * np.array([1.0, rng.uniform(0.5, 1.0)])
     return blur(float(sigma[0]), float(sigma[1]), float(rng.uniform(0, np.pi)))
 
 
@@ -88,9 +118,10 @@ def blur(sigma_x: float, sigma_y: float, angle: float) -> Step:
     return lambda clip: F.conv2d(F.pad(clip, [radius] * 4, mode="reflect"), weight, groups=3)
 
 
-def random_noise(rng: np.random.Generator) -> Step:
-    """Gaussian, Poisson or grain, mostly faint: deviations up to 20 of 255 levels."""
-    strength = float(20 * rng.random() ** 1.7) / 255
+def random_noise(rng: np.random.Generator, faults: Faults, _factor: float, _frames: int) -> Step:
+    """Gaussian, Poisson or grain, mostly faint: deviations up to 25 of 255 levels."""
+    faults.noise = float(25 * rng.random() ** 1.5)
+    strength = faults.noise / 255
     kind = rng.choice(["gaussian", "gaussian", "poisson", "grain"])
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     if kind == "poisson":
@@ -116,12 +147,14 @@ def _grain(clip: Tensor, strength: float, size: float, generator: torch.Generato
     return strength * noise / noise.std() * (0.4 + 2.4 * luma * (1 - luma))
 
 
-def random_compression(rng: np.random.Generator, frames: int) -> Step:
+def random_compression(rng: np.random.Generator, faults: Faults, _factor: float, frames: int) -> Step:
     """JPEG of quality 30 to 97, or H.264, which is more usual for clips than for stills."""
     if rng.random() < (0.4 if frames > 1 else 0.04):
         crf = int(rng.integers(16, 31))
+        faults.compression = (crf - 12) / 18
         return lambda clip: h264(clip, crf)
     quality = int(rng.integers(30, 98))
+    faults.compression = (100 - quality) / 60
     coarse_colour = bool(rng.random() < 0.7)
     return lambda clip: jpeg(clip, quality, coarse_colour=coarse_colour)
 
@@ -142,7 +175,7 @@ def h264(clip: Tensor, crf: int) -> Tensor:
     even = F.pad(clip, (0, width % 2, 0, height % 2), mode="replicate")
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as output:
-        stream = output.add_stream("libx264", rate=25, options={"crf": str(crf), "preset": "veryfast", "threads": "1"})
+        stream = output.add_stream("libx264", rate=25, options=X264 | {"crf": str(crf)})
         stream.height, stream.width = even.shape[2:]
         stream.pix_fmt = "yuv420p"
         for frame in to_pixels(even):

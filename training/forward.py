@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from seedvr2.nano.initialise import LATENTS, latent_scales
+from seedvr2.nano.initialise import HINTS, LATENTS, latent_scales
 from seedvr2.nano.pca import BLOCK, Basis
 from seedvr2.network.dit import DiT
 from seedvr2.network.rope import RopeTable, base_frequencies
@@ -31,8 +31,8 @@ class Encoder:
         self._weight = basis.rows.permute(0, 3, 1, 2) * latent_scales(basis).view(-1, 1, 1, 1)
 
     def __call__(self, clips: Tensor) -> Tensor:
-        """(N, T, 3, H, W) in −1…1 to (N, T, H/4, W/4, 28)."""
-        latent = F.conv2d(clips.flatten(0, 1), self._weight, stride=BLOCK)
+        """(N, T, 3, H, W) in −1…1 to (N, T, H/4, W/4, 33)."""
+        latent = F.pad(F.conv2d(clips.flatten(0, 1), self._weight, stride=BLOCK), (0, 0, 0, 0, 0, HINTS))
         return latent.view(*clips.shape[:2], *latent.shape[1:]).permute(0, 1, 3, 4, 2)
 
 
@@ -60,10 +60,10 @@ def predict(dit: DiT, text: Tensor, noise: Tensor, condition: Tensor, dtype: tor
 
     Args:
         dit: the transformer, weights in float32. text: (L, channels).
-        noise, condition: (N, T, H, W, 28). dtype: what is multiplied in.
+        noise, condition: (N, T, H, W, 33). dtype: what is multiplied in.
 
     Returns:
-        (N, T, H, W, 28) in float32.
+        (N, T, H, W, 33) in float32.
     """
     mask = condition.new_ones(*condition.shape[:-1], MASK)
     latents = torch.cat((noise, condition, mask), dim=-1).to(dtype)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,18 +27,26 @@ CLIP_FRAMES = 5
 class Setting:
     """How a step's examples look: (count, edge) of stills and of clips, and how often a step has clips."""
 
-    stills: tuple[int, int] = (8, 128)
+    stills: tuple[int, int]
     clips: tuple[int, int] = (3, 96)
-    clip_share: float = 0.2
+    clip_share: float = 0.0
 
 
-class Samples(IterableDataset[tuple[Tensor, Tensor]]):
-    """Yields (input, target), each (clips, T, 3, edge, edge) in −1…1; `input` as the pipeline would resize it."""
+class Example(NamedTuple):
+    """Clips as the pipeline would resize them and their originals (…, T, 3, edge, edge) in −1…1; faults (…, 5)."""
+
+    resized: Tensor
+    original: Tensor
+    hints: Tensor
+
+
+class Samples(IterableDataset[Example]):
+    """Yields examples of several clips."""
 
     def __init__(self, folder: Path, setting: Setting, seed: int) -> None:
         self._folder, self._setting, self._seed = folder, setting, seed
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Example]:
         if get_worker_info() is not None:
             torch.set_num_threads(1)
         photographs = Photographs(self._folder, held_out=False)
@@ -45,11 +54,11 @@ class Samples(IterableDataset[tuple[Tensor, Tensor]]):
         while True:
             moving = rng.random() < self._setting.clip_share
             count, edge = self._setting.clips if moving else self._setting.stills
-            pairs = [make_pair(rng, photographs, edge, CLIP_FRAMES if moving else 1) for _ in range(count)]
-            yield torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
+            made = [make_example(rng, photographs, edge, CLIP_FRAMES if moving else 1) for _ in range(count)]
+            yield Example(*(torch.stack(parts) for parts in zip(*made, strict=True)))
 
 
-def make_pair(rng: np.random.Generator, photographs: Photographs, edge: int, frames: int) -> tuple[Tensor, Tensor]:
+def make_example(rng: np.random.Generator, photographs: Photographs, edge: int, frames: int) -> Example:
     """One degraded clip and its original, each (frames, 3, edge, edge) in −1…1."""
     whole = edge + 2 * MARGIN
     clip = _moving(rng, photographs, whole, frames) if frames > 1 else _still(rng, photographs, whole)
@@ -57,10 +66,11 @@ def make_pair(rng: np.random.Generator, photographs: Photographs, edge: int, fra
         # Dark scenes are rare in these packages, and a network that has seen few of them spoils them.
         clip = clip * float(rng.uniform(0.2, 1.0))
     small = round(whole / random_factor(rng))
-    low = degrade(rng, clip, (small, small))
+    low, faults = degrade(rng, clip, (small, small))
     resized = bicubic(low, (whole, whole)).clamp(0, 1)
     top, left = (int(n) for n in rng.integers(0, 2 * MARGIN + 1, 2))
-    return tuple(x[:, :, top : top + edge, left : left + edge] * 2 - 1 for x in (resized, clip))  # type: ignore[return-value]
+    inner = (slice(None), slice(None), slice(top, top + edge), slice(left, left + edge))
+    return Example(resized[inner] * 2 - 1, clip[inner] * 2 - 1, torch.tensor(faults.hints()))
 
 
 def random_factor(rng: np.random.Generator) -> float:

@@ -1,12 +1,13 @@
 """Train nano: one step at t = 1000 from the noise, on random degradations of photographs.
 
-    python -m training.data DIR                     # once: fetch the photographs
-    python -m training.train DIR --steps 20000      # stop it at any time; the same command resumes
+    python -m training.data DIR     # once: fetch the photographs
+    python -m training.train DIR    # stop it at any time; the same command resumes
     python -m training.train DIR --export           # write the averaged weights into seedvr2/nano
 
-The learning rate stays level and falls to zero over the last part of the steps, so a run can be lengthened or
-ended early by resuming it with another number of steps. `log.csv` in DIR/run says how it goes, and
-`training.plot` draws it.
+Four phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
+smaller, how blurred, noisy and compressed) in latents of their own, the hints; the decoder then learns to restore
+what it is told about; then both learn together, at last on clips as well. A network that must find out on its own what
+happened to a picture takes ten times as long. `log.csv` in DIR/run says how it goes, and `training.plot` draws it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import csv
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,31 +28,43 @@ from torch.utils.data import DataLoader
 
 from seedvr2.nano import DIT_FILE
 from seedvr2.nano.initialise import FREE, make_dit, save
-from seedvr2.nano.pca import stored_basis
+from seedvr2.nano.pca import COMPONENTS, stored_basis
 from seedvr2.network.dit import DiT
 from training.decoder import PatchDecoder
 from training.forward import Encoder, patches, predict
-from training.samples import Samples, Setting
-from training.validation import Case, gains, make_cases
+from training.samples import Example, Samples, Setting
+from training.validation import KINDS, Case, gains, make_cases
 
 WARMUP_STEPS = 50
-DECAY_SHARE = 0.3
-JOINING_STEPS = 200  # over which the transformer's rates rise once the decoder has learned alone
 AVERAGE_DECAY = 0.998
 FITTING_BATCHES = 100
-FLOOR = (2 * 0.8 / 255) ** 2  # of squared errors: what is within a level is good enough
-REPORT_STEPS = 1000
+FLOOR = (2 * 0.5 / 255) ** 2  # of squared errors: what is within half a level is good enough
+REPORT_STEPS = 500
+HINTS_WEIGHT = 0.2  # beside a loss in which a dB is 0.1
 FAINT_VARIANCE = 0.001  # of condition latents: components fainter than this stay faint
 CHECKPOINT_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """Learning rates: of the matrices of the blocks (Muon), of everything else and of the decoder (AdamW)."""
+class Phase:
+    """So many steps, falling linearly from the first to the last learning rate, of what learns in them.
 
-    matrices: float = 1.5e-3
-    others: float = 7e-4
-    decoder: float = 8e-4
+    The rates are those of AdamW; Muon, for the matrices of the transformer, takes twice as much.
+    """
+
+    name: str
+    steps: int
+    setting: Setting
+    transformer: tuple[float, float] | None = None
+    decoder: tuple[float, float] | None = None
+
+
+PHASES = (
+    Phase("hints", 1_200, Setting((8, 96)), transformer=(1e-3, 0.0)),
+    Phase("decoder", 6_000, Setting((4, 96)), decoder=(1e-3, 8e-4)),
+    Phase("joint", 8_000, Setting((4, 128)), transformer=(1e-3, 5e-4), decoder=(8e-4, 3e-4)),
+    Phase("clips", 5_000, Setting((4, 128), clip_share=0.4), transformer=(5e-4, 0.0), decoder=(3e-4, 0.0)),
+)
 
 
 class Trainee(nn.Module):
@@ -102,10 +115,10 @@ def loss_of(restored: Tensor, target: Tensor) -> Tensor:
     return (error + FLOOR).log10().mean()
 
 
-def rate_at(step: int, steps: int) -> float:
-    """Factor of the learning rate: a short warm-up, level, then linearly down to zero."""
-    decay = max(1, int(steps * DECAY_SHARE))
-    return min(1.0, (step + 1) / WARMUP_STEPS, max(0.0, (steps - step) / decay))
+def rate_at(step: int, steps: int, ends: tuple[float, float]) -> float:
+    """The learning rate: a short warm-up, then linearly from the first of `ends` to the last."""
+    first, last = ends
+    return min(1.0, (step + 1) / WARMUP_STEPS) * (first + (last - first) * step / steps)
 
 
 @torch.no_grad()
@@ -115,84 +128,88 @@ def whiten(dit: DiT, conditions: list[Tensor]) -> None:
     Otherwise the mean brightness of neighbouring latents, all but equal, hides the texture that is to be restored.
     """
     _, ph, pw = dit.config.patch
-    tokens = torch.cat([patches(x, ph, pw).flatten(0, -2) for x in conditions]).double()
+    tokens = torch.cat([patches(x[..., :COMPONENTS], ph, pw).flatten(0, -2) for x in conditions]).double()
     values, vectors = torch.linalg.eigh(tokens.T @ tokens / len(tokens))
     matrix = vectors @ ((values + FAINT_VARIANCE) ** -0.5)[:, None].mul(vectors.T)
     weight = dit.vid_in.proj.weight
     weight[FREE] = 0.0
     free = weight[FREE][: len(matrix)].view(len(matrix), ph * pw, -1)
     latents = dit.config.latent_channels
-    free[..., latents : 2 * latents] = matrix.float().view(len(matrix), ph * pw, latents)
+    free[..., latents : latents + COMPONENTS] = matrix.float().view(len(matrix), ph * pw, COMPONENTS)
 
 
 class Run:
     """A training run in a folder: networks, optimisers, the running average, the log."""
 
-    def __init__(self, folder: Path, rates: Rates, setting: Setting, *, decoder_steps: int = 0, seed: int = 0) -> None:
-        self.data, self.folder = folder, folder / "run"
-        self.decoder_steps = decoder_steps
+    def __init__(self, folder: Path, phases: tuple[Phase, ...] = PHASES, *, seed: int = 0) -> None:
+        self.data, self.folder, self.phases, self.seed = folder, folder / "run", phases, seed
         self.folder.mkdir(exist_ok=True)
         torch.manual_seed(seed)
-        self.seed, self.setting, self.rates = seed, setting, rates
-        self.step, self.seconds = 0, 0.0
+        self.phase, self.step, self.seconds = 0, 0, 0.0
         self.trainee, self.average = Trainee(), Trainee().requires_grad_(False)
         self.encoder = Encoder(stored_basis())
-        self.optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(
-                self.trainee.matrices(), lr=rates.matrices, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"
-            ),
-            torch.optim.AdamW(
-                [{"params": self.trainee.others()}, {"params": list(self.trainee.decoder.parameters())}],
-                lr=rates.others,
-                betas=(0.9, 0.98),
-                weight_decay=0.0,
-            ),
-        ]
+        self.muon = torch.optim.Muon(self.trainee.matrices(), weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
+        decoder = list(self.trainee.decoder.parameters())
+        self.adam = torch.optim.AdamW(
+            [{"params": self.trainee.others()}, {"params": decoder}], betas=(0.9, 0.98), weight_decay=0.0
+        )
         self.checkpoint = self.folder / "checkpoint.pt"
         if self.checkpoint.exists():
             self._load()
         else:
             self._fit()
 
-    def train(self, steps: int) -> None:
-        """Go on to that step."""
+    def train(self) -> None:
+        """Go on to the end of the last phase."""
         cases = make_cases(self.data)
+        while self.phase < len(self.phases):
+            phase = self.phases[self.phase]
+            self._train_phase(phase, cases)
+            self.phase, self.step = self.phase + 1, 0
+            self._save()
+
+    def _train_phase(self, phase: Phase, cases: list[Case]) -> None:
         # The step is part of the seed: a resumed run sees new examples.
-        samples = Samples(self.data, self.setting, self.seed * 1_000_003 + self.step)
+        samples = Samples(self.data, phase.setting, (self.seed * 1_003 + self.phase) * 1_000_003 + self.step)
         batches = iter(DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=4))
-        saved, losses = time.monotonic(), []
-        while self.step < steps:
+        saved, scores = time.monotonic(), []
+        while self.step < phase.steps:
             started = time.monotonic()
-            resized, target = next(batches)
-            loss = self.one_step(resized, target, rate_at(self.step, steps))
-            # Steps differ more in how hard their examples are than in how well they go.
-            losses.append(10 * (loss_of(resized, target).item() - loss))
+            scores.append(self.one_step(next(batches), phase))
             self.seconds += time.monotonic() - started
-            if self.step % REPORT_STEPS == 0 or self.step == steps:
-                self._report(sum(losses) / len(losses), self._gains(cases))
-                losses.clear()
-            if time.monotonic() - saved > CHECKPOINT_SECONDS or self.step == steps:
+            if self.step % REPORT_STEPS == 0 or self.step == phase.steps:
+                self._report(phase.name, sum(scores) / len(scores), self._gains(cases) if phase.decoder else {})
+                scores.clear()
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self._save()
                 saved = time.monotonic()
 
-    def one_step(self, resized: Tensor, target: Tensor, factor: float) -> float:
-        """One step of the optimisers at `factor` times their rates; gives the loss."""
-        condition = self.encoder(resized)
-        latents = condition if self.step < self.decoder_steps else self._predict(condition)
-        restored = self.trainee.decoder(latents)
-        loss = loss_of(restored, target)
+    def one_step(self, example: Example, phase: Phase) -> float:
+        """One step of the optimisers; gives the gain in dB, or the squared error of the hints while only they learn."""
+        others, decoder = self.adam.param_groups
+        (matrices,) = self.muon.param_groups
+        others["lr"] = rate_at(self.step, phase.steps, phase.transformer) if phase.transformer else 0.0
+        matrices["lr"] = 2 * others["lr"]
+        decoder["lr"] = rate_at(self.step, phase.steps, phase.decoder) if phase.decoder else 0.0
+        condition = self.encoder(example.resized)
+        with torch.set_grad_enabled(phase.transformer is not None):
+            latents = self._predict(condition)
+        hints_loss = (latents[..., COMPONENTS:] - example.hints[:, None, None, None]).square().mean()
+        if phase.decoder:
+            loss = loss_of(self.trainee.decoder(latents), example.original)
+            # Steps differ more in how hard their examples are than in how well they go.
+            score = 10 * (loss_of(example.resized, example.original).item() - loss.item())
+            loss = loss + HINTS_WEIGHT * hints_loss
+        else:
+            loss, score = hints_loss, hints_loss.item()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.trainee.parameters(), 1.0)
-        joining = min(1.0, max(0, self.step - self.decoder_steps) / JOINING_STEPS)
-        self.optimisers[0].param_groups[0]["lr"] = self.rates.matrices * factor * joining
-        others, decoder = self.optimisers[1].param_groups
-        others["lr"], decoder["lr"] = self.rates.others * factor * joining, self.rates.decoder * factor
-        for optimiser in self.optimisers:
+        for optimiser in (self.muon, self.adam):
             optimiser.step()
             optimiser.zero_grad()
         self.step += 1
         self._update_average()
-        return loss.item()
+        return score
 
     def _predict(self, condition: Tensor) -> Tensor:
         noise = torch.randn_like(condition)
@@ -206,17 +223,19 @@ class Run:
 
     def _fit(self) -> None:
         """Start from inputs that are white."""
-        samples = Samples(self.data, self.setting, self.seed + 1)
-        conditions = [self.encoder(resized) for resized, _ in islice(samples, FITTING_BATCHES)]
+        samples = Samples(self.data, self.phases[0].setting, self.seed + 1)
+        conditions = [self.encoder(example.resized) for example in islice(samples, FITTING_BATCHES)]
         whiten(self.trainee.dit, conditions)
         self.average.load_state_dict(self.trainee.state_dict())
 
     def _gains(self, cases: list[Case]) -> dict[str, tuple[float, float]]:
         return gains(self.average.dit, self.average.text, self.encoder, self.average.decoder, cases)
 
-    def _report(self, loss: float, found: dict[str, tuple[float, float]]) -> None:
-        row: dict[str, Any] = {"step": self.step, "seconds": round(self.seconds), "loss": round(loss, 4)}
-        for kind, (gain, share) in found.items():
+    def _report(self, phase: str, score: float, found: dict[str, tuple[float, float]]) -> None:
+        row: dict[str, Any] = {"phase": phase, "step": self.step, "seconds": round(self.seconds)}
+        row["score"] = round(score, 4)
+        for kind in KINDS:
+            gain, share = found.get(kind, (0.0, 0.0))
             row |= {f"{kind} dB": round(gain, 3), f"{kind} better": round(share, 3)}
         log = self.folder / "log.csv"
         new = not log.exists()
@@ -231,7 +250,8 @@ class Run:
         state = {
             "trainee": self.trainee.state_dict(),
             "average": self.average.state_dict(),
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "optimisers": [optimiser.state_dict() for optimiser in (self.muon, self.adam)],
+            "phase": self.phase,
             "step": self.step,
             "seconds": self.seconds,
         }
@@ -243,9 +263,9 @@ class Run:
         state = torch.load(self.checkpoint, weights_only=True)
         self.trainee.load_state_dict(state["trainee"])
         self.average.load_state_dict(state["average"])
-        for optimiser, stored in zip(self.optimisers, state["optimisers"], strict=True):
+        for optimiser, stored in zip((self.muon, self.adam), state["optimisers"], strict=True):
             optimiser.load_state_dict(stored)
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.phase, self.step, self.seconds = state["phase"], state["step"], state["seconds"]
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as the product loads them."""
@@ -256,27 +276,22 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where training.data put the photographs")
-    parser.add_argument("--steps", type=int, default=20_000, help="the step to train to (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of the training process")
-    parser.add_argument(
-        "--decoder-steps",
-        type=int,
-        default=8_000,
-        help="so many steps first train the decoder alone, while the transformer hands through (default: %(default)s)",
-    )
-    parser.add_argument("--matrix-rate", type=float, default=Rates().matrices)
-    parser.add_argument("--other-rate", type=float, default=Rates().others)
+    for phase in PHASES:
+        parser.add_argument(
+            f"--{phase.name}-steps", type=int, default=phase.steps, help="steps of that phase (default: %(default)s)"
+        )
     parser.add_argument(
         "--export", type=Path, nargs="?", const=DIT_FILE.parent, help="only write the averaged weights here"
     )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    rates = Rates(arguments.matrix_rate, arguments.other_rate)
-    run = Run(arguments.folder, rates, Setting(), decoder_steps=arguments.decoder_steps)
+    phases = tuple(replace(phase, steps=getattr(arguments, f"{phase.name}_steps")) for phase in PHASES)
+    run = Run(arguments.folder, phases)
     if arguments.export:
         run.export(arguments.export)
     else:
-        run.train(arguments.steps)
+        run.train()
 
 
 if __name__ == "__main__":

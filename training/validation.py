@@ -19,6 +19,7 @@ from training.degrade import degrade, from_pixels, quantise, shrink
 from training.forward import Encoder
 
 EDGE = 176
+KINDS = ("x2", "x4", "clean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,12 @@ def make_cases(folder: Path) -> list[Case]:
         picture = photographs.picture(index)
         top, left = (picture.shape[0] - EDGE) // 2, (picture.shape[1] - EDGE) // 2
         original = from_pixels(picture[None, top : top + EDGE, left : left + EDGE].copy())
-        for kind, factor in (("x2", 2), ("x4", 4), ("clean", 2)):
+        for kind, factor in zip(KINDS, (2, 4, 2), strict=True):
             size = (EDGE // factor, EDGE // factor)
             if kind == "clean":
                 low = quantise(shrink(original, size, "bicubic"))
             else:
-                low = degrade(np.random.default_rng([index, factor]), original, size)
+                low = degrade(np.random.default_rng([index, factor]), original, size).clip
             cases.append(Case(kind, bicubic(low, (EDGE, EDGE)).clamp(0, 1) * 2 - 1, original * 2 - 1))
     return cases
 

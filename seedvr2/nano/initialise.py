@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
-from seedvr2.nano.pca import Basis, stored_basis
+from seedvr2.nano.pca import COMPONENTS, Basis, stored_basis
 from seedvr2.network import rope
 from seedvr2.network.causal import CausalConv3d
 from seedvr2.network.config import DiTConfig, VAEConfig
@@ -30,16 +30,17 @@ from seedvr2.network.dit import DiT
 from seedvr2.network.vae import VideoVAE
 from seedvr2.network.vae_layers import GroupNorm, ResnetBlock
 
-# SeedVR2 itself has 16. At 4x4 pixels a latent, 16 would cost a sharp picture 1 dB against its resize; 28, 0.06 dB.
-LATENTS = 28
+# What the transformer tells the decoder about the picture's faults; the encoder leaves these latents at zero.
+HINTS = 5
+LATENTS = COMPONENTS + HINTS
 COLOURS = 12  # of a 2x2 patch of pixels
 TEXT_TOKENS = 4
 TEXT_CHANNELS = 64
-BLOCKS = 3
+BLOCKS = 2
 
 # Temporal kernels of 1: the VAE sees each frame on its own, time is the transformer's business.
 VAE_CONFIG = VAEConfig(
-    widths=(16, 32, 64),
+    widths=(16, 48, 64),
     resnets=5,
     latent_channels=LATENTS,
     kernel=1,
@@ -77,7 +78,6 @@ class Trunk:
     """
 
     width: int
-    blocks: int
 
     @property
     def used(self) -> int:
@@ -94,8 +94,7 @@ class Trunk:
         )
 
 
-QUARTER = Trunk(VAE_CONFIG.widths[2], 2)
-HALF = Trunk(VAE_CONFIG.widths[1], VAE_CONFIG.resnets + 1)
+TRUNK = Trunk(VAE_CONFIG.widths[1])
 
 # In the VAE, signals stay within about ±10 and constants at ±K; K² dominates the variance of a group.
 VAE_CONSTANT = 64.0
@@ -107,8 +106,7 @@ CONSTANT = 128.0
 CAUTION = 0.125
 # Where the four heads of a block look at first, as steps (down, right) over the grid of patches; None: anywhere.
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
-_CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-GAZES = (_NEIGHBOURS, _CORNERS, None)
+GAZES = (_NEIGHBOURS, None)
 GAZE = 5.0  # strength of that constant part of queries and keys, beside contents of about 0.4 a channel
 NOMINAL_RMS = 16.0  # sqrt(4 * 128² / 256): what the constants alone give
 
@@ -126,7 +124,7 @@ def make_vae(basis: Basis) -> VideoVAE:
     vae = VideoVAE(VAE_CONFIG)
     _make_idle(vae)
     scales = latent_scales(basis)
-    rows = basis.rows.reshape(LATENTS, 2, 2, 2, 2, 3)  # component, (y, dy), (x, dx), colour
+    rows = basis.rows.reshape(COMPONENTS, 2, 2, 2, 2, 3)  # component, (y, dy), (x, dx), colour
     encoder = _split(rows * scales.view(-1, 1, 1, 1, 1, 1))
     with torch.no_grad():
         _encoder_weights(vae, encoder)
@@ -136,7 +134,7 @@ def make_vae(basis: Basis) -> VideoVAE:
 
 def _split(rows: Tensor) -> Tensor:
     """(component, y, dy, x, dx, colour) as (component, y, x, 12): a 2x2 block of 2x2 blocks of colours."""
-    return rows.permute(0, 1, 3, 2, 4, 5).reshape(LATENTS, 2, 2, 12)
+    return rows.permute(0, 1, 3, 2, 4, 5).reshape(COMPONENTS, 2, 2, 12)
 
 
 def _encoder_weights(vae: VideoVAE, projection: Tensor) -> None:
@@ -147,19 +145,19 @@ def _encoder_weights(vae: VideoVAE, projection: Tensor) -> None:
         for x in range(2):
             for colour in range(3):
                 halve.weight[3 * (2 * y + x) + colour, colour, 0, y, x] = 1.0
-            project.weight[:LATENTS, :12, 0, y, x] = projection[:, y, x]
+            project.weight[:COMPONENTS, :12, 0, y, x] = projection[:, y, x]
     hand_through(find_conv(encoder, "down_blocks.1.resnets.0.conv_shortcut"), 12)
     pairs = find_conv(encoder, "down_blocks.2.resnets.0.conv_shortcut")
-    plus, minus, deviation = _pairs(pairs, LATENTS, encoder.conv_norm_out)
-    encoder.conv_out.weight[range(LATENTS), plus, 0, 1, 1] = deviation
-    encoder.conv_out.weight[range(LATENTS), minus, 0, 1, 1] = -deviation
+    plus, minus, deviation = _pairs(pairs, COMPONENTS, encoder.conv_norm_out)
+    encoder.conv_out.weight[range(COMPONENTS), plus, 0, 1, 1] = deviation
+    encoder.conv_out.weight[range(COMPONENTS), minus, 0, 1, 1] = -deviation
     encoder.conv_out.bias[LATENTS:] = -6.0  # log-variance: the posterior is all but certain
 
 
 def spread_rows(basis: Basis) -> Tensor:
     """(4, 12, 28): from latents to the colours of each of the four 2x2 patches of a block, as (dy, dx, colour)."""
     rows = basis.rows / latent_scales(basis).view(-1, 1, 1, 1)
-    return rows.view(LATENTS, 2, 2, 2, 2, 3).permute(1, 3, 2, 4, 5, 0).reshape(4, COLOURS, LATENTS)
+    return rows.view(COMPONENTS, 2, 2, 2, 2, 3).permute(1, 3, 2, 4, 5, 0).reshape(4, COLOURS, COMPONENTS)
 
 
 def _decoder_weights(vae: VideoVAE, basis: Basis) -> None:
@@ -168,12 +166,14 @@ def _decoder_weights(vae: VideoVAE, basis: Basis) -> None:
     hand_through(decoder.conv_in, LATENTS)
     first, second = (find_conv(decoder, f"up_blocks.{i}.upsamplers.0.upscale_conv") for i in (0, 1))
     for position, rows in enumerate(spread_rows(basis)):
-        start = position * QUARTER.width
-        first.weight[start : start + COLOURS, :LATENTS, 0, 0, 0] = rows
+        start = position * VAE_CONFIG.widths[2]
+        first.weight[start : start + COLOURS, :COMPONENTS, 0, 0, 0] = rows
+        for hint in range(HINTS):
+            first.weight[start + COLOURS + hint, COMPONENTS + hint] = 1.0
         for colour in range(3):
-            second.weight[position * HALF.width + colour, 3 * position + colour] = 1.0
-    hand_through(find_conv(decoder, "up_blocks.0.upsamplers.0.conv"), COLOURS)
-    hand_through(find_conv(decoder, "up_blocks.1.resnets.0.conv_shortcut"), COLOURS)
+            second.weight[position * TRUNK.width + colour, 3 * position + colour] = 1.0
+    hand_through(find_conv(decoder, "up_blocks.0.upsamplers.0.conv"), COLOURS + HINTS)
+    hand_through(find_conv(decoder, "up_blocks.1.resnets.0.conv_shortcut"), TRUNK.width)
     hand_through(find_conv(decoder, "up_blocks.1.upsamplers.0.conv"), 3)
     plus, minus, deviation = _pairs(find_conv(decoder, "up_blocks.2.resnets.0.conv_shortcut"), 3, decoder.conv_norm_out)
     decoder.conv_out.weight[range(3), plus, 0, 1, 1] = deviation
@@ -248,6 +248,7 @@ def _fill(name: str, parameter: Tensor, generator: torch.Generator) -> None:
         nn.init.ones_(parameter)
         with torch.no_grad():
             parameter[:SIGNALS] = CAUTION
+            parameter[:SIGNALS].view(4, LATENTS)[:, COMPONENTS:] = 1.0
     elif ".norm_" in name or name == "vid_out_norm.weight":
         nn.init.ones_(parameter)
     elif last in ("attn_scale", "mlp_scale"):

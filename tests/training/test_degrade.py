@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from seedvr2.nano.initialise import HINTS
 from tests.seedvr2.nano.scene import psnr, scene
 from training.data import Photographs
 from training.degrade import KERNELS, blur, degrade, from_pixels, gaussian, h264, jpeg, shrink, to_pixels
-from training.samples import MARGIN, Samples, Setting, make_pair
+from training.samples import MARGIN, Samples, Setting, make_example
 
 
 @pytest.mark.parametrize("frames", [1, 3])
 def test_a_degraded_clip_is_small_and_of_8_bits_and_repeats_with_the_seed(frames: int) -> None:
     clip = scene(96, 80)[None].expand(frames, -1, -1, -1)
     for seed in range(20):
-        first, second = (degrade(np.random.default_rng(seed), clip, (37, 31)) for _ in range(2))
+        first, second = (degrade(np.random.default_rng(seed), clip, (37, 31)).clip for _ in range(2))
         assert first.shape == (frames, 3, 37, 31)
         torch.testing.assert_close(first, from_pixels(to_pixels(first)), atol=1e-6, rtol=0)
         assert torch.equal(first, second)
@@ -25,9 +26,21 @@ def test_a_degraded_clip_is_small_and_of_8_bits_and_repeats_with_the_seed(frames
 def test_degradations_differ_between_seeds_and_stay_near_the_picture() -> None:
     clip = scene(96, 96)[None]
     reference = shrink(clip, (48, 48), "area")
-    distances = [psnr(degrade(np.random.default_rng(seed), clip, (48, 48)), reference) for seed in range(40)]
+    distances = [psnr(degrade(np.random.default_rng(seed), clip, (48, 48)).clip, reference) for seed in range(40)]
     assert min(distances) > 12
     assert max(distances) - min(distances) > 5
+
+
+def test_the_faults_that_are_told_are_those_that_were_done() -> None:
+    clip = torch.full((1, 3, 96, 96), 0.5)
+    for seed in range(60):
+        small, faults = degrade(np.random.default_rng(seed), clip, (32, 32))
+        assert faults.factor == 3
+        changed = float((small - 0.5).abs().max()) > 0.01
+        # Noise that was enlarged or blurred away again may be too faint to see.
+        assert not changed or faults.noise > 0
+        assert not (faults.clean and (faults.noise or faults.blur or faults.compression))
+        assert changed or faults.noise < 12
 
 
 @pytest.mark.parametrize("kernel", sorted(set(KERNELS)))
@@ -64,9 +77,11 @@ def test_compression_costs_more_at_lower_quality() -> None:
 def test_a_pair_shows_the_same_scene_twice(folder: Path, frames: int) -> None:
     photographs = Photographs(folder, held_out=False)
     for seed in range(5):
-        resized, target = make_pair(np.random.default_rng(seed), photographs, 64, frames)
+        resized, target, hints = make_example(np.random.default_rng(seed), photographs, 64, frames)
         assert resized.shape == target.shape == (frames, 3, 64, 64)
         assert target.abs().max() <= 1
+        assert hints.shape == (HINTS,)
+        assert 0 <= hints.min() <= hints.max() <= 2.6
         own = psnr(resized / 2 + 0.5, target / 2 + 0.5)
         assert own > psnr(resized.roll(8, dims=3) / 2 + 0.5, target / 2 + 0.5)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from seedvr2.checkpoint import open_checkpoint
 from seedvr2.nano import DIT_FILE, VAE_FILE
-from seedvr2.nano.initialise import FREE, make_dit
+from seedvr2.nano.initialise import FREE, LATENTS, make_dit
 from seedvr2.nano.pca import stored_basis
 from seedvr2.network.build import load_dit, load_vae
 from seedvr2.network.windows import window_layout
@@ -17,10 +18,14 @@ from seedvr2.pipeline.sampler import draw_noise, model_input, sample
 from tests.seedvr2.nano.scene import psnr, scene
 from training.decoder import PatchDecoder
 from training.forward import Encoder, predict, repeat_layout
-from training.samples import Samples, Setting
-from training.train import Rates, Run, loss_of, rate_at
+from training.samples import Example, Samples, Setting
+from training.train import Phase, Run, loss_of, rate_at
 
-SETTING = Setting(stills=(2, 64), clips=(2, 48), clip_share=0.0)
+SETTING = Setting(stills=(2, 64), clips=(2, 48))
+HINTS_ONLY = Phase("hints", 2, SETTING, transformer=(1e-3, 0.0))
+DECODER_ONLY = Phase("decoder", 2, SETTING, decoder=(1e-3, 1e-3))
+JOINT = Phase("joint", 2, SETTING, transformer=(1e-3, 1e-3), decoder=(1e-3, 1e-3))
+PHASES = (HINTS_ONLY, DECODER_ONLY, JOINT)
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +62,7 @@ def test_a_batch_of_one_is_what_the_product_computes(shape: tuple[int, int, int]
     generator = torch.Generator().manual_seed(0)
     for parameter in dit.parameters():  # not only the path of the condition
         parameter += 0.02 * torch.randn(parameter.shape, generator=generator)
-    condition, noise = (draw_noise((*shape, 28), seed) for seed in (1, 2))
+    condition, noise = (draw_noise((*shape, LATENTS), seed) for seed in (1, 2))
     expected = sample(lambda x, t: dit(model_input(x, condition), text, t), noise)
     found = predict(dit, text, noise[None], condition[None], torch.float32)[0]
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
@@ -75,24 +80,45 @@ def test_no_window_reaches_from_clip_to_clip(shifted: bool) -> None:
     assert batch.count == 3 * clip.count
 
 
-def test_training_lowers_the_loss_and_leaves_the_path_of_the_condition_alone(folder: Path) -> None:
-    run = Run(folder, Rates(), SETTING)
-    resized, target = next(iter(Samples(folder, SETTING, 0)))
+@pytest.fixture
+def example(folder: Path) -> Example:
+    return next(iter(Samples(folder, SETTING, 0)))
+
+
+def test_together_they_gain_and_leave_the_path_of_the_condition_alone(folder: Path, example: Example) -> None:
+    run = Run(folder, PHASES)
     path = run.trainee.dit.vid_out.proj.weight.detach().clone()
-    losses = [run.one_step(resized, target, 1.0) for _ in range(20)]
-    assert losses[-1] < losses[0] - 0.02
+    gains = [run.one_step(example, JOINT) for _ in range(20)]
+    assert gains[-1] > gains[0] + 0.1
     changed = run.trainee.dit.vid_out.proj.weight != path
     assert changed[:, FREE].any()
     assert not changed[:, : FREE.start].any()
 
 
+def test_the_transformer_first_learns_to_tell_the_faults(folder: Path, example: Example) -> None:
+    run = Run(folder, PHASES)
+    before = run.trainee.decoder.state_dict()["entry.weight"].clone()
+    phase = replace(HINTS_ONLY, steps=60)
+    errors = [run.one_step(example, phase) for _ in range(60)]
+    assert errors[-1] < 0.75 * errors[0]
+    assert torch.equal(run.trainee.decoder.entry.weight, before)
+
+
+def test_the_decoder_learns_while_the_transformer_stands_still(folder: Path, example: Example) -> None:
+    run = Run(folder, PHASES)
+    before = {name: tensor.clone() for name, tensor in run.trainee.dit.state_dict().items()}
+    gains = [run.one_step(example, DECODER_ONLY) for _ in range(40)]
+    assert gains[-1] > gains[0] + 0.1
+    assert all(torch.equal(tensor, before[name]) for name, tensor in run.trainee.dit.state_dict().items())
+
+
 def test_a_run_resumes_where_it_stopped_and_exports_what_the_product_loads(folder: Path, tmp_path: Path) -> None:
-    Run(folder, Rates(), SETTING).train(2)
-    resumed = Run(folder, Rates(), SETTING)
-    assert resumed.step == 2
-    resumed.train(3)
+    Run(folder, PHASES[:2]).train()
+    resumed = Run(folder, PHASES)
+    assert (resumed.phase, resumed.step) == (2, 0)
+    resumed.train()
     with (folder / "run" / "log.csv").open() as file:
-        assert [row["step"] for row in csv.DictReader(file)] == ["2", "3"]
+        assert [(row["phase"], row["step"]) for row in csv.DictReader(file)] == [(p.name, "2") for p in PHASES]
     resumed.export(tmp_path)
     dit = load_dit(open_checkpoint(tmp_path / DIT_FILE.name))
     load_vae(open_checkpoint(tmp_path / VAE_FILE.name))
@@ -101,12 +127,11 @@ def test_a_run_resumes_where_it_stopped_and_exports_what_the_product_loads(folde
     torch.testing.assert_close(dit.blocks[1].get_parameter("mlp.all.proj_out.weight"), weight.half())
 
 
-def test_the_rate_warms_up_stays_level_and_falls_to_zero() -> None:
-    rates = [rate_at(step, 1000) for step in range(1001)]
+def test_the_rate_warms_up_and_falls_from_end_to_end() -> None:
+    rates = [rate_at(step, 1000, (1.0, 0.2)) for step in range(1001)]
     assert rates[0] == pytest.approx(0.02)
-    assert rates[100] == rates[690] == 1.0
-    assert rates[850] == pytest.approx(0.5)
-    assert rates[1000] == 0.0
+    assert rates[500] == pytest.approx(0.6)
+    assert rates[1000] == pytest.approx(0.2)
 
 
 def test_the_loss_counts_the_gain_of_each_picture_alike() -> None:
@@ -119,7 +144,7 @@ def test_the_loss_counts_the_gain_of_each_picture_alike() -> None:
 
     gain_of_either = [loss(0.2, 0.1) - loss(0.1, 0.1), loss(0.2, 0.1) - loss(0.2, 0.05)]
     assert gain_of_either[0] == pytest.approx(gain_of_either[1], rel=0.1)
-    assert loss(0.001, 0.1) == pytest.approx(loss(0.002, 0.1), abs=0.02)  # within the floor
+    assert loss(0.0005, 0.1) == pytest.approx(loss(0.001, 0.1), abs=0.02)  # within the floor
 
 
 def test_examples_are_made_without_touching_the_threads_of_the_training_process(folder: Path) -> None:

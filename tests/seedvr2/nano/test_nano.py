@@ -1,4 +1,4 @@
-"""The weights that ship: what they are, and that neither seed nor precision changes the picture."""
+"""The weights that ship: what they are, and that they are better than the resize they start from."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from seedvr2.pipeline.preprocess import bicubic
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.selection import NANO
 from tests.seedvr2.nano.scene import psnr, scene
+
+FORMS = sorted(path for path in DIT_FILE.parent.glob("nano_dit*") if path != DIT_FILE)
 
 
 def load(dit: Path = DIT_FILE, dtype: torch.dtype = torch.float32) -> Model:
@@ -53,6 +55,17 @@ def test_it_carries_its_own_text_embedding_and_the_settings_that_shapes_cannot_t
     assert checkpoint.metadata["windows"] == "2,8,8"
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_it_is_better_than_the_resize_on_noisy_scenes(model: Model, seed: int) -> None:
+    source, original = degraded(seed)
+    assert psnr(restore(model, source), original) > psnr(bicubic(source, (192, 128)), original) + 1.0
+
+
+def test_it_does_not_spoil_a_clean_scene(model: Model) -> None:
+    source, original = degraded(3, noise=0.0)
+    assert psnr(restore(model, source), original) > psnr(bicubic(source, (192, 128)), original) - 0.3
+
+
 def test_the_result_barely_depends_on_the_seed(model: Model) -> None:
     source, _ = degraded(4)
     assert psnr(restore(model, source, seed=1), restore(model, source, seed=2)) > 50
@@ -62,3 +75,17 @@ def test_the_result_barely_depends_on_the_seed(model: Model) -> None:
 def test_half_precision_gives_the_same_picture(model: Model, dtype: torch.dtype) -> None:
     source, _ = degraded(5)
     assert psnr(restore(load(dtype=dtype), source), restore(model, source)) > 40
+
+
+def test_the_frames_of_a_clip_help_each_other(model: Model) -> None:
+    source, original = degraded(6, frames=5)
+    together = psnr(restore(model, source), original)
+    alone = psnr(torch.cat([restore(model, frame[None]) for frame in source]), original)
+    assert together > alone + 0.1
+
+
+@pytest.mark.parametrize(("form", "loss"), [("fp8_e4m3fn", 0.5), ("Q8_0", 0.1), ("Q4_K_M", 0.7)])
+def test_each_quantised_form_is_nearly_as_good(model: Model, form: str, loss: float) -> None:
+    (path,) = [path for path in FORMS if form in path.name]
+    source, original = degraded(7)
+    assert psnr(restore(load(path), source), original) > psnr(restore(model, source), original) - loss
