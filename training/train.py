@@ -63,7 +63,7 @@ PHASES = (
     Phase("hints", 1_200, Setting((8, 96)), transformer=(1e-3, 0.0)),
     Phase("decoder", 6_000, Setting((4, 96)), decoder=(1e-3, 8e-4)),
     Phase("joint", 8_000, Setting((4, 128)), transformer=(1e-3, 5e-4), decoder=(8e-4, 3e-4)),
-    Phase("clips", 5_000, Setting((4, 128), clip_share=0.4), transformer=(5e-4, 0.0), decoder=(3e-4, 0.0)),
+    Phase("clips", 6_000, Setting((4, 128), clip_share=0.5), transformer=(5e-4, 0.0), decoder=(3e-4, 0.0)),
 )
 
 

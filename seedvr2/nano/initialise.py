@@ -51,7 +51,7 @@ VAE_CONFIG = VAEConfig(
     groups=1,
     scale=1.0,
 )
-# Windows of about 6x10 patches (48x80 pixels) at every output size, over half of the frames of a batch.
+# Windows of about 6x10 patches (48x80 pixels) at every output size, each of one frame: see docs/quality.md.
 DIT_CONFIG = DiTConfig(
     dim=256,
     heads=4,
@@ -66,7 +66,7 @@ DIT_CONFIG = DiTConfig(
     last_text=False,
     rope="joint",
     rope_frequencies=rope.frequency_count("joint", 64),
-    windows=(2, 8, 8),
+    windows=(30, 8, 8),
 )
 
 
