@@ -125,7 +125,7 @@ def test_a_video_a_picture_with_alpha_and_a_deep_tiff_come_out_right(daemon: Dae
         assert (after.streams.video[0].width, after.streams.video[0].height) == (170, 96)
         frames, wanted = (list(container.decode(video=0)) for container in (after, before))
         assert [frame.time for frame in frames] == [frame.time for frame in wanted]
-        assert _mean_difference(frames[12].to_ndarray(format="rgb24"), wanted[12].to_image()) < 6
+        assert _mean_difference(frames[12].to_ndarray(format="rgb24"), wanted[12].to_image()) < 8  # nano sharpens
 
     daemon.eventually(lambda: len(list((daemon.inbox / "_done").glob("*.*"))) >= 3)
     assert not list((daemon.outputs).glob(".*.part*"))

@@ -90,7 +90,7 @@ def _still(rng: np.random.Generator, photographs: Photographs, edge: int) -> Ten
 def _moving(rng: np.random.Generator, photographs: Photographs, edge: int, frames: int) -> Tensor:
     """(frames, 3, edge, edge) in 0…1: a slow pan, zoom and turn over a photograph, with a drift in exposure."""
     # Rendered at twice the size: resampled as it is, a clip would be softer than a still, and learned to be so.
-    source = from_pixels(photographs.crop(rng, round(edge * 2.5), round(edge * 2.5))[None])
+    source = from_pixels(photographs.crop(rng, 2 * edge, 2 * edge)[None])
     reach = source.shape[-1] / (2 * edge)
     speed = float(rng.choice([0.0, 1.0, 3.0, 8.0])) * rng.uniform(0.3, 1.0)  # pixels a frame
     direction, turn, zoom = rng.uniform(0, 2 * math.pi), rng.normal(0, 0.004), rng.normal(0, 0.006)

@@ -101,7 +101,7 @@ def test_half_precision_gives_the_same_picture(model: Model, city: Tensor, dtype
 def test_a_noisy_clip_flickers_less_than_its_resize(model: Model, city: Tensor) -> None:
     source = halved(city, noise=10 / 255)
     resized = bicubic(source, (320, 176)).clamp(0, 1)
-    assert flicker(restore(model, source), city) < 0.9 * flicker(resized, city)
+    assert flicker(restore(model, source), city) < 0.95 * flicker(resized, city)
 
 
 def flicker(clip: Tensor, original: Tensor) -> float:
