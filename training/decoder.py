@@ -21,7 +21,6 @@ from seedvr2.nano.initialise import (
     VAE_CONFIG,
     VAE_CONSTANT,
     find_conv,
-    hand_through,
     make_vae,
     spread_rows,
 )
@@ -30,7 +29,8 @@ from seedvr2.network.vae import VideoVAE
 from seedvr2.network.vae_layers import ResnetBlock
 
 BRANCHES = VAE_CONFIG.resnets + 1
-FEATURES = TRUNK.used - COLOURS - HINTS
+KEPT = COLOURS + HINTS  # the first channels of the trunk, which no branch changes
+FEATURES = TRUNK.used - KEPT
 HIDDEN = 32
 LAST_FEATURES = 13  # per pixel, for the head
 
@@ -69,7 +69,7 @@ class PatchDecoder(nn.Module):
         super().__init__()
         self.dtype = dtype
         self.register_buffer("rows", spread_rows(basis).reshape(4 * COLOURS, COMPONENTS, 1, 1))
-        self.entry = nn.Conv2d(COLOURS + HINTS, FEATURES, 3, padding=1)
+        self.entry = nn.Conv2d(KEPT, FEATURES, 3, padding=1)
         self.branches = nn.ModuleList(Branch() for _ in range(BRANCHES))
         self.spread = nn.Conv2d(HINTS + FEATURES, 4 * LAST_FEATURES, 1)
         self.head = nn.Conv2d(LAST_FEATURES, 3, 3, padding=1)
@@ -97,13 +97,10 @@ class PatchDecoder(nn.Module):
         vae = make_vae(basis)
         decoder = vae.decoder
         entry = find_conv(decoder, "up_blocks.0.upsamplers.0.conv")
-        kept = COLOURS + HINTS
-        weight, bias = _parts(self.entry)
-        whole = weight.new_zeros(TRUNK.used, entry.weight.shape[1], 3, 3)
-        whole[range(kept), range(kept), 1, 1] = 1.0
-        whole[kept:, :kept] = weight
+        weight, bias = _placed(self.entry, slice(KEPT, None), slice(KEPT), entry.weight.shape[1])
+        weight[range(KEPT), range(KEPT), 1, 1] = 1.0
         entry.weight.zero_()
-        entry.weight[: TRUNK.width, :, 0], entry.bias[: TRUNK.width] = TRUNK.balanced(whole, F.pad(bias, (kept, 0)))
+        entry.weight[: TRUNK.width, :, 0], entry.bias[: TRUNK.width] = TRUNK.balanced(weight, bias)
         for block, branch in zip(decoder.up_blocks[1].resnets, self.branches, strict=True):
             _write(block, branch)
         spread = find_conv(decoder, "up_blocks.1.upsamplers.0.upscale_conv")
@@ -112,7 +109,6 @@ class PatchDecoder(nn.Module):
             rows = slice(position * TRUNK.width + 3, position * TRUNK.width + 3 + LAST_FEATURES)
             spread.weight[rows, COLOURS : TRUNK.used, 0], spread.bias[rows] = weight[position], bias[position]
         head = find_conv(decoder, "up_blocks.1.upsamplers.0.conv")
-        hand_through(head, 3)
         head.weight[:3, 3 : 3 + LAST_FEATURES, 0], head.bias[:3] = _parts(self.head)
         return vae
 
@@ -128,17 +124,20 @@ def _parts(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
     return conv.weight, conv.bias
 
 
+def _placed(conv: nn.Conv2d, rows: slice, columns: slice, inputs: int) -> tuple[Tensor, Tensor]:
+    """Weight (used, inputs, 3, 3) and bias (used,) that do to these channels of the trunk what `conv` does."""
+    weight, bias = conv.weight.new_zeros(TRUNK.used, inputs, 3, 3), conv.weight.new_zeros(TRUNK.used)
+    weight[rows, columns], bias[rows] = _parts(conv)
+    return weight, bias
+
+
 def _write(block: ResnetBlock, branch: Branch) -> None:
     """The branch as a residual block whose norms only scale."""
     for norm in (block.norm1, block.norm2):
         norm.weight.zero_()
         norm.weight[: TRUNK.used] = SHARPNESS * VAE_CONSTANT * (2 / len(norm.weight)) ** 0.5
-    weight, bias = _parts(branch.conv1)
-    whole = weight.new_zeros(TRUNK.used, block.conv1.weight.shape[1], 3, 3)
-    whole[:HIDDEN, COLOURS : TRUNK.used] = weight / SHARPNESS
-    block.conv1.weight[:, :, 0], block.conv1.bias[:] = TRUNK.balanced(whole, F.pad(bias, (0, TRUNK.used - HIDDEN)))
-    weight, bias = _parts(branch.conv2)
-    kept = COLOURS + HINTS
-    whole = weight.new_zeros(TRUNK.used, block.conv2.weight.shape[1], 3, 3)
-    whole[kept:, :HIDDEN] = weight / SHARPNESS
-    block.conv2.weight[:, :, 0], block.conv2.bias[:] = TRUNK.balanced(whole, F.pad(bias, (kept, 0)), constants=False)
+    seen, written = slice(COLOURS, TRUNK.used), slice(KEPT, None)
+    weight, bias = _placed(branch.conv1, slice(HIDDEN), seen, block.conv1.weight.shape[1])
+    block.conv1.weight[:, :, 0], block.conv1.bias[:] = TRUNK.balanced(weight / SHARPNESS, bias)
+    weight, bias = _placed(branch.conv2, written, slice(HIDDEN), block.conv2.weight.shape[1])
+    block.conv2.weight[:, :, 0], block.conv2.bias[:] = TRUNK.balanced(weight / SHARPNESS, bias, constants=False)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 WIDTH, HEIGHT, MARGIN = 760, 240, 48
 CURVES = {"x2 dB": "#1f77b4", "x4 dB": "#2ca02c", "clean dB": "#9467bd"}
-HINTS = {"score": "#d62728"}
+ERROR = {"score": "#d62728"}
 
 
 def draw(rows: list[dict[str, str]]) -> str:
     """Two panels above each other, minutes of training along x."""
     hints = [row for row in rows if row["phase"] == "hints"]
     restoring = [row for row in rows if row["phase"] != "hints"]
-    panels = panel(hints, HINTS, 0, "squared error of the hints") if hints else ""
+    panels = panel(hints, ERROR, 0, "squared error of the hints") if hints else ""
     panels += panel(restoring, CURVES, HEIGHT, "gain over the resize, dB") if restoring else ""
     size = f'width="{WIDTH}" height="{2 * HEIGHT}" viewBox="0 0 {WIDTH} {2 * HEIGHT}"'
     style = '<style>text{font:12px sans-serif;fill:#444}</style><rect width="100%" height="100%" fill="#fff"/>'

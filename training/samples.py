@@ -91,15 +91,14 @@ def _moving(rng: np.random.Generator, photographs: Photographs, edge: int, frame
     """(frames, 3, edge, edge) in 0…1: a slow pan, zoom and turn over a photograph, with a drift in exposure."""
     # Rendered at twice the size: resampled as it is, a clip would be softer than a still, and learned to be so.
     source = from_pixels(photographs.crop(rng, 2 * edge, 2 * edge)[None])
-    reach = source.shape[-1] / (2 * edge)
     speed = float(rng.choice([0.0, 1.0, 3.0, 8.0])) * rng.uniform(0.3, 1.0)  # pixels a frame
     direction, turn, zoom = rng.uniform(0, 2 * math.pi), rng.normal(0, 0.004), rng.normal(0, 0.006)
     drift = rng.normal(0, 0.006)
     thetas = []
     for index in range(frames):
         time = index - (frames - 1) / 2
-        scale, angle = math.exp(zoom * time) / reach, turn * time
-        step = 4 * speed * time / source.shape[-1]
+        scale, angle = math.exp(zoom * time), turn * time
+        step = 2 * speed * time / edge
         cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
         thetas.append([[cosine, -sine, step * math.cos(direction)], [sine, cosine, step * math.sin(direction)]])
     grid = F.affine_grid(torch.tensor(thetas), [frames, 3, 2 * edge, 2 * edge], align_corners=False)

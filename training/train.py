@@ -27,7 +27,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from seedvr2.nano import DIT_FILE
-from seedvr2.nano.initialise import FREE, HINTS, make_dit, save
+from seedvr2.nano.initialise import FREE, LATENTS, make_dit, save
 from seedvr2.nano.pca import COMPONENTS, stored_basis
 from seedvr2.network.dit import DiT
 from training.decoder import PatchDecoder
@@ -280,7 +280,7 @@ def steady_hints() -> tuple[DiT, Tensor]:
     dit, text = make_dit()
     bias = dit.vid_out.proj.bias
     assert bias is not None
-    bias.view(-1, COMPONENTS + HINTS)[:, COMPONENTS:] = -torch.tensor(STEADY_HINTS)
+    bias.view(-1, LATENTS)[:, COMPONENTS:] = -torch.tensor(STEADY_HINTS)
     return dit, text
 
 

@@ -88,8 +88,7 @@ def test_a_clean_picture_gains_too(model: Model, city: Tensor) -> None:
 
 def test_the_result_barely_depends_on_the_seed(model: Model, city: Tensor) -> None:
     source = halved(city[:1])
-    # The result itself is 23 dB from the original.
-    assert psnr(restore(model, source, seed=1), restore(model, source, seed=2)) > 38
+    assert psnr(restore(model, source, seed=1), restore(model, source, seed=2)) > 50
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
