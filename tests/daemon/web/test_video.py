@@ -100,4 +100,4 @@ def test_space_plays_and_the_divider_works_while_it_does(viewer: Any) -> None:
 def test_closing_ends_the_download_of_both(viewer: Any) -> None:
     viewer.page.keyboard.press("Escape")
     expect(viewer).to_be_hidden()
-    assert viewer.page.locator("video").count() == 0
+    expect(viewer.page.locator("video")).to_have_count(0)  # the event that ends them comes just after
