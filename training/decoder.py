@@ -31,11 +31,33 @@ from seedvr2.network.vae_layers import ResnetBlock
 BRANCHES = VAE_CONFIG.resnets + 1
 KEPT = COLOURS + HINTS  # the first channels of the trunk, which no branch changes
 FEATURES = TRUNK.used - KEPT
-HIDDEN = 32
+HIDDEN = 48
 LAST_FEATURES = 13  # per pixel, for the head
 
 # How far inputs are scaled up before a SiLU: small textures must meet its bend, as they would meet a ReLU's.
 SHARPNESS = 6.0
+
+
+class Conv(nn.Module):
+    """A convolution of odd kernel size whose weight is a matrix (outputs, inputs * size²), as Muon takes it."""
+
+    def __init__(self, inputs: int, outputs: int, size: int = 3, *, zero: bool = False) -> None:
+        super().__init__()
+        self._shape = (outputs, inputs, size, size)
+        self.matrix = nn.Parameter(torch.zeros(outputs, inputs * size * size))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        if not zero:
+            nn.init.kaiming_normal_(self.matrix)
+
+    @property
+    def weight(self) -> Tensor:
+        """(outputs, inputs, size, size)."""
+        return self.matrix.view(self._shape)
+
+    def forward(self, x: Tensor, scale: float = 1.0, bias_scale: float = 1.0) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H, W), in the type of `x`."""
+        weight, bias = self.weight * scale, self.bias * bias_scale
+        return F.conv2d(x, weight.to(x.dtype), bias.to(x.dtype), padding=self._shape[-1] // 2)
 
 
 class Branch(nn.Module):
@@ -43,21 +65,14 @@ class Branch(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(HINTS + FEATURES, HIDDEN, 3, padding=1)
-        self.conv2 = nn.Conv2d(HIDDEN, FEATURES, 3, padding=1)
-        nn.init.kaiming_normal_(self.conv1.weight)
-        for parameter in (*self.conv2.parameters(), self.conv1.bias):
-            nn.init.zeros_(parameter)  # type: ignore[arg-type]
+        self.conv1 = Conv(HINTS + FEATURES, HIDDEN)
+        self.conv2 = Conv(HIDDEN, FEATURES, zero=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 5 + 28, H, W) to (N, 28, H, W)."""
-        hidden = _conv(self.conv1, F.silu(x * SHARPNESS), 1.0, SHARPNESS)
-        return _conv(self.conv2, F.silu(hidden), 1 / SHARPNESS)
-
-
-def _conv(conv: nn.Conv2d, x: Tensor, scale: float = 1.0, bias_scale: float = 1.0) -> Tensor:
-    weight, bias = conv.weight * scale, conv.bias * bias_scale  # type: ignore[operator]
-    return F.conv2d(x, weight.to(x.dtype), bias.to(x.dtype), padding=conv.padding)
+        """(N, 5 + 44, H, W) to (N, 44, H, W)."""
+        hidden = self.conv1(F.silu(x * SHARPNESS), bias_scale=SHARPNESS)
+        refined: Tensor = self.conv2(F.silu(hidden), 1 / SHARPNESS)
+        return refined
 
 
 class PatchDecoder(nn.Module):
@@ -69,14 +84,15 @@ class PatchDecoder(nn.Module):
         super().__init__()
         self.dtype = dtype
         self.register_buffer("rows", spread_rows(basis).reshape(4 * COLOURS, COMPONENTS, 1, 1))
-        self.entry = nn.Conv2d(KEPT, FEATURES, 3, padding=1)
+        self.entry = Conv(KEPT, FEATURES)
         self.branches = nn.ModuleList(Branch() for _ in range(BRANCHES))
-        self.spread = nn.Conv2d(HINTS + FEATURES, 4 * LAST_FEATURES, 1)
-        self.head = nn.Conv2d(LAST_FEATURES, 3, 3, padding=1)
-        nn.init.kaiming_normal_(self.entry.weight)
-        nn.init.kaiming_normal_(self.spread.weight)
-        for parameter in (self.entry.bias, self.spread.bias, self.head.weight, self.head.bias):
-            nn.init.zeros_(parameter)  # type: ignore[arg-type]
+        self.spread = Conv(HINTS + FEATURES, 4 * LAST_FEATURES, 1)
+        self.head = Conv(LAST_FEATURES, 3, zero=True)
+
+    def matrices(self) -> list[nn.Parameter]:
+        """What Muon trains: the convolutions at half the size."""
+        convs = [self.entry, *(conv for branch in self.branches for conv in branch.children())]
+        return [conv.matrix for conv in convs]  # type: ignore[misc]
 
     def forward(self, latents: Tensor) -> Tensor:
         """The frames, in float32."""
@@ -84,11 +100,11 @@ class PatchDecoder(nn.Module):
         colours = _unfold(F.conv2d(x[:, :COMPONENTS].float(), self.rows))
         hints = F.interpolate(x[:, COMPONENTS:].to(self.dtype), scale_factor=2.0, mode="nearest")
         seen = torch.cat((colours.to(self.dtype), hints), 1).contiguous(memory_format=torch.channels_last)
-        features = _conv(self.entry, seen)
+        features = self.entry(seen)
         for branch in self.branches:
             features = features + branch(torch.cat((hints, features), 1))
-        last = _unfold(_conv(self.spread, torch.cat((hints, features), 1)))
-        frames = _conv(self.head, last).float() + _unfold(colours)
+        last = _unfold(self.spread(torch.cat((hints, features), 1)))
+        frames = self.head(last).float() + _unfold(colours)
         return frames.view(*latents.shape[:2], *frames.shape[1:])
 
     @torch.no_grad()
@@ -104,12 +120,12 @@ class PatchDecoder(nn.Module):
         for block, branch in zip(decoder.up_blocks[1].resnets, self.branches, strict=True):
             _write(block, branch)
         spread = find_conv(decoder, "up_blocks.1.upsamplers.0.upscale_conv")
-        weight, bias = (part.view(4, LAST_FEATURES, *part.shape[1:]) for part in _parts(self.spread))
+        weight, bias = (part.unflatten(0, (4, -1)) for part in (self.spread.weight, self.spread.bias))
         for position in range(4):
             rows = slice(position * TRUNK.width + 3, position * TRUNK.width + 3 + LAST_FEATURES)
             spread.weight[rows, COLOURS : TRUNK.used, 0], spread.bias[rows] = weight[position], bias[position]
         head = find_conv(decoder, "up_blocks.1.upsamplers.0.conv")
-        head.weight[:3, 3 : 3 + LAST_FEATURES, 0], head.bias[:3] = _parts(self.head)
+        head.weight[:3, 3 : 3 + LAST_FEATURES, 0], head.bias[:3] = self.head.weight, self.head.bias
         return vae
 
 
@@ -119,15 +135,10 @@ def _unfold(x: Tensor) -> Tensor:
     return x.view(n, 2, 2, -1, h, w).permute(0, 4, 1, 5, 2, 3).reshape(n, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
 
 
-def _parts(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    assert conv.bias is not None
-    return conv.weight, conv.bias
-
-
-def _placed(conv: nn.Conv2d, rows: slice, columns: slice, inputs: int) -> tuple[Tensor, Tensor]:
+def _placed(conv: Conv, rows: slice, columns: slice, inputs: int) -> tuple[Tensor, Tensor]:
     """Weight (used, inputs, 3, 3) and bias (used,) that do to these channels of the trunk what `conv` does."""
     weight, bias = conv.weight.new_zeros(TRUNK.used, inputs, 3, 3), conv.weight.new_zeros(TRUNK.used)
-    weight[rows, columns], bias[rows] = _parts(conv)
+    weight[rows, columns], bias[rows] = conv.weight, conv.bias
     return weight, bias
 
 

@@ -1,7 +1,7 @@
 """nano over a batch of clips at once, and its encoder as the matrix that it is.
 
 The product's transformer takes one clip. Here the tokens of many stand one after another, with windows that never
-cross from clip to clip; only the text, which takes the mean over all windows, is shared by the batch.
+cross from clip to clip, and each has a text of its own, which takes the mean over the clip's windows.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def repeat_layout(layout: WindowLayout, clips: int, tokens: int) -> WindowLayout
     """The windows of one clip of so many tokens, for each of `clips` clips."""
     starts = torch.arange(clips)[:, None, None] * tokens
     groups = tuple(WindowGroup(group.size, (group.tokens[None] + starts).flatten(0, 1)) for group in layout.groups)
-    return WindowLayout(groups, layout.count * clips)
+    return WindowLayout(groups, layout.count, clips)
 
 
 def patches(latents: Tensor, height: int, width: int) -> Tensor:
@@ -71,7 +71,7 @@ def predict(dit: DiT, text: Tensor, noise: Tensor, condition: Tensor, dtype: tor
     _, ph, pw = dit.config.patch
     grid: Size = (t, h // ph, w // pw)
     video = dit.vid_in.proj(patches(latents, ph, pw).flatten(0, -2))
-    words = dit.txt_in(text.to(dtype))
+    words = dit.txt_in(text.to(dtype)).repeat(n, 1)
     emb = dit.emb_in(TIMESTEPS, video.device).view(-1, 2, 3)
     tokens = len(video) // n
     table = _rope_table(dit.config.rope, dit.config.rope_frequencies)

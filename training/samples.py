@@ -16,7 +16,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from seedvr2.pipeline.preprocess import bicubic
 from training.data import Photographs
-from training.degrade import degrade, from_pixels
+from training.degrade import KERNELS, degrade, from_pixels, shrink
 
 # Rendered around what is trained on, so that edge treatment of blurs and resizes is not learned.
 MARGIN = 16
@@ -74,17 +74,21 @@ def make_example(rng: np.random.Generator, photographs: Photographs, edge: int, 
 
 
 def random_factor(rng: np.random.Generator) -> float:
-    """By how much the source is smaller: often exactly 2, sometimes 3 or 4, else anything from 1.5 to 4."""
-    choice = rng.random()
-    return 2.0 if choice < 0.4 else 4.0 if choice < 0.6 else 3.0 if choice < 0.7 else float(rng.uniform(1.5, 4.0))
+    """By how much the source is smaller: often exactly 2, sometimes 3 or 4, not smaller at all, or anything between."""
+    choices = (2.0, 4.0, 3.0, 1.0, float(rng.uniform(1.0, 1.5)), float(rng.uniform(1.5, 4.0)))
+    return choices[rng.choice(len(choices), p=(0.4, 0.18, 0.1, 0.05, 0.05, 0.22))]
 
 
 def _still(rng: np.random.Generator, photographs: Photographs, edge: int) -> Tensor:
-    """(1, 3, edge, edge) in 0…1; the livelier of two crops, since sky teaches little."""
-    crops = [photographs.crop(rng, edge, edge) for _ in range(2)]
-    if rng.random() < 0.5:
+    """(1, 3, edge, edge) in 0…1; often the livelier of two crops, since sky teaches little."""
+    # Some are sharper than a photograph should be, as downscalers leave them.
+    crisp = rng.random() < 0.15
+    whole = 2 * edge if crisp else edge
+    crops = [photographs.crop(rng, whole, whole) for _ in range(2)]
+    if rng.random() < 0.4:
         crops.sort(key=lambda crop: -float(np.abs(np.diff(crop[::2].astype(np.int16), axis=1)).mean()))
-    return from_pixels(crops[0][None])
+    clip = from_pixels(crops[0][None])
+    return shrink(clip, (edge, edge), str(rng.choice(KERNELS))).clamp(0, 1) if crisp else clip
 
 
 def _moving(rng: np.random.Generator, photographs: Photographs, edge: int, frames: int) -> Tensor:

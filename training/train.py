@@ -27,7 +27,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from seedvr2.nano import DIT_FILE
-from seedvr2.nano.initialise import FREE, LATENTS, make_dit, save
+from seedvr2.nano.initialise import FREE, HINT_SIGNALS, LATENTS, make_dit, save
 from seedvr2.nano.pca import COMPONENTS, stored_basis
 from seedvr2.network.dit import DiT
 from training.decoder import PatchDecoder
@@ -42,15 +42,17 @@ FLOOR = (2 * 0.5 / 255) ** 2  # of squared errors: what is within half a level i
 REPORT_STEPS = 500
 STEADY_HINTS = (0.55, 0.45, 0.4, 0.28, 0.25)  # x2, a little of everything
 HINTS_WEIGHT = 0.2  # beside a loss in which a dB is 0.1
-FAINT_VARIANCE = 0.001  # of condition latents: components fainter than this stay faint
+FAINT_VARIANCE = 0.004  # of condition latents: components fainter than this stay faint
 CHECKPOINT_SECONDS = 180.0
+MUON_RATE = 2.0  # beside AdamW's
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
     """So many steps, falling linearly from the first to the last learning rate, of what learns in them.
 
-    The rates are those of AdamW; Muon, for the matrices of the transformer, takes twice as much.
+    The rates are those of AdamW; Muon, for the matrices, takes twice as much. The transformer, whose Muon takes as
+    long as all the rest, adds up the gradients of so many steps for one of its own.
     """
 
     name: str
@@ -58,13 +60,13 @@ class Phase:
     setting: Setting
     transformer: tuple[float, float] | None = None
     decoder: tuple[float, float] | None = None
+    transformer_every: int = 4
 
 
 PHASES = (
-    Phase("hints", 1_200, Setting((8, 96)), transformer=(1e-3, 0.0)),
-    Phase("decoder", 6_000, Setting((4, 96)), decoder=(1e-3, 8e-4)),
-    Phase("joint", 8_000, Setting((4, 128)), transformer=(1e-3, 5e-4), decoder=(8e-4, 3e-4)),
-    Phase("clips", 6_000, Setting((4, 128), clip_share=0.5), transformer=(5e-4, 0.0), decoder=(3e-4, 0.0)),
+    Phase("hints", 1_500, Setting((8, 96)), transformer=(1e-3, 0.0), transformer_every=1),
+    Phase("decoder", 4_000, Setting((4, 96)), decoder=(1e-3, 1e-3)),
+    Phase("joint", 24_000, Setting((4, 96), (2, 96), clip_share=0.15), transformer=(1e-3, 0.0), decoder=(1e-3, 0.0)),
 )
 
 
@@ -83,28 +85,27 @@ class Trainee(nn.Module):
         self.dit.requires_grad_(True)
         for part in (self.dit.emb_in, self.dit.vid_out_norm, self.dit.vid_out_ada):
             part.requires_grad_(False)
+        outputs = torch.tensor(HINT_SIGNALS)
         self._only(self.dit.vid_in.proj.weight, (FREE,))
         self._only(self.dit.vid_in.proj.bias, (FREE,))
-        self._only(self.dit.vid_out.proj.weight, (slice(None), FREE))
+        self._only(self.dit.vid_out.proj.weight, (outputs, FREE))
+        self._only(self.dit.vid_out.proj.bias, (outputs,))
         for name, parameter in self.dit.named_parameters():
             if name.endswith(("attn_scale", "mlp_scale")):
                 self._only(parameter, (FREE,))
+            elif name.endswith(("attn_gate", "mlp_gate")):
+                self._only(parameter, (parameter != 0,))
 
     @staticmethod
-    def _only(parameter: nn.Parameter | None, where: tuple[slice, ...]) -> None:
+    def _only(parameter: nn.Parameter | None, where: tuple[slice | Tensor, ...]) -> None:
         assert parameter is not None
         mask = torch.zeros_like(parameter)
         mask[where] = 1.0
         parameter.register_hook(lambda grad: grad * mask)  # type: ignore[no-untyped-call]
 
     def matrices(self) -> list[nn.Parameter]:
-        """What Muon trains: the square-ish matrices inside the blocks."""
+        """What Muon trains of the transformer: the square-ish matrices inside the blocks."""
         return [p for name, p in self.dit.named_parameters() if name.startswith("blocks.") and p.ndim == 2]
-
-    def others(self) -> list[nn.Parameter]:
-        """What AdamW trains."""
-        held = {id(p) for p in (*self.matrices(), *self.decoder.parameters())}
-        return [p for p in self.parameters() if p.requires_grad and id(p) not in held]
 
 
 def loss_of(restored: Tensor, target: Tensor) -> Tensor:
@@ -139,6 +140,27 @@ def whiten(dit: DiT, conditions: list[Tensor]) -> None:
     free[..., latents : latents + COMPONENTS] = matrix.float().view(len(matrix), ph * pw, COMPONENTS)
 
 
+class Learner:
+    """The optimisers of one network: Muon for its matrices, AdamW for the rest."""
+
+    def __init__(self, parameters: list[nn.Parameter], matrices: list[nn.Parameter]) -> None:
+        held = {id(matrix) for matrix in matrices}
+        others = [parameter for parameter in parameters if id(parameter) not in held]
+        self._parameters = parameters
+        self._muon = torch.optim.Muon(matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        self._adam = torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.0)
+        self.optimisers = (self._muon, self._adam)
+
+    def step(self, rate: float) -> None:
+        """One step at a rate of AdamW's along the gradients so far, which are then forgotten."""
+        nn.utils.clip_grad_norm_(self._parameters, 1.0)
+        for optimiser, factor in zip(self.optimisers, (MUON_RATE, 1.0), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = factor * rate
+            optimiser.step()
+            optimiser.zero_grad()
+
+
 class Run:
     """A training run in a folder: networks, optimisers, the running average, the log."""
 
@@ -149,11 +171,10 @@ class Run:
         self.phase, self.step, self.seconds = 0, 0, 0.0
         self.trainee, self.average = Trainee(), Trainee().requires_grad_(False)
         self.encoder = Encoder(stored_basis())
-        self.muon = torch.optim.Muon(self.trainee.matrices(), weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
-        decoder = list(self.trainee.decoder.parameters())
-        self.adam = torch.optim.AdamW(
-            [{"params": self.trainee.others()}, {"params": decoder}], betas=(0.9, 0.98), weight_decay=0.0
-        )
+        transformer = [p for p in (*self.trainee.dit.parameters(), self.trainee.text) if p.requires_grad]
+        self.transformer = Learner(transformer, self.trainee.matrices())
+        decoder = self.trainee.decoder
+        self.decoder = Learner(list(decoder.parameters()), decoder.matrices())
         self.checkpoint = self.folder / "checkpoint.pt"
         if self.checkpoint.exists():
             self._load()
@@ -187,11 +208,6 @@ class Run:
 
     def one_step(self, example: Example, phase: Phase) -> float:
         """One step of the optimisers; gives the gain in dB, or the squared error of the hints while only they learn."""
-        others, decoder = self.adam.param_groups
-        (matrices,) = self.muon.param_groups
-        others["lr"] = rate_at(self.step, phase.steps, phase.transformer) if phase.transformer else 0.0
-        matrices["lr"] = 2 * others["lr"]
-        decoder["lr"] = rate_at(self.step, phase.steps, phase.decoder) if phase.decoder else 0.0
         condition = self.encoder(example.resized)
         with torch.set_grad_enabled(phase.transformer is not None):
             latents = self._predict(condition)
@@ -204,11 +220,11 @@ class Run:
         else:
             loss, score = hints_loss, hints_loss.item()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.trainee.parameters(), 1.0)
-        for optimiser in (self.muon, self.adam):
-            optimiser.step()
-            optimiser.zero_grad()
         self.step += 1
+        if phase.decoder:
+            self.decoder.step(rate_at(self.step, phase.steps, phase.decoder))
+        if phase.transformer and self.step % phase.transformer_every == 0:
+            self.transformer.step(rate_at(self.step, phase.steps, phase.transformer))
         self._update_average()
         return score
 
@@ -251,7 +267,7 @@ class Run:
         state = {
             "trainee": self.trainee.state_dict(),
             "average": self.average.state_dict(),
-            "optimisers": [optimiser.state_dict() for optimiser in (self.muon, self.adam)],
+            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers()],
             "phase": self.phase,
             "step": self.step,
             "seconds": self.seconds,
@@ -264,9 +280,12 @@ class Run:
         state = torch.load(self.checkpoint, weights_only=True)
         self.trainee.load_state_dict(state["trainee"])
         self.average.load_state_dict(state["average"])
-        for optimiser, stored in zip((self.muon, self.adam), state["optimisers"], strict=True):
+        for optimiser, stored in zip(self._optimisers(), state["optimisers"], strict=True):
             optimiser.load_state_dict(stored)
         self.phase, self.step, self.seconds = state["phase"], state["step"], state["seconds"]
+
+    def _optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
+        return (*self.transformer.optimisers, *self.decoder.optimisers)
 
     def export(self, folder: Path, *, steady: bool = False) -> None:
         """Write the averaged weights as the product loads them; `steady` with a transformer that always hints alike."""

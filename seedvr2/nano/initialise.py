@@ -36,11 +36,11 @@ LATENTS = COMPONENTS + HINTS
 COLOURS = 12  # of a 2x2 patch of pixels
 TEXT_TOKENS = 4
 TEXT_CHANNELS = 64
-BLOCKS = 2
+BLOCKS = 3
 
 # Temporal kernels of 1: the VAE sees each frame on its own, time is the transformer's business.
 VAE_CONFIG = VAEConfig(
-    widths=(16, 48, 64),
+    widths=(16, 64, 80),
     resnets=5,
     latent_channels=LATENTS,
     kernel=1,
@@ -100,15 +100,18 @@ TRUNK = Trunk(VAE_CONFIG.widths[1])
 VAE_CONSTANT = 64.0
 # Channels of the transformer's residual stream: noise − condition | constants | free for what is learned.
 SIGNALS = LATENTS * 4
+# Those of the signals that blocks write to: the hints of each of the four latents of a patch.
+HINT_SIGNALS = [position * LATENTS + COMPONENTS + hint for position in range(4) for hint in range(HINTS)]
 CONSTANTS = slice(SIGNALS, SIGNALS + 4)
 FREE = slice(SIGNALS + 4, None)
-CONSTANT = 128.0
+# Large, so that no picture, however unlike those it learned from, changes what the norms divide by.
+CONSTANT = 2048.0
 CAUTION = 0.125
 # Where the four heads of a block look at first, as steps (down, right) over the grid of patches; None: anywhere.
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
-GAZES = (_NEIGHBOURS, None)
+GAZES = (_NEIGHBOURS, None, None)
 GAZE = 5.0  # strength of that constant part of queries and keys, beside contents of about 0.4 a channel
-NOMINAL_RMS = 16.0  # sqrt(4 * 128² / 256): what the constants alone give
+NOMINAL_RMS = CONSTANT / 8  # sqrt(4 * CONSTANT² / 256): what the constants alone give
 
 
 def latent_scales(basis: Basis) -> Tensor:
@@ -244,11 +247,11 @@ def _fill(name: str, parameter: Tensor, generator: torch.Generator) -> None:
     if parameter.ndim == 2 and "proj_out" not in name:
         nn.init.normal_(parameter, 0, parameter.shape[1] ** -0.5, generator=generator)
     elif last.endswith("_gate"):
-        # What is learned corrects a picture that is nearly right: steps on it must be small.
-        nn.init.ones_(parameter)
+        # The picture passes untouched: blocks only tell what is wrong with it.
+        nn.init.zeros_(parameter)
         with torch.no_grad():
-            parameter[:SIGNALS] = CAUTION
-            parameter[:SIGNALS].view(4, LATENTS)[:, COMPONENTS:] = 1.0
+            parameter[FREE] = 1.0
+            parameter[HINT_SIGNALS] = 1.0
     elif ".norm_" in name or name == "vid_out_norm.weight":
         nn.init.ones_(parameter)
     elif last in ("attn_scale", "mlp_scale"):

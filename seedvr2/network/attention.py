@@ -46,7 +46,7 @@ class WindowAttention(nn.Module):
         """Attend within windows.
 
         Args:
-            video: (tokens, dim) in raster order; text: (length, dim); both modulated.
+            video: (tokens, dim) in raster order; text: (length, dim); both modulated. Of several clips one after another.
             layout: the windows of this block; table: their rotary angles.
             text_result: False where nobody reads the text afterwards; its queries are then left out.
 
@@ -54,8 +54,11 @@ class WindowAttention(nn.Module):
             video (tokens, dim) and text (length, dim) or None, both after `proj_out`.
         """
         vq, vk, vv = self._project(video, self.proj_qkv.video, self.norm_q.video, self.norm_k.video)
-        tq, tk, tv = self._project(text, self.proj_qkv.text, self.norm_q.text, self.norm_k.text)
-        if (angles := table.text(len(text), text.device)) is not None:
+        tq, tk, tv = (
+            part.unflatten(0, (layout.clips, -1))
+            for part in self._project(text, self.proj_qkv.text, self.norm_q.text, self.norm_k.text)
+        )
+        if (angles := table.text(tq.shape[1], text.device)) is not None:
             tq, tk = rotate(tq, *angles), rotate(tk, *angles)
         out = torch.empty_like(vq)
         text_sum = torch.zeros_like(tq, dtype=torch.float32)
@@ -70,7 +73,7 @@ class WindowAttention(nn.Module):
         if not text_result:
             return video, None
         mean = (text_sum / layout.count).to(text.dtype)
-        return video, cast(Tensor, self.proj_out.text(mean.flatten(1)))
+        return video, cast(Tensor, self.proj_out.text(mean.flatten(0, 1).flatten(1)))
 
     def _project(self, x: Tensor, qkv: nn.Module, norm_q: nn.Module, norm_k: nn.Module) -> tuple[Tensor, ...]:
         q, k, v = qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(1)
@@ -87,15 +90,16 @@ class WindowAttention(nn.Module):
         text_result: bool,
     ) -> tuple[Tensor, Tensor | None]:
         windows, length = tokens.shape
-        angles = table.video(size, len(text[0]), tokens.device)
+        clips = len(text[0])
+        angles = table.video(size, text[0].shape[1], tokens.device)
         # (windows, length, heads, head_dim): one gather serves all windows of this size.
         q, k, v = (part[tokens] for part in video)
         q, k = rotate(q, *angles), rotate(k, *angles)
-        tq, tk, tv = (part.expand(windows, *part.shape) for part in text)
+        tq, tk, tv = (part[:, None].expand(-1, windows // clips, -1, -1, -1).flatten(0, 1) for part in text)
         if text_result:
             q = torch.cat((q, tq), dim=1)
         k, v = torch.cat((k, tk), dim=1), torch.cat((v, tv), dim=1)
         answer = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         answer = answer.transpose(1, 2)
-        text_answers = answer[:, length:].float().sum(0) if text_result else None
+        text_answers = answer[:, length:].float().unflatten(0, (clips, -1)).sum(1) if text_result else None
         return answer[:, :length].flatten(0, 1), text_answers

@@ -66,15 +66,19 @@ class WindowGroup:
 
 @dataclass(frozen=True)
 class WindowLayout:
-    """The windows of a grid, grouped by size so that each group is one batched attention call."""
+    """The windows of a grid, grouped by size so that each group is one batched attention call.
+
+    Several clips can stand one after another, each with `count` windows, in each group one clip's after another's.
+    """
 
     groups: tuple[WindowGroup, ...]
     count: int
+    clips: int = 1
 
     def to(self, device: torch.device) -> WindowLayout:
         """The same layout with its indices on `device`."""
         moved = tuple(WindowGroup(group.size, group.tokens.to(device)) for group in self.groups)
-        return WindowLayout(moved, self.count)
+        return WindowLayout(moved, self.count, self.clips)
 
 
 @lru_cache(maxsize=64)
