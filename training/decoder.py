@@ -104,7 +104,7 @@ class PatchDecoder(nn.Module):
         for branch in self.branches:
             features = features + branch(torch.cat((hints, features), 1))
         last = _unfold(self.spread(torch.cat((hints, features), 1)))
-        frames = self.head(last).float() + _unfold(colours)
+        frames: Tensor = self.head(last).float() + _unfold(colours)
         return frames.view(*latents.shape[:2], *frames.shape[1:])
 
     @torch.no_grad()
@@ -120,7 +120,7 @@ class PatchDecoder(nn.Module):
         for block, branch in zip(decoder.up_blocks[1].resnets, self.branches, strict=True):
             _write(block, branch)
         spread = find_conv(decoder, "up_blocks.1.upsamplers.0.upscale_conv")
-        weight, bias = (part.unflatten(0, (4, -1)) for part in (self.spread.weight, self.spread.bias))
+        weight, bias = (part.view(4, LAST_FEATURES, *part.shape[1:]) for part in (self.spread.weight, self.spread.bias))
         for position in range(4):
             rows = slice(position * TRUNK.width + 3, position * TRUNK.width + 3 + LAST_FEATURES)
             spread.weight[rows, COLOURS : TRUNK.used, 0], spread.bias[rows] = weight[position], bias[position]

@@ -27,7 +27,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from seedvr2.nano import DIT_FILE
-from seedvr2.nano.initialise import FREE, HINT_SIGNALS, LATENTS, make_dit, save
+from seedvr2.nano.initialise import FREE, HINT_SIGNALS, LATENTS, SEEN, STRENGTH, make_dit, save
 from seedvr2.nano.pca import COMPONENTS, stored_basis
 from seedvr2.network.dit import DiT
 from training.decoder import PatchDecoder
@@ -51,8 +51,8 @@ MUON_RATE = 2.0  # beside AdamW's
 class Phase:
     """So many steps, falling linearly from the first to the last learning rate, of what learns in them.
 
-    The rates are those of AdamW; Muon, for the matrices, takes twice as much. The transformer, whose Muon takes as
-    long as all the rest, adds up the gradients of so many steps for one of its own.
+    The rates are those of AdamW; Muon, for the matrices, takes twice as much. The transformer, whose
+    gradients take as long as the decoder, learns in one of so many steps.
     """
 
     name: str
@@ -60,13 +60,20 @@ class Phase:
     setting: Setting
     transformer: tuple[float, float] | None = None
     decoder: tuple[float, float] | None = None
-    transformer_every: int = 4
+    transformer_every: int = 1
 
 
 PHASES = (
-    Phase("hints", 1_500, Setting((8, 96)), transformer=(1e-3, 0.0), transformer_every=1),
-    Phase("decoder", 4_000, Setting((4, 96)), decoder=(1e-3, 1e-3)),
-    Phase("joint", 24_000, Setting((4, 96), (2, 96), clip_share=0.15), transformer=(1e-3, 0.0), decoder=(1e-3, 0.0)),
+    Phase("hints", 1_500, Setting((8, 96)), transformer=(1e-3, 0.0)),
+    Phase("decoder", 3_000, Setting((4, 96)), decoder=(1e-3, 1e-3)),
+    Phase(
+        "joint",
+        30_000,
+        Setting((4, 96), (2, 96), clip_share=0.1),
+        transformer=(5e-4, 0.0),
+        decoder=(1e-3, 0.0),
+        transformer_every=3,
+    ),
 )
 
 
@@ -92,7 +99,7 @@ class Trainee(nn.Module):
         self._only(self.dit.vid_out.proj.bias, (outputs,))
         for name, parameter in self.dit.named_parameters():
             if name.endswith(("attn_scale", "mlp_scale")):
-                self._only(parameter, (FREE,))
+                self._only(parameter, (SEEN,))
             elif name.endswith(("attn_gate", "mlp_gate")):
                 self._only(parameter, (parameter != 0,))
 
@@ -132,7 +139,7 @@ def whiten(dit: DiT, conditions: list[Tensor]) -> None:
     _, ph, pw = dit.config.patch
     tokens = torch.cat([patches(x[..., :COMPONENTS], ph, pw).flatten(0, -2) for x in conditions]).double()
     values, vectors = torch.linalg.eigh(tokens.T @ tokens / len(tokens))
-    matrix = vectors @ ((values + FAINT_VARIANCE) ** -0.5)[:, None].mul(vectors.T)
+    matrix = STRENGTH * vectors @ ((values + FAINT_VARIANCE) ** -0.5)[:, None].mul(vectors.T)
     weight = dit.vid_in.proj.weight
     weight[FREE] = 0.0
     free = weight[FREE][: len(matrix)].view(len(matrix), ph * pw, -1)
@@ -208,8 +215,10 @@ class Run:
 
     def one_step(self, example: Example, phase: Phase) -> float:
         """One step of the optimisers; gives the gain in dB, or the squared error of the hints while only they learn."""
+        self.step += 1
+        transformer = phase.transformer if self.step % phase.transformer_every == 0 else None
         condition = self.encoder(example.resized)
-        with torch.set_grad_enabled(phase.transformer is not None):
+        with torch.set_grad_enabled(transformer is not None):
             latents = self._predict(condition)
         hints_loss = (latents[..., COMPONENTS:] - example.hints[:, None, None, None]).square().mean()
         if phase.decoder:
@@ -220,11 +229,10 @@ class Run:
         else:
             loss, score = hints_loss, hints_loss.item()
         loss.backward()  # type: ignore[no-untyped-call]
-        self.step += 1
         if phase.decoder:
             self.decoder.step(rate_at(self.step, phase.steps, phase.decoder))
-        if phase.transformer and self.step % phase.transformer_every == 0:
-            self.transformer.step(rate_at(self.step, phase.steps, phase.transformer))
+        if transformer:
+            self.transformer.step(rate_at(self.step, phase.steps, transformer))
         self._update_average()
         return score
 

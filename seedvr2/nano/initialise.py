@@ -104,14 +104,18 @@ SIGNALS = LATENTS * 4
 HINT_SIGNALS = [position * LATENTS + COMPONENTS + hint for position in range(4) for hint in range(HINTS)]
 CONSTANTS = slice(SIGNALS, SIGNALS + 4)
 FREE = slice(SIGNALS + 4, None)
-# Large, so that no picture, however unlike those it learned from, changes what the norms divide by.
-CONSTANT = 2048.0
+SEEN = slice(SIGNALS + 1, None)  # by the blocks, whose first constant says where to look
+# In the blocks the free channels are the strongest, so that norms take the contrast out of a patch, down to a floor set
+# by the constants. The last block makes these so large that no picture changes what the norm at the output divides by.
+CONSTANT = 16.0
+LAST_CONSTANT = 16384.0
+STRENGTH = 16.0
 CAUTION = 0.125
 # Where the four heads of a block look at first, as steps (down, right) over the grid of patches; None: anywhere.
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 GAZES = (_NEIGHBOURS, None, None)
 GAZE = 5.0  # strength of that constant part of queries and keys, beside contents of about 0.4 a channel
-NOMINAL_RMS = CONSTANT / 8  # sqrt(4 * CONSTANT² / 256): what the constants alone give
+NOMINAL_RMS = LAST_CONSTANT / 8  # sqrt(4 * LAST_CONSTANT² / 256): what these constants alone give
 
 
 def latent_scales(basis: Basis) -> Tensor:
@@ -250,15 +254,15 @@ def _fill(name: str, parameter: Tensor, generator: torch.Generator) -> None:
         # The picture passes untouched: blocks only tell what is wrong with it.
         nn.init.zeros_(parameter)
         with torch.no_grad():
-            parameter[FREE] = 1.0
+            parameter[FREE] = STRENGTH / 2
             parameter[HINT_SIGNALS] = 1.0
     elif ".norm_" in name or name == "vid_out_norm.weight":
         nn.init.ones_(parameter)
     elif last in ("attn_scale", "mlp_scale"):
-        # Undo what the constants do to the norm; show the block neither the constants nor the noise.
+        # Show the block the inverse of the contrast, but not the noise.
         nn.init.zeros_(parameter)
         with torch.no_grad():
-            parameter[FREE] = NOMINAL_RMS
+            parameter[SEEN] = 1.0
     else:
         nn.init.zeros_(parameter)
 
@@ -270,6 +274,10 @@ def _condition_path(dit: DiT, generator: torch.Generator) -> None:
     assert bias is not None
     assert text_bias is not None
     bias[CONSTANTS] = text_bias[CONSTANTS] = CONSTANT
+    last = dit.blocks[-1]
+    last.get_parameter("attn.proj_out.all.bias")[CONSTANTS] = LAST_CONSTANT - CONSTANT
+    last.get_parameter("ada.all.attn_gate")[CONSTANTS] = 1.0
+    last.get_parameter("ada.all.mlp_scale")[FREE] = NOMINAL_RMS / STRENGTH
     weight.zero_()
     for position in range(4):
         for k in range(LATENTS):
@@ -279,9 +287,11 @@ def _condition_path(dit: DiT, generator: torch.Generator) -> None:
             dit.vid_out.proj.weight[signal] = 0.0
             dit.vid_out.proj.weight[signal, signal] = 1.0
         condition = slice(position * stride + LATENTS, position * stride + 2 * LATENTS)
-        weight[FREE, condition] = torch.randn(weight[FREE].shape[0], LATENTS, generator=generator) / SIGNALS**0.5
+        weight[FREE, condition] = (
+            torch.randn(weight[FREE].shape[0], LATENTS, generator=generator) * STRENGTH / SIGNALS**0.5
+        )
     dit.vid_out_ada.out_scale.fill_(NOMINAL_RMS)
-    dit.vid_out_ada.out_scale[FREE] = CAUTION * NOMINAL_RMS
+    dit.vid_out_ada.out_scale[FREE] = CAUTION * NOMINAL_RMS / STRENGTH
 
 
 def _look_at_neighbours(block: nn.Module, steps: tuple[tuple[int, int], ...]) -> None:

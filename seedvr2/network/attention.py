@@ -46,7 +46,8 @@ class WindowAttention(nn.Module):
         """Attend within windows.
 
         Args:
-            video: (tokens, dim) in raster order; text: (length, dim); both modulated. Of several clips one after another.
+            video: (tokens, dim) in raster order; text: (length, dim); both modulated; of several clips, one after
+                another, where the layout has several.
             layout: the windows of this block; table: their rotary angles.
             text_result: False where nobody reads the text afterwards; its queries are then left out.
 
@@ -55,7 +56,7 @@ class WindowAttention(nn.Module):
         """
         vq, vk, vv = self._project(video, self.proj_qkv.video, self.norm_q.video, self.norm_k.video)
         tq, tk, tv = (
-            part.unflatten(0, (layout.clips, -1))
+            part.view(layout.clips, -1, *part.shape[1:])
             for part in self._project(text, self.proj_qkv.text, self.norm_q.text, self.norm_k.text)
         )
         if (angles := table.text(tq.shape[1], text.device)) is not None:
@@ -101,5 +102,5 @@ class WindowAttention(nn.Module):
         k, v = torch.cat((k, tk), dim=1), torch.cat((v, tv), dim=1)
         answer = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         answer = answer.transpose(1, 2)
-        text_answers = answer[:, length:].float().unflatten(0, (clips, -1)).sum(1) if text_result else None
+        text_answers = answer[:, length:].float().view(clips, -1, *tq.shape[1:]).sum(1) if text_result else None
         return answer[:, :length].flatten(0, 1), text_answers

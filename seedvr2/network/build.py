@@ -17,7 +17,7 @@ from seedvr2.network.config import DiTConfig, Shapes, VAEConfig, read_dit_config
 from seedvr2.network.dit import DiT
 from seedvr2.network.stored import Stored, place
 from seedvr2.network.vae import VideoVAE
-from seedvr2.network.vae_layers import ResnetBlock
+from seedvr2.network.vae_layers import ResnetBlock, Upsample
 
 # Tensors that some files carry beside the network's own.
 CONDITIONING = frozenset({"positive_conditioning", "negative_conditioning"})
@@ -77,6 +77,8 @@ def load_vae(
     for module in vae.modules():
         if isinstance(module, ResnetBlock):
             module.skip_if_idle()
+        elif isinstance(module, Upsample):
+            module.skip_idle_channels()
     return vae
 
 

@@ -113,10 +113,29 @@ class Upsample(nn.Module):
         self.conv = CausalConv3d(channels, channels, (kernel, 3), padding=1)
         self.upscale_conv = CausalConv3d(channels, channels * 4 * factor, (1, 1))
 
+    def skip_idle_channels(self) -> None:
+        """Leave out the channels that are zero after the spreading, as most of the embedded model's are.
+
+        Nothing is left out where all are in use: the convolutions stay as they are stored.
+        """
+        spread = (self.upscale_conv.weight, self.upscale_conv.bias)
+        if not all(isinstance(part, Tensor) for part in (*spread, self.conv.weight)):
+            return
+        channels = self.conv.weight.shape[1]
+        used = torch.stack([part.view(4 * self.factor, channels, -1).any(-1).any(0) for part in spread]).any(0)
+        if used.any() and not used.all():
+            for part in ("weight", "bias"):
+                whole = self.upscale_conv.get_parameter(part)
+                kept = whole.view(-1, channels, *whole.shape[1:])[:, used].flatten(0, 1)
+                setattr(self.upscale_conv, part, nn.Parameter(kept, requires_grad=False))
+            self.conv.weight = nn.Parameter(self.conv.weight[:, used], requires_grad=False)
+
     def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
         """(T, C, H, W) to (factor*T, C, 2H, 2W); the clip's second frame is dropped, as the model was trained."""
-        t, c, h, w = x.shape
-        spread = self.upscale_conv(x, memory).view(t, 2, 2, self.factor, c, h, w)
+        t, _, h, w = x.shape
+        spread = self.upscale_conv(x, memory)
+        c = spread.shape[1] // (4 * self.factor)
+        spread = spread.view(t, 2, 2, self.factor, c, h, w)
         # (t, row, column, frame, c, h, w) to (t frame) c (h row) (w column), channels last in memory.
         frames = spread.permute(0, 3, 5, 1, 6, 2, 4).reshape(t * self.factor, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
         if memory.first_slice and self.factor > 1:

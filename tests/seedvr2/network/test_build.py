@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from seedvr2.checkpoint import PackedTensor, open_checkpoint
 from seedvr2.errors import CheckpointError
 from seedvr2.network.build import load_dit, load_vae
+from seedvr2.network.vae_layers import Upsample
 from seedvr2.pipeline.sampler import model_input
 from tests.seedvr2.network.networks import random_dit, random_vae
 
@@ -118,3 +119,23 @@ def test_a_branch_that_adds_nothing_is_left_out_and_changes_nothing(tmp_path: Pa
         short = vae.decode(latent)
         vae.get_submodule(idle[0]).idle = False  # type: ignore[assignment]
         torch.testing.assert_close(vae.decode(latent), short, atol=1e-6, rtol=0)
+
+
+def test_channels_that_an_upsampler_never_fills_are_left_out_and_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silence(tensors: dict[str, torch.Tensor]) -> None:
+        for part in ("weight", "bias"):
+            tensor = tensors[f"decoder.up_blocks.0.upsamplers.0.upscale_conv.{part}"]
+            channels = tensors["decoder.up_blocks.0.upsamplers.0.conv.weight"].shape[1]
+            tensor.view(-1, channels, *tensor.shape[1:])[:, 3::2] = 0.0
+
+    path = _save(random_vae(), tmp_path / "v.safetensors", silence, norm_num_groups="4")
+    pruned = load_vae(open_checkpoint(path))
+    monkeypatch.setattr(Upsample, "skip_idle_channels", lambda _self: None)
+    whole = load_vae(open_checkpoint(path))
+    conv = "decoder.up_blocks.0.upsamplers.0.conv.weight"
+    assert pruned.get_parameter(conv).shape[1] < whole.get_parameter(conv).shape[1]
+    latent = torch.randn(2, 4, 4, whole.config.latent_channels, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        torch.testing.assert_close(pruned.decode(latent), whole.decode(latent), atol=1e-5, rtol=0)
