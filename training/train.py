@@ -130,6 +130,11 @@ def rate_at(step: int, steps: int, ends: tuple[float, float]) -> float:
     return min(1.0, (step + 1) / WARMUP_STEPS) * (first + (last - first) * step / steps)
 
 
+def yield_to_others(_worker: int) -> None:
+    """Make the process of a worker run in what time others leave."""
+    os.nice(15)
+
+
 @torch.no_grad()
 def whiten(dit: DiT, conditions: list[Tensor]) -> None:
     """Show the blocks each patch of the condition decorrelated, at unit variance.
@@ -200,7 +205,9 @@ class Run:
     def _train_phase(self, phase: Phase, cases: list[Case]) -> None:
         # The step is part of the seed: a resumed run sees new examples.
         samples = Samples(self.data, phase.setting, (self.seed * 1_003 + self.phase) * 1_000_003 + self.step)
-        batches = iter(DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=4))
+        # A core taken from the training holds up its other threads as well: examples are made in the gaps.
+        loader = DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=8, worker_init_fn=yield_to_others)
+        batches = iter(loader)
         saved, scores = time.monotonic(), []
         while self.step < phase.steps:
             started = time.monotonic()
