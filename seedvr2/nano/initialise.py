@@ -326,6 +326,8 @@ def save(folder: Path, dit: DiT, text: Tensor, vae: VideoVAE) -> None:
     save_file(tensors, folder / DIT_FILE.name, {"name": NAME, "windows": windows})
     metadata = {"name": NAME, "norm_num_groups": str(VAE_CONFIG.groups), "scaling_factor": str(VAE_CONFIG.scale)}
     save_file({name: _half(tensor) for name, tensor in vae.state_dict().items()}, folder / VAE_FILE.name, metadata)
+    for file in (DIT_FILE, VAE_FILE):
+        (folder / file.name).chmod(0o644)  # they ship; safetensors lets only their owner read them
 
 
 def _half(tensor: Tensor) -> Tensor:

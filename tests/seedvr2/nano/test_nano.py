@@ -34,9 +34,9 @@ def model() -> Model:
     return load()
 
 
-def restore(model: Model, source: Tensor, seed: int = 42) -> Tensor:
-    """A clip (T, 3, H, W) in 0…1 at twice its size, before colour correction."""
-    height, width = 2 * source.shape[2], 2 * source.shape[3]
+def restore(model: Model, source: Tensor, seed: int = 42, factor: int = 2) -> Tensor:
+    """A clip (T, 3, H, W) in 0…1 at so many times its size, before colour correction."""
+    height, width = factor * source.shape[2], factor * source.shape[3]
     resized = bicubic(source, (width, height)).clamp(0, 1).transpose(0, 1)
     restored = BatchRestorer(model, RestoreSettings(seed=seed)).restore(resized * 2 - 1, 0)
     return (restored.transpose(0, 1) / 2 + 0.5).clamp(0, 1)
@@ -74,7 +74,7 @@ def test_it_carries_its_own_text_embedding_and_the_settings_that_shapes_cannot_t
 
 
 def test_it_takes_noise_off(model: Model, city: Tensor) -> None:
-    assert gain(model, halved(city[:1], noise=10 / 255), city[:1]) > 0.6
+    assert gain(model, halved(city[:1], noise=10 / 255), city[:1]) > 0.4
 
 
 def test_it_sharpens_what_was_blurred(model: Model, city: Tensor) -> None:
@@ -83,12 +83,20 @@ def test_it_sharpens_what_was_blurred(model: Model, city: Tensor) -> None:
 
 
 def test_a_clean_picture_gains_too(model: Model, city: Tensor) -> None:
-    assert gain(model, halved(city[:1]), city[:1]) > 0.2
+    assert gain(model, halved(city[:1]), city[:1]) > 0.3
 
 
 def test_the_result_barely_depends_on_the_seed(model: Model, city: Tensor) -> None:
     source = halved(city[:1])
     assert psnr(restore(model, source, seed=1), restore(model, source, seed=2)) > 50
+
+
+def test_a_picture_sharper_than_any_resize_comes_through_whole(model: Model, city: Tensor) -> None:
+    # As it is where a source is made smaller. Were the noise not to cancel exactly, seeds would differ.
+    crisp = (F.interpolate(city[:1], (88, 160), mode="bicubic").clamp(0, 1) * 255).round() / 255
+    restored = restore(model, crisp, seed=1, factor=1)
+    assert psnr(restored, restore(model, crisp, seed=2, factor=1)) > 50
+    assert psnr(restored, crisp) > 30
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
