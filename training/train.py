@@ -68,11 +68,11 @@ PHASES = (
     Phase("decoder", 3_000, Setting((4, 96)), decoder=(1e-3, 1e-3)),
     Phase(
         "joint",
-        30_000,
+        21_500,
         Setting((4, 96), (2, 96), clip_share=0.1),
         transformer=(5e-4, 0.0),
         decoder=(1e-3, 0.0),
-        transformer_every=3,
+        transformer_every=5,
     ),
 )
 

@@ -96,8 +96,9 @@ class Trunk:
 
 TRUNK = Trunk(VAE_CONFIG.widths[1])
 
-# In the VAE, signals stay within about ±10 and constants at ±K; K² dominates the variance of a group.
-VAE_CONSTANT = 64.0
+# In the VAE, what is learned reaches some tens and constants stand at ±K; K² dominates the variance of a group. With
+# K = 64 the trained decoder lost 0.13 dB to what it had been trained as.
+VAE_CONSTANT = 512.0
 # Channels of the transformer's residual stream: noise − condition | constants | free for what is learned.
 SIGNALS = LATENTS * 4
 # Those of the signals that blocks write to: the hints of each of the four latents of a patch.
