@@ -4,9 +4,9 @@
     python -m training.train DIR    # stop it at any time; the same command resumes
     python -m training.train DIR --export           # write the averaged weights into seedvr2/nano
 
-Four phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
+Three phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
 smaller, how blurred, noisy and compressed) in latents of their own, the hints; the decoder then learns to restore
-what it is told about; then both learn together, at last on clips as well. A network that must find out on its own what
+what it is told about; then both learn together, now and then on clips. A network that must find out on its own what
 happened to a picture takes ten times as long. `log.csv` in DIR/run says how it goes, and `training.plot` draws it.
 """
 
@@ -27,7 +27,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from seedvr2.nano import DIT_FILE
-from seedvr2.nano.initialise import FREE, HINT_SIGNALS, LATENTS, SEEN, STRENGTH, make_dit, save
+from seedvr2.nano.initialise import FREE, HINT_SIGNALS, SEEN, STRENGTH, make_dit, save
 from seedvr2.nano.pca import COMPONENTS, stored_basis
 from seedvr2.network.dit import DiT
 from training.decoder import PatchDecoder
@@ -40,7 +40,6 @@ AVERAGE_DECAY = 0.998
 FITTING_BATCHES = 100
 FLOOR = (2 * 0.5 / 255) ** 2  # of squared errors: what is within half a level is good enough
 REPORT_STEPS = 500
-STEADY_HINTS = (0.55, 0.45, 0.4, 0.28, 0.25)  # x2, a little of everything
 HINTS_WEIGHT = 0.2  # beside a loss in which a dB is 0.1
 FAINT_VARIANCE = 0.004  # of condition latents: components fainter than this stay faint
 CHECKPOINT_SECONDS = 180.0
@@ -302,20 +301,9 @@ class Run:
     def _optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
         return (*self.transformer.optimisers, *self.decoder.optimisers)
 
-    def export(self, folder: Path, *, steady: bool = False) -> None:
-        """Write the averaged weights as the product loads them; `steady` with a transformer that always hints alike."""
-        dit, text = steady_hints() if steady else (self.average.dit, self.average.text)
-        save(folder, dit, text, self.average.decoder.vae(stored_basis()))
-
-
-@torch.no_grad()
-def steady_hints() -> tuple[DiT, Tensor]:
-    """A transformer that hands every picture through and tells the decoder of the same, ordinary faults."""
-    dit, text = make_dit()
-    bias = dit.vid_out.proj.bias
-    assert bias is not None
-    bias.view(-1, LATENTS)[:, COMPONENTS:] = -torch.tensor(STEADY_HINTS)
-    return dit, text
+    def export(self, folder: Path) -> None:
+        """Write the averaged weights as the product loads them."""
+        save(folder, self.average.dit, self.average.text, self.average.decoder.vae(stored_basis()))
 
 
 def main() -> None:
@@ -330,13 +318,12 @@ def main() -> None:
     parser.add_argument(
         "--export", type=Path, nargs="?", const=DIT_FILE.parent, help="only write the averaged weights here"
     )
-    parser.add_argument("--steady", action="store_true", help="export a transformer that always gives the same hints")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     phases = tuple(replace(phase, steps=getattr(arguments, f"{phase.name}_steps")) for phase in PHASES)
     run = Run(arguments.folder, phases)
     if arguments.export:
-        run.export(arguments.export, steady=arguments.steady)
+        run.export(arguments.export)
     else:
         run.train()
 

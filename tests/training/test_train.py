@@ -11,7 +11,7 @@ import torch
 from seedvr2.checkpoint import open_checkpoint
 from seedvr2.nano import DIT_FILE, VAE_FILE
 from seedvr2.nano.initialise import FREE, HINT_SIGNALS, LATENTS, make_dit
-from seedvr2.nano.pca import COMPONENTS, stored_basis
+from seedvr2.nano.pca import stored_basis
 from seedvr2.network.build import load_dit, load_vae
 from seedvr2.network.windows import window_layout
 from seedvr2.pipeline.sampler import draw_noise, model_input, sample
@@ -19,7 +19,7 @@ from tests.seedvr2.nano.scene import psnr, scene
 from training.decoder import PatchDecoder
 from training.forward import Encoder, predict, repeat_layout
 from training.samples import Example, Samples, Setting
-from training.train import STEADY_HINTS, Phase, Run, loss_of, rate_at, steady_hints
+from training.train import Phase, Run, loss_of, rate_at
 
 SETTING = Setting(stills=(2, 64), clips=(2, 48))
 HINTS_ONLY = Phase("hints", 2, SETTING, transformer=(1e-3, 1e-4), transformer_every=1)
@@ -138,16 +138,6 @@ def test_a_run_resumes_where_it_stopped_and_exports_what_the_product_loads(folde
     weight = resumed.average.dit.blocks[1].get_parameter("mlp.all.proj_out.weight")
     assert weight.any()
     torch.testing.assert_close(dit.blocks[1].get_parameter("mlp.all.proj_out.weight"), weight.half())
-
-
-def test_steady_hints_are_the_same_for_every_picture_and_leave_it_alone() -> None:
-    dit, text = steady_hints()
-    condition, noise = (draw_noise((1, 16, 16, LATENTS), seed) for seed in (1, 2))
-    condition[..., COMPONENTS:] = 0.0
-    found = sample(lambda x, t: dit(model_input(x, condition), text, t), noise)
-    torch.testing.assert_close(found[..., :COMPONENTS], condition[..., :COMPONENTS], atol=2e-2, rtol=0)
-    hints = torch.tensor(STEADY_HINTS).expand(1, 16, 16, -1)
-    torch.testing.assert_close(found[..., COMPONENTS:], hints, atol=2e-2, rtol=0)
 
 
 def test_the_rate_warms_up_and_falls_from_end_to_end() -> None:
