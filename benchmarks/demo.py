@@ -20,10 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import av
 from PIL import Image
 
-from benchmarks.runs import CLIP
+from benchmarks.runs import CLIP, images_of
 
 
 def main() -> int:
@@ -114,9 +113,8 @@ def compare(before: Path, after: Path, target: Path) -> None:
 
 
 def _middle_frame(path: Path) -> Image.Image:
-    with av.open(str(path)) as container:
-        frames = [frame.to_image() for frame in container.decode(video=0)]
-    return frames[len(frames) // 2].convert("RGB")
+    frames = images_of(path)
+    return frames[len(frames) // 2]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
+from PIL import Image
 
 CLIP = Path(__file__).parent / "assets" / "city.mp4"
 
@@ -22,16 +24,22 @@ class Usage:
     cpu_s: float
 
 
+def images_of(path: Path) -> list[Image.Image]:
+    """The frames of a video or picture."""
+    with av.open(str(path), "r") as source:
+        return [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in source.decode(video=0)]
+
+
 def clip_of(path: Path, frames: int, size: tuple[int, int]) -> Path:
     """The demo clip, forwards and backwards until it is `frames` long, at `size`."""
-    with av.open(str(CLIP)) as source:
-        images = [frame.to_image().resize(size) for frame in source.decode(video=0)]
+    images = [image.resize(size) for image in images_of(CLIP)]
     images += images[-2:0:-1]
     with av.open(str(path), "w") as target:
         stream = target.add_stream("libx264", rate=Fraction(25))
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for index in range(frames):
-            target.mux(stream.encode(av.VideoFrame.from_image(images[index % len(images)])))
+            frame = np.asarray(images[index % len(images)])
+            target.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         target.mux(stream.encode())
     return path
 

@@ -14,14 +14,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import av
 import requests
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.chromium import FLAGS, find_chromium
 from benchmarks.demo import daemon
-from benchmarks.runs import CLIP
+from benchmarks.runs import CLIP, images_of
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 WIDE, NARROW = (1360, 860), (390, 844)
@@ -66,8 +65,7 @@ def make_stills(folder: Path) -> dict[str, Path]:
     """Different parts of different frames of the clip, as small pictures."""
     folder.mkdir()
     names = ["Rooftops at dusk", "Crossing", "港の夜景", "Skyline", "Old postcard", "城市天际线"]
-    with av.open(str(CLIP)) as container:
-        frames = [frame.to_image() for frame in container.decode(video=0)]
+    frames = images_of(CLIP)
     stills = {}
     for index, name in enumerate(names):
         frame: Image.Image = frames[index * (len(frames) - 1) // (len(names) - 1)]

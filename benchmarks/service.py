@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from benchmarks.demo import CLIP, daemon
+from benchmarks.demo import daemon
+from benchmarks.runs import CLIP
 
 _IDLE, _STREAMS, _UPLOADS, _SECONDS = 200, 20, 100, 4.0
 

@@ -43,6 +43,9 @@ class Faults:
         return [self.factor - 1.5, 2 * self.blur, self.noise / 10, self.compression, float(self.clean)]
 
 
+Maker = Callable[[np.random.Generator, Faults, float, int], Step]
+
+
 class Degraded(NamedTuple):
     """A degraded clip (T, 3, h, w) in 0…1, and what was done to it."""
 
@@ -50,21 +53,24 @@ class Degraded(NamedTuple):
     faults: Faults
 
 
-def degrade(rng: np.random.Generator, clip: Tensor, size: tuple[int, int]) -> Degraded:
+def degrade(
+    rng: np.random.Generator, clip: Tensor, size: tuple[int, int], clean_share: float = CLEAN_SHARE
+) -> Degraded:
     """Degrade a clip.
 
     Args:
         clip: (T, 3, H, W) in 0…1.
         size: (height, width) of the result, smaller than the clip.
+        clean_share: how often it is only resized.
 
     Returns:
         The clip (T, 3, height, width), at the 256 levels of 8 bits, and its faults.
     """
     faults = Faults(clip.shape[2] / size[0])
-    if rng.random() < CLEAN_SHARE:
+    if rng.random() < clean_share:
         faults.clean = True
         return Degraded(quantise(shrink(clip, size, "bicubic" if rng.random() < 0.7 else "area")), faults)
-    makers = [random_blur] if rng.random() < 0.65 else []
+    makers: list[Maker] = [random_blur] if rng.random() < 0.65 else []
     if rng.random() < 0.75:
         makers.append(random_noise)
     if rng.random() < 0.7:

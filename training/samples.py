@@ -16,11 +16,15 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from seedvr2.pipeline.preprocess import bicubic
 from training.data import Photographs
-from training.degrade import KERNELS, degrade, from_pixels, shrink
+from training.degrade import CLEAN_SHARE, KERNELS, blur, degrade, from_pixels, shrink
 
 # Rendered around what is trained on, so that edge treatment of blurs and resizes is not learned.
 MARGIN = 16
 CLIP_FRAMES = 5
+# Some originals are soft by nature, out of focus or smooth: what is soft is not always to be sharpened, least of all
+# where nothing else is wrong.
+SOFT_SHARE = 0.06
+SOFT_CLEAN_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,12 @@ def make_example(rng: np.random.Generator, photographs: Photographs, edge: int, 
     if rng.random() < 0.25:
         # Dark scenes are rare in these packages, and a network that has seen few of them spoils them.
         clip = clip * float(rng.uniform(0.2, 1.0))
+    soft = rng.random() < SOFT_SHARE
+    if soft:
+        sigma = float(rng.uniform(0.7, 2.5))
+        clip = blur(sigma, sigma, 0.0)(clip)
     small = round(whole / random_factor(rng))
-    low, faults = degrade(rng, clip, (small, small))
+    low, faults = degrade(rng, clip, (small, small), SOFT_CLEAN_SHARE if soft else CLEAN_SHARE)
     resized = bicubic(low, (whole, whole)).clamp(0, 1)
     top, left = (int(n) for n in rng.integers(0, 2 * MARGIN + 1, 2))
     inner = (slice(None), slice(None), slice(top, top + edge), slice(left, left + edge))

@@ -4,10 +4,11 @@
     python -m training.train DIR    # stop it at any time; the same command resumes
     python -m training.train DIR --export           # write the averaged weights into seedvr2/nano
 
-Three phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
+Four phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
 smaller, how blurred, noisy and compressed) in latents of their own, the hints; the decoder then learns to restore
-what it is told about; then both learn together, now and then on clips. A network that must find out on its own what
-happened to a picture takes ten times as long. `log.csv` in DIR/run says how it goes, and `training.plot` draws it.
+what it is told about; then both learn together, now and then on clips; at last the decoder alone, for longest, since
+its steps are cheap once the transformer rests. A network that must find out on its own what happened to a picture takes
+ten times as long. `log.csv` in DIR/run says how it goes, and `training.plot` draws it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import csv
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -32,6 +34,7 @@ from seedvr2.nano.pca import COMPONENTS, stored_basis
 from seedvr2.network.dit import DiT
 from training.decoder import PatchDecoder
 from training.forward import Encoder, patches, predict
+from training.rehearsal import Lesson, rehearse
 from training.samples import Example, Samples, Setting
 from training.validation import KINDS, Case, gains, make_cases
 
@@ -51,7 +54,8 @@ class Phase:
     """So many steps, falling linearly from the first to the last learning rate, of what learns in them.
 
     The rates are those of AdamW; Muon, for the matrices, takes twice as much. The transformer, whose
-    gradients take as long as the decoder, learns in one of so many steps.
+    gradients take as long as the decoder, learns in one of so many steps. Where it rests, examples can be shown more
+    than once.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Phase:
     transformer: tuple[float, float] | None = None
     decoder: tuple[float, float] | None = None
     transformer_every: int = 1
+    times: int = 1
 
 
 PHASES = (
@@ -67,12 +72,13 @@ PHASES = (
     Phase("decoder", 3_000, Setting((4, 96)), decoder=(1e-3, 1e-3)),
     Phase(
         "joint",
-        21_500,
+        10_000,
         Setting((4, 96), (2, 96), clip_share=0.1),
         transformer=(5e-4, 0.0),
-        decoder=(1e-3, 0.0),
-        transformer_every=5,
+        decoder=(1e-3, 1e-3),
+        transformer_every=3,
     ),
+    Phase("last", 36_000, Setting((4, 96)), decoder=(1e-3, 0.0), times=4),
 )
 
 
@@ -206,11 +212,14 @@ class Run:
         samples = Samples(self.data, phase.setting, (self.seed * 1_003 + self.phase) * 1_000_003 + self.step)
         # A core taken from the training holds up its other threads as well: examples are made in the gaps.
         loader = DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=8, worker_init_fn=yield_to_others)
-        batches = iter(loader)
+        lessons: Iterator[Lesson] = map(Lesson, loader)
+        if phase.times > 1:
+            lessons = rehearse(iter(loader), self._tell, phase.times, self.step)
         saved, scores = time.monotonic(), []
         while self.step < phase.steps:
             started = time.monotonic()
-            scores.append(self.one_step(next(batches), phase))
+            example, told = next(lessons)
+            scores.append(self.one_step(example, phase, told))
             self.seconds += time.monotonic() - started
             if self.step % REPORT_STEPS == 0 or self.step == phase.steps:
                 self._report(phase.name, sum(scores) / len(scores), self._gains(cases) if phase.decoder else {})
@@ -219,13 +228,26 @@ class Run:
                 self._save()
                 saved = time.monotonic()
 
-    def one_step(self, example: Example, phase: Phase) -> float:
-        """One step of the optimisers; gives the gain in dB, or the squared error of the hints while only they learn."""
+    def one_step(self, example: Example, phase: Phase, told: Tensor | None = None) -> float:
+        """One step of the optimisers.
+
+        Args:
+            example: what to learn from. phase: what learns, and at which rate.
+            told: the hints (N, T, h, w, 5), where the transformer has given them already.
+
+        Returns:
+            The gain in dB, or the squared error of the hints while only they learn.
+        """
         self.step += 1
         transformer = phase.transformer if self.step % phase.transformer_every == 0 else None
-        condition = self.encoder(example.resized)
-        with torch.set_grad_enabled(transformer is not None):
-            latents = self._predict(condition)
+        condition = self._encode(example.resized)
+        if told is None:
+            with torch.set_grad_enabled(transformer is not None):
+                latents = self._predict(condition)
+        else:
+            noise = torch.randn_like(condition)
+            latents = noise - (noise - condition).bfloat16().float()  # as a step of the sampler rounds
+            latents[..., COMPONENTS:] = told
         hints_loss = (latents[..., COMPONENTS:] - example.hints[:, None, None, None]).square().mean()
         if phase.decoder:
             loss = loss_of(self.trainee.decoder(latents), example.original)
@@ -241,6 +263,14 @@ class Run:
             self.transformer.step(rate_at(self.step, phase.steps, transformer))
         self._update_average()
         return score
+
+    def _encode(self, clips: Tensor) -> Tensor:
+        """As one half of the machines do it, or the other."""
+        return self.encoder(clips, torch.bfloat16 if torch.rand(()) < 0.5 else torch.float32)
+
+    @torch.no_grad()
+    def _tell(self, clips: Tensor) -> Tensor:
+        return self._predict(self._encode(clips))[..., COMPONENTS:]
 
     def _predict(self, condition: Tensor) -> Tensor:
         noise = torch.randn_like(condition)

@@ -56,7 +56,7 @@ def gains(
     """By kind of case: mean gain in PSNR over the resize in dB, and the share of pictures that gained."""
     found: dict[str, list[float]] = {}
     for case in cases:
-        condition = encoder(case.resized[None])[0]
+        condition = encoder(case.resized[None], torch.bfloat16)[0]
         noise = draw_noise(tuple(condition.shape), 42)
 
         def velocity(x: Tensor, timestep: float, condition: Tensor = condition) -> Tensor:

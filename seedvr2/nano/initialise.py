@@ -94,7 +94,8 @@ class Trunk:
         )
 
 
-TRUNK = Trunk(VAE_CONFIG.widths[1])
+TRUNK = Trunk(VAE_CONFIG.widths[1])  # patches of 2x2 pixels
+COARSE = Trunk(VAE_CONFIG.widths[2])  # latents
 
 # In the VAE, what is learned reaches some tens and constants stand at ±K; K² dominates the variance of a group. With
 # K = 64 the trained decoder lost 0.13 dB to what it had been trained as.
