@@ -94,7 +94,7 @@ def _wire(config: Config, executor: Executor, store: JobStore, uploads: Path) ->
         metrics=Metrics(hub),
         redact=Redactor(paths),
     )
-    webhook = Webhook(config.webhook, lambda job: views.task(context, job))
+    webhook = Webhook(config.webhook, paths.state / "webhook", lambda job: views.task(context, job))
     hub.listen(webhook.on_event)
     gate = Gate(config.server, uploads, config.jobs.min_free_mb * MIB)
     return Parts(

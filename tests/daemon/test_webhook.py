@@ -80,3 +80,36 @@ def test_it_gives_up_and_says_so(start: Start, caplog: pytest.LogCaptureFixture)
     running.service._parts.webhook._first_pause_s = 0.01
     running.finished(running.submit())
     eventually(lambda: "could not be told after 2 tries" in caplog.text)
+
+
+def test_what_could_not_be_told_before_a_stop_is_told_after_the_next_start(receiver: Receiver, start: Start) -> None:
+    receiver.statuses = [503] * 100
+    running = start(SEEDVR2_WEBHOOK_URL=receiver.url, SEEDVR2_WEBHOOK_ATTEMPTS="20")
+    first, second = running.submit(), running.submit()
+    running.finished(first)
+    running.finished(second)
+    eventually(lambda: len(receiver.got) > 0)
+    running.service.stop()
+    receiver.statuses.clear()
+    receiver.got.clear()
+    start(SEEDVR2_WEBHOOK_URL=receiver.url)
+    eventually(lambda: len(receiver.got) == 2)
+    assert [json.loads(body)["task"]["id"] for _, body in receiver.got] == [first, second]
+    kept = running.config.paths.state / "webhook"
+    eventually(lambda: not list(kept.iterdir()))
+
+
+def test_a_message_that_cannot_be_read_holds_up_no_other(
+    receiver: Receiver, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = start()
+    folder = running.config.paths.state / "webhook"
+    running.service.stop()
+    folder.mkdir()
+    (folder / "0-torn.json").write_bytes(b'{"event": ')
+    running = start(SEEDVR2_WEBHOOK_URL=receiver.url)
+    job_id = running.submit()
+    eventually(lambda: len(receiver.got) == 1)
+    assert json.loads(receiver.got[0][1])["task"]["id"] == job_id
+    assert "0-torn.json cannot be read" in caplog.text
+    eventually(lambda: not list(folder.iterdir()))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ def test_examples_come_as_often_as_was_asked_for() -> None:
     counts = torch.bincount(torch.tensor(numbers))
     assert 3.5 < float(counts.float().mean()) < 4.5
     # Not all at once: the same picture eight steps in a row would be learned by heart.
-    assert sum(a == b for a, b in zip(numbers, numbers[1:], strict=False)) < 200
+    assert sum(a == b for a, b in pairwise(numbers)) < 200
 
 
 def test_picture_original_and_hints_are_turned_alike() -> None:
