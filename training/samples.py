@@ -23,7 +23,7 @@ MARGIN = 16
 CLIP_FRAMES = 5
 # Some originals are soft by nature, out of focus or smooth: what is soft is not always to be sharpened, least of all
 # where nothing else is wrong.
-SOFT_SHARE = 0.06
+SOFT_SHARE = 0.03
 SOFT_CLEAN_SHARE = 0.5
 
 
