@@ -108,6 +108,10 @@ class Intake:
             return Answer(Verdict.WAIT, str(error))
         except OSError as error:
             return Answer(Verdict.LATER, f"The file cannot be read: {error.strerror}.")
+        except Exception as error:
+            # One odd file must not hold up those behind it.
+            log.exception("inbox: unexpected error over %s", found.path.name)
+            return Answer(Verdict.LATER, f"The file cannot be looked into ({error!r}); the log says more.")
         error_file(found.path).unlink(missing_ok=True)
         return Answer(Verdict.TAKEN)
 

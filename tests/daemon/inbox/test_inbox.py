@@ -255,6 +255,21 @@ def test_an_unreadable_file_says_so_and_is_taken_once_it_can_be_read(start: Star
     assert not error.exists()
 
 
+def test_a_file_over_which_something_unforeseen_happens_holds_up_no_other(start: Start) -> None:
+    class Stumbling(FakeExecutor):
+        def probe(self, path: Path):  # type: ignore[no-untyped-def]
+            if path.name == "a.png":
+                raise RuntimeError("never thought of")
+            return super().probe(path)
+
+    running = start(Stumbling(), SEEDVR2_INBOX_GIVE_UP_S="1")
+    for name in ("a.png", "b.png"):
+        picture(running.inbox / name)
+    eventually((running.inbox / "_done" / "b.png").exists)
+    eventually((running.inbox / "_failed" / "a.png").exists)
+    assert "never thought of" in (running.inbox / "_failed" / "a.png.error.txt").read_text()
+
+
 def test_a_model_that_is_not_here_is_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     (running.inbox / "a.png.toml").write_text('dit_model = "new.safetensors"')
     picture(running.inbox / "a.png")
