@@ -5,9 +5,6 @@ The engine is imported late: torch takes seconds, and the API must answer before
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import importlib
 import logging
 import os
@@ -23,6 +20,7 @@ from daemon.models import describe_models
 from daemon.settings import ModelSettings
 from seedvr2.catalogue import find
 from seedvr2.errors import Cancelled, CheckpointError, ModelNotInstalledError
+from seedvr2.heap import keep_freed_blocks
 from seedvr2.options import UpscaleOptions
 
 if TYPE_CHECKING:
@@ -39,6 +37,8 @@ class LocalExecutor:
         self._settings = settings
         self._upscaler: Upscaler | None = None
         self._making = threading.Lock()
+        # Here, since the engine is imported when the process has threads.
+        keep_freed_blocks()
 
     @property
     def model(self) -> str | None:
@@ -89,10 +89,6 @@ class LocalExecutor:
         if self._upscaler is None:
             return
         self._upscaler.unload()
-        gc.collect()
-        # glibc keeps freed memory for later; a daemon that idles should not.
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
     def run(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from seedvr2.catalogue.conditioning import load_conditioning
 from seedvr2.checkpoint import open_checkpoint
 from seedvr2.errors import CheckpointError, OptionError
+from seedvr2.heap import return_freed_blocks
 from seedvr2.network.build import load_dit, load_vae
 from seedvr2.network.config import is_dit, is_vae
 from seedvr2.network.dit import DiT
@@ -119,15 +119,4 @@ def release_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    _trim_heap()
-
-
-def _trim_heap() -> None:
-    # glibc keeps freed memory for later; a daemon that idles for hours should not.
-    if os.name != "posix":
-        return
-    import ctypes
-
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    return_freed_blocks()

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from seedvr2.errors import Cancelled, OutOfMemoryError
+from seedvr2.heap import keep_freed_blocks, return_freed_blocks
 from seedvr2.media import MediaInfo, open_sink, open_source
 from seedvr2.memory import available_bytes, choose_tiling
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
@@ -78,6 +79,7 @@ class Upscaler:
         self._default = default_model
         self._model: Model | None = None
         self._blocks_to_swap = 0
+        keep_freed_blocks()
 
     @property
     def model(self) -> str | None:
@@ -172,6 +174,8 @@ class Upscaler:
             except torch.OutOfMemoryError as error:
                 release_memory()
                 raise _out_of_memory(self.device) from error
+            finally:
+                return_freed_blocks()
         width, height = job.sizes.output
         return UpscaleResult(
             path=target,

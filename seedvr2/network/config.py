@@ -83,6 +83,13 @@ class VAEConfig:
         """Frames per latent frame: 4n+1 frames give n+1 latent frames."""
         return math.prod(self.up_factors)
 
+    @property
+    def slices(self) -> tuple[int, int]:
+        """Frames in the first slice of a clip, and in each later one: one by one where no layer looks at others."""
+        if self.kernel == 1 and self.temporal_factor == 1 and all(kernel == 1 for kernel in self.down_kernels):
+            return 1, 1
+        return 1 + self.slice_frames, self.slice_frames
+
 
 def is_dit(shapes: Shapes) -> bool:
     """Whether these are the tensors of a diffusion transformer of this family."""

@@ -125,7 +125,7 @@ class VideoVAE(nn.Module):
 
     def posterior(self, frames: Tensor, on_slice: OnSlice | None = None) -> Tensor:
         """Mean and log-variance (2c, n + 1, H / s, W / s) of a clip; arguments as for `encode`."""
-        slices = self._run(self.encoder, frames.transpose(0, 1), self.config.slice_frames, 1, on_slice)
+        slices = self._run(self.encoder, frames.transpose(0, 1), *self.config.slices, on_slice)
         return torch.cat(list(slices)).transpose(0, 1)
 
     def decode(self, latent: Tensor, on_slice: OnSlice | None = None) -> Tensor:
@@ -139,18 +139,19 @@ class VideoVAE(nn.Module):
             (3, f·n + 1, s·H', s·W').
         """
         x = (latent / self.config.scale).permute(0, 3, 1, 2)
-        step = max(self.config.slice_frames // self.config.temporal_factor, 1)
-        return torch.cat(list(self._run(self.decoder, x, step, 1, on_slice))).transpose(0, 1)
+        first, step = self.config.slices
+        later = max(step // self.config.temporal_factor, 1)
+        return torch.cat(list(self._run(self.decoder, x, first - step + later, later, on_slice))).transpose(0, 1)
 
     @staticmethod
-    def _run(network: nn.Module, x: Tensor, step: int, lead: int, on_slice: OnSlice | None) -> Iterator[Tensor]:
-        """The network over slices of `lead` + `step` frames, then of `step` frames."""
+    def _run(network: nn.Module, x: Tensor, first: int, later: int, on_slice: OnSlice | None) -> Iterator[Tensor]:
+        """The network over a slice of `first` frames, then slices of `later`."""
         x = x.contiguous(memory_format=torch.channels_last)
         memory = CausalMemory()
-        start, stop = 0, lead + step
+        start, stop = 0, first
         while start < len(x):
             yield network(x[start:stop], memory)
             memory.first_slice = False
             if on_slice is not None:
                 on_slice(min(stop, len(x)))
-            start, stop = stop, stop + step
+            start, stop = stop, stop + later

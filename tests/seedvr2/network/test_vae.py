@@ -51,6 +51,19 @@ def test_slices_are_counted_and_can_stop_the_work() -> None:
 
 
 @torch.no_grad()
+def test_frames_that_no_layer_looks_across_pass_one_by_one() -> None:
+    vae, seen = random_vae(replace(SMALL_VAE, kernel=1, down_kernels=(1, 1), up_factors=(1, 1))), []
+    clip = _clip(3)
+    latent = vae.encode(clip, seen.append)
+    decoded = vae.decode(latent, seen.append)
+    assert seen == [1, 2, 3] * 2
+    for index in range(3):
+        alone = vae.encode(clip[:, index : index + 1])
+        torch.testing.assert_close(latent[index : index + 1], alone)
+        torch.testing.assert_close(decoded[:, index : index + 1], vae.decode(alone))
+
+
+@torch.no_grad()
 def test_one_tile_is_the_whole_frame() -> None:
     vae, clip = random_vae(), _clip(5)
     tiling = Tiling((64, 64), (16, 16))
