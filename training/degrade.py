@@ -69,7 +69,8 @@ def degrade(
     faults = Faults(clip.shape[2] / size[0])
     if rng.random() < clean_share:
         faults.clean = True
-        return Degraded(quantise(shrink(clip, size, "bicubic" if rng.random() < 0.7 else "area")), faults)
+        kernel = str(rng.choice(("bicubic", "area", "lanczos"), p=(0.6, 0.2, 0.2)))
+        return Degraded(quantise(shrink(clip, size, kernel)), faults)
     makers: list[Maker] = [random_blur] if rng.random() < 0.65 else []
     if rng.random() < 0.75:
         makers.append(random_noise)

@@ -16,7 +16,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from seedvr2.pipeline.preprocess import bicubic
 from training.data import Photographs
-from training.degrade import CLEAN_SHARE, KERNELS, blur, degrade, from_pixels, shrink
+from training.degrade import KERNELS, blur, degrade, from_pixels, shrink
 
 # Rendered around what is trained on, so that edge treatment of blurs and resizes is not learned.
 MARGIN = 16
@@ -24,7 +24,9 @@ CLIP_FRAMES = 5
 # Some originals are soft by nature, out of focus or smooth: what is soft is not always to be sharpened, least of all
 # where nothing else is wrong.
 SOFT_SHARE = 0.03
-SOFT_CLEAN_SHARE = 0.5
+SOFT_CLEAN_SHARE = 0.6
+# More than what comes in: all that is nearly clean gains by it, and only there a resize is good enough to be spoiled.
+CLEAN_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def make_example(rng: np.random.Generator, photographs: Photographs, edge: int, 
         clip = clip * float(rng.uniform(0.2, 1.0))
     soft = rng.random() < SOFT_SHARE
     if soft:
-        sigma = float(rng.uniform(0.7, 2.5))
+        sigma = float(rng.uniform(1.2, 4.0))
         clip = blur(sigma, sigma, 0.0)(clip)
     small = round(whole / random_factor(rng))
     low, faults = degrade(rng, clip, (small, small), SOFT_CLEAN_SHARE if soft else CLEAN_SHARE)
@@ -84,7 +86,7 @@ def make_example(rng: np.random.Generator, photographs: Photographs, edge: int, 
 def random_factor(rng: np.random.Generator) -> float:
     """By how much the source is smaller: often exactly 2, sometimes 3 or 4, not smaller at all, or anything between."""
     choices = (2.0, 4.0, 3.0, 1.0, float(rng.uniform(1.0, 1.5)), float(rng.uniform(1.5, 4.0)))
-    return choices[rng.choice(len(choices), p=(0.4, 0.18, 0.1, 0.05, 0.05, 0.22))]
+    return choices[rng.choice(len(choices), p=(0.45, 0.17, 0.08, 0.04, 0.05, 0.21))]
 
 
 def _still(rng: np.random.Generator, photographs: Photographs, edge: int) -> Tensor:

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
+from seedvr2.heap import keep_freed_blocks
 from seedvr2.nano import DIT_FILE
 from seedvr2.nano.initialise import FREE, HINT_SIGNALS, SEEN, STRENGTH, make_dit, save
 from seedvr2.nano.pca import COMPONENTS, stored_basis
@@ -72,13 +73,13 @@ PHASES = (
     Phase("decoder", 3_000, Setting((4, 96)), decoder=(1e-3, 1e-3)),
     Phase(
         "joint",
-        10_000,
-        Setting((4, 96), (2, 96), clip_share=0.1),
+        17_000,
+        Setting((2, 144), (2, 96), clip_share=0.1),
         transformer=(5e-4, 0.0),
-        decoder=(1e-3, 1e-3),
-        transformer_every=3,
+        decoder=(1e-3, 5e-4),
+        transformer_every=2,
     ),
-    Phase("last", 36_000, Setting((4, 96)), decoder=(1e-3, 0.0), times=4),
+    Phase("last", 55_000, Setting((4, 96)), decoder=(5e-4, 0.0), times=4),
 )
 
 
@@ -296,8 +297,8 @@ class Run:
         row: dict[str, Any] = {"phase": phase, "step": self.step, "seconds": round(self.seconds)}
         row["score"] = round(score, 4)
         for kind in KINDS:
-            gain, share = found.get(kind, (0.0, 0.0))
-            row |= {f"{kind} dB": round(gain, 3), f"{kind} better": round(share, 3)}
+            values = (round(value, 3) for value in found[kind]) if found else ("", "")
+            row |= zip((f"{kind} dB", f"{kind} better"), values, strict=True)
         log = self.folder / "log.csv"
         new = not log.exists()
         with log.open("a", newline="") as file:
@@ -350,6 +351,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    keep_freed_blocks()
     phases = tuple(replace(phase, steps=getattr(arguments, f"{phase.name}_steps")) for phase in PHASES)
     run = Run(arguments.folder, phases)
     if arguments.export:
