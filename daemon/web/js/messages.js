@@ -57,7 +57,10 @@ export function confirm(text, action) {
         el("button.danger", { type: "button", textContent: action, on: { click: () => answer(true) } }),
       ),
     );
-    dialog.onclose = () => answer(false);
+    dialog.onclose = () => {
+      // The event of a question before this one can come late; this one is open then, and not answered.
+      if (!dialog.open) answer(false);
+    };
     dialog.showModal();
   });
 }

@@ -266,8 +266,10 @@ def test_a_file_over_which_something_unforeseen_happens_holds_up_no_other(start:
     for name in ("a.png", "b.png"):
         picture(running.inbox / name)
     eventually((running.inbox / "_done" / "b.png").exists)
-    eventually((running.inbox / "_failed" / "a.png").exists)
-    assert "never thought of" in (running.inbox / "_failed" / "a.png.error.txt").read_text()
+    error = running.inbox / "_failed" / "a.png.error.txt"
+    eventually(error.exists)
+    assert "never thought of" in error.read_text()
+    assert (running.inbox / "_failed" / "a.png").exists()
 
 
 def test_a_model_that_is_not_here_is_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,3 +91,19 @@ def test_a_question_is_answered_and_left_with_the_keyboard(running: Running, pag
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#history .result")).to_have_count(0)
+
+
+def test_the_end_of_one_question_does_not_answer_the_next(running: Running, page: Any) -> None:
+    running.submit()
+    expect(page.locator("#history .result")).to_have_count(1)
+    # Closed and asked anew in one go: the browser tells of the closing afterwards.
+    page.evaluate("""async () => {
+        const { confirm } = await import("/static/js/messages.js");
+        confirm("first?", "Yes");
+        document.getElementById("confirm").close();
+        confirm("second?", "Yes");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+    }""")
+    question = page.locator("#confirm")
+    expect(question).to_be_visible()
+    expect(question).to_contain_text("second?")
