@@ -34,6 +34,9 @@ def main() -> None:
         dtype = choose_dtype(name, device)
         files = select_model("nano", Path("models"), device)
         model = load_model(files, models_dir=Path("models"), device=device, dtype=dtype)
+        settings = StreamSettings(plan_sizes(640, 360, 720, 0, model.multiple))
+        for _ in restore_stream(frames, lambda frame: frame, BatchRestorer(model, RestoreSettings()), settings):
+            pass  # the first batch takes its memory from the system; later ones of a video do not
         stages: dict[str, float] = defaultdict(float)
         last = ["", time.perf_counter()]
 
@@ -42,12 +45,7 @@ def main() -> None:
             stages[last[0]] += now - last[1]
             last[:] = [stage, now]
 
-        settings = StreamSettings(plan_sizes(640, 360, 720, 0, model.multiple))
         restorer = BatchRestorer(model, RestoreSettings(), on_stage)
-        for _ in restore_stream(frames, lambda frame: frame, restorer, settings):
-            pass  # the first batch takes its memory from the system; later ones of a video do not
-        stages.clear()
-        last[:] = ["", time.perf_counter()]
         started = time.perf_counter()
         for _, image in restore_stream(frames, lambda frame: frame, restorer, settings):
             to_integer(image, 8)

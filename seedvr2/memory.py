@@ -43,7 +43,7 @@ class MemoryNeed:
 
 def decode_bytes(vae: VAEConfig, width: int, height: int, frames: int, dtype: torch.dtype) -> int:
     """Peak of decoding a clip of `frames` frames of `width` x `height` pixels, beside the weights."""
-    slice_frames = min(frames, vae.slices[0]) + vae.kernel - 1
+    slice_frames = min(frames, sum(vae.slices)) + vae.kernel - 1
     # The last upsampler hands on the second-widest layer at full resolution.
     channels = vae.widths[min(1, len(vae.widths) - 1)]
     activations = slice_frames * channels * width * height * dtype.itemsize

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from seedvr2.errors import Cancelled, OutOfMemoryError
-from seedvr2.heap import keep_freed_blocks, return_freed_blocks
+from seedvr2.heap import keep_freed_blocks
 from seedvr2.media import MediaInfo, open_sink, open_source
 from seedvr2.memory import available_bytes, choose_tiling
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
@@ -143,9 +143,24 @@ class Upscaler:
             OptionError: an option does not fit the source.
             CheckpointError, OutOfMemoryError, Cancelled: as their names say.
         """
-        options = options or UpscaleOptions()
         report = on_progress or (lambda _progress: None)
         stop = cancelled or (lambda: False)
+        try:
+            return self._upscale(source, target, options or UpscaleOptions(), model, report, stop)
+        except torch.OutOfMemoryError as error:
+            raise _out_of_memory(self.device) from error
+        finally:
+            release_memory()  # here, where nothing of the job is referred to any more
+
+    def _upscale(
+        self,
+        source: Path,
+        target: Path,
+        options: UpscaleOptions,
+        model: str,
+        report: OnProgress,
+        stop: IsCancelled,
+    ) -> UpscaleResult:
         with open_source(source) as clip:
             info = clip.info
             report(Progress("loading", 0, info.frames, 0.0))
@@ -161,21 +176,15 @@ class Upscaler:
                 meter.stage(stage, share)
 
             restorer = BatchRestorer(loaded, job.restore, on_stage)
-            try:
-                with (
-                    open_sink(target, clip, *job.sizes.output, options) as sink,
-                    closing(restore_stream(clip.frames(), lambda frame: frame.image, restorer, job.stream)) as stream,
-                ):
-                    for frame, image in stream:
-                        sink.write(to_integer(image, sink.bit_depth), frame)
-                        frames += 1
-                        meter.frame()
-                    on_stage("writing", 1.0)
-            except torch.OutOfMemoryError as error:
-                release_memory()
-                raise _out_of_memory(self.device) from error
-            finally:
-                return_freed_blocks()
+            with (
+                open_sink(target, clip, *job.sizes.output, options) as sink,
+                closing(restore_stream(clip.frames(), lambda frame: frame.image, restorer, job.stream)) as stream,
+            ):
+                for frame, image in stream:
+                    sink.write(to_integer(image, sink.bit_depth), frame)
+                    frames += 1
+                    meter.frame()
+                on_stage("writing", 1.0)
         width, height = job.sizes.output
         return UpscaleResult(
             path=target,

@@ -25,8 +25,8 @@ CLIP_FRAMES = 5
 # where nothing else is wrong.
 SOFT_SHARE = 0.03
 SOFT_CLEAN_SHARE = 0.6
-# More than what comes in: all that is nearly clean gains by it, and only there a resize is good enough to be spoiled.
-CLEAN_SHARE = 0.25
+# More than `degrade` leaves clean by itself: all that is nearly so gains, and only there can a good resize be spoiled.
+SHARP_CLEAN_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def make_example(rng: np.random.Generator, photographs: Photographs, edge: int, 
         sigma = float(rng.uniform(1.2, 4.0))
         clip = blur(sigma, sigma, 0.0)(clip)
     small = round(whole / random_factor(rng))
-    low, faults = degrade(rng, clip, (small, small), SOFT_CLEAN_SHARE if soft else CLEAN_SHARE)
+    low, faults = degrade(rng, clip, (small, small), SOFT_CLEAN_SHARE if soft else SHARP_CLEAN_SHARE)
     resized = bicubic(low, (whole, whole)).clamp(0, 1)
     top, left = (int(n) for n in rng.integers(0, 2 * MARGIN + 1, 2))
     inner = (slice(None), slice(None), slice(top, top + edge), slice(left, left + edge))

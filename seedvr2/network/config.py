@@ -85,10 +85,10 @@ class VAEConfig:
 
     @property
     def slices(self) -> tuple[int, int]:
-        """Frames in the first slice of a clip, and in each later one: one by one where no layer looks at others."""
-        if self.kernel == 1 and self.temporal_factor == 1 and all(kernel == 1 for kernel in self.down_kernels):
-            return 1, 1
-        return 1 + self.slice_frames, self.slice_frames
+        """Frames that lead the first slice of a clip, and frames of each: one by one where no layer looks at others."""
+        if {self.kernel, *self.down_kernels, *self.up_factors} == {1}:
+            return 0, 1
+        return 1, self.slice_frames
 
 
 def is_dit(shapes: Shapes) -> bool:

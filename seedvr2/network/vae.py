@@ -139,19 +139,19 @@ class VideoVAE(nn.Module):
             (3, f·n + 1, s·H', s·W').
         """
         x = (latent / self.config.scale).permute(0, 3, 1, 2)
-        first, step = self.config.slices
-        later = max(step // self.config.temporal_factor, 1)
-        return torch.cat(list(self._run(self.decoder, x, first - step + later, later, on_slice))).transpose(0, 1)
+        lead, step = self.config.slices
+        step = max(step // self.config.temporal_factor, 1)
+        return torch.cat(list(self._run(self.decoder, x, lead, step, on_slice))).transpose(0, 1)
 
     @staticmethod
-    def _run(network: nn.Module, x: Tensor, first: int, later: int, on_slice: OnSlice | None) -> Iterator[Tensor]:
-        """The network over a slice of `first` frames, then slices of `later`."""
+    def _run(network: nn.Module, x: Tensor, lead: int, step: int, on_slice: OnSlice | None) -> Iterator[Tensor]:
+        """The network over slices of `step` frames; `lead` more are in the first."""
         x = x.contiguous(memory_format=torch.channels_last)
         memory = CausalMemory()
-        start, stop = 0, first
+        start, stop = 0, lead + step
         while start < len(x):
             yield network(x[start:stop], memory)
             memory.first_slice = False
             if on_slice is not None:
                 on_slice(min(stop, len(x)))
-            start, stop = stop, stop + later
+            start, stop = stop, stop + step
