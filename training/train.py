@@ -3,6 +3,7 @@
     python -m training.data DIR     # once: fetch the photographs
     python -m training.train DIR    # stop it at any time; the same command resumes
     python -m training.train DIR --export           # write the averaged weights into seedvr2/nano
+    python -m training.train DIR --start --hints-steps 0 --decoder-steps 0    # go on from the weights that ship
 
 Four phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
 smaller, how blurred, noisy and compressed) in latents of their own, the hints; the decoder then learns to restore
@@ -37,6 +38,7 @@ from training.decoder import PatchDecoder
 from training.forward import Encoder, patches, predict
 from training.rehearsal import Lesson, rehearse
 from training.samples import Example, Samples, Setting
+from training.start import read
 from training.validation import KINDS, Case, gains, make_cases
 
 WARMUP_STEPS = 50
@@ -182,7 +184,10 @@ class Learner:
 class Run:
     """A training run in a folder: networks, optimisers, the running average, the log."""
 
-    def __init__(self, folder: Path, phases: tuple[Phase, ...] = PHASES, *, seed: int = 0) -> None:
+    def __init__(
+        self, folder: Path, phases: tuple[Phase, ...] = PHASES, *, seed: int = 0, start: Path | None = None
+    ) -> None:
+        """Resume what the folder has; else begin with the exported weights in `start`, or anew."""
         self.data, self.folder, self.phases, self.seed = folder, folder / "run", phases, seed
         self.folder.mkdir(exist_ok=True)
         torch.manual_seed(seed)
@@ -196,8 +201,12 @@ class Run:
         self.checkpoint = self.folder / "checkpoint.pt"
         if self.checkpoint.exists():
             self._load()
+            return
+        if start:
+            read(start, self.trainee.dit, self.trainee.text, decoder)
         else:
             self._fit()
+        self.average.load_state_dict(self.trainee.state_dict())
 
     def train(self) -> None:
         """Go on to the end of the last phase."""
@@ -288,7 +297,6 @@ class Run:
         samples = Samples(self.data, self.phases[0].setting, self.seed + 1)
         conditions = [self.encoder(example.resized) for example in islice(samples, FITTING_BATCHES)]
         whiten(self.trainee.dit, conditions)
-        self.average.load_state_dict(self.trainee.state_dict())
 
     def _gains(self, cases: list[Case]) -> dict[str, tuple[float, float]]:
         return gains(self.average.dit, self.average.text, self.encoder, self.average.decoder, cases)
@@ -349,11 +357,18 @@ def main() -> None:
     parser.add_argument(
         "--export", type=Path, nargs="?", const=DIT_FILE.parent, help="only write the averaged weights here"
     )
+    parser.add_argument(
+        "--start",
+        type=Path,
+        nargs="?",
+        const=DIT_FILE.parent,
+        help="a new run goes on from the weights exported here (default: those that ship) and not from scratch",
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     keep_freed_blocks()
     phases = tuple(replace(phase, steps=getattr(arguments, f"{phase.name}_steps")) for phase in PHASES)
-    run = Run(arguments.folder, phases)
+    run = Run(arguments.folder, phases, start=arguments.start)
     if arguments.export:
         run.export(arguments.export)
     else:
