@@ -115,7 +115,7 @@ def _cpu_multiplies_bfloat16() -> bool:
 
 
 def release_memory() -> None:
-    """Give memory that dropped models and finished jobs held back to the system and the driver."""
+    """Give memory that dropped models held back to the system and the driver."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from seedvr2.errors import Cancelled, OutOfMemoryError
-from seedvr2.heap import keep_freed_blocks
+from seedvr2.heap import keep_freed_blocks, return_freed_blocks
 from seedvr2.media import MediaInfo, open_sink, open_source
 from seedvr2.memory import available_bytes, choose_tiling
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
@@ -148,9 +148,10 @@ class Upscaler:
         try:
             return self._upscale(source, target, options or UpscaleOptions(), model, report, stop)
         except torch.OutOfMemoryError as error:
+            release_memory()
             raise _out_of_memory(self.device) from error
         finally:
-            release_memory()  # here, where nothing of the job is referred to any more
+            return_freed_blocks()  # not earlier: `_upscale` holds the last tensors until it returns
 
     def _upscale(
         self,

@@ -11,6 +11,8 @@ scaling (`seedvr2.nano.initialise`), so a crop is decoded as it would be inside 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -169,11 +171,16 @@ def _write_entry(conv: CausalConv3d, entry: Conv, kept: int, trunk: Trunk) -> No
     conv.weight[: trunk.width, :, 0], conv.bias[: trunk.width] = trunk.balanced(weight, bias)
 
 
-def _write_branches(level: nn.Module, branches: nn.ModuleList, trunk: Trunk) -> None:
-    """The branches as the first residual blocks of a level."""
-    blocks = [block for block in level.modules() if isinstance(block, ResnetBlock)]
-    for block, branch in zip(blocks, branches, strict=False):
+def paired(branches: nn.ModuleList, level: nn.Module) -> Iterator[tuple[Branch, ResnetBlock]]:
+    """Each branch and the block that it is written to: the first residual blocks of a level."""
+    blocks = (block for block in level.modules() if isinstance(block, ResnetBlock))
+    for branch, block in zip(branches, blocks, strict=False):
         assert isinstance(branch, Branch)
+        yield branch, block
+
+
+def _write_branches(level: nn.Module, branches: nn.ModuleList, trunk: Trunk) -> None:
+    for branch, block in paired(branches, level):
         _write(block, branch, trunk)
 
 

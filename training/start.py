@@ -12,8 +12,7 @@ from seedvr2.nano import DIT_FILE, VAE_FILE
 from seedvr2.nano.initialise import COARSE, COLOURS, LATENTS, TRUNK, VAE_CONFIG, find_conv
 from seedvr2.network.dit import DiT
 from seedvr2.network.vae import Decoder, VideoVAE
-from seedvr2.network.vae_layers import ResnetBlock
-from training.decoder import COARSE_FEATURES, KEPT, LAST_FEATURES, SHARPNESS, Branch, Conv, PatchDecoder
+from training.decoder import COARSE_FEATURES, KEPT, LAST_FEATURES, SHARPNESS, Conv, PatchDecoder, paired
 
 
 @torch.no_grad()
@@ -68,9 +67,7 @@ def _read_positions(conv: Conv, written: nn.Module, width: int, first: int, feat
 
 
 def _read_branches(branches: nn.ModuleList, level: nn.Module) -> None:
-    blocks = [block for block in level.modules() if isinstance(block, ResnetBlock)]
-    for branch, block in zip(branches, blocks, strict=False):
-        assert isinstance(branch, Branch)
+    for branch, block in paired(branches, level):
         used, features = len(branch.conv1.bias), len(branch.conv2.bias)
         _read(branch.conv1, block.conv1, slice(used), SHARPNESS)
         _read(branch.conv2, block.conv2, slice(used - features, used), SHARPNESS)
