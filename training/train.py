@@ -3,12 +3,12 @@
     python -m training.data DIR     # once: fetch the photographs
     python -m training.train DIR    # stop it at any time; the same command resumes
     python -m training.train DIR --export           # write the averaged weights into seedvr2/nano
-    python -m training.train DIR --start --hints-steps 0 --decoder-steps 0    # go on from the weights that ship
+    python -m training.train DIR --start --hints-steps 0 --decoder-steps 0 --joint-steps 0 --last-steps 0    # on from what ships
 
-Four phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
+Five phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
 smaller, how blurred, noisy and compressed) in latents of their own, the hints; the decoder then learns to restore
-what it is told about; then both learn together, now and then on clips; at last the decoder alone, for longest, since
-its steps are cheap once the transformer rests. A network that must find out on its own what happened to a picture takes
+what it is told about; then both learn together, now and then on clips; then the decoder alone, for longest, since its
+steps are cheap once the transformer rests; at last both again, on larger crops. A network that must find out on its own what happened to a picture takes
 ten times as long. `log.csv` in DIR/run says how it goes, and `training.plot` draws it.
 """
 
@@ -82,6 +82,14 @@ PHASES = (
         transformer_every=2,
     ),
     Phase("last", 55_000, Setting((4, 96)), decoder=(5e-4, 0.0), times=4),
+    Phase(
+        "polish",
+        24_000,
+        Setting((2, 160), (2, 96), clip_share=0.07),
+        transformer=(4e-4, 0.0),
+        decoder=(5e-4, 0.0),
+        transformer_every=2,
+    ),
 )
 
 
@@ -213,7 +221,8 @@ class Run:
         cases = make_cases(self.data)
         while self.phase < len(self.phases):
             phase = self.phases[self.phase]
-            self._train_phase(phase, cases)
+            if self.step < phase.steps:
+                self._train_phase(phase, cases)
             self.phase, self.step = self.phase + 1, 0
             self._save()
 
