@@ -3,13 +3,15 @@
     python -m training.data DIR     # once: fetch the photographs
     python -m training.train DIR    # stop it at any time; the same command resumes
     python -m training.train DIR --export           # write the averaged weights into seedvr2/nano
-    python -m training.train DIR --start --hints-steps 0 --decoder-steps 0 --joint-steps 0 --last-steps 0    # on from what ships
+    python -m training.train DIR --start --hints-steps 0 --decoder-steps 0 --joint-steps 0 --last-steps 0
+                                    # a new run on from the weights that ship
 
 Five phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
 smaller, how blurred, noisy and compressed) in latents of their own, the hints; the decoder then learns to restore
 what it is told about; then both learn together, now and then on clips; then the decoder alone, for longest, since its
-steps are cheap once the transformer rests; at last both again, on larger crops. A network that must find out on its own what happened to a picture takes
-ten times as long. `log.csv` in DIR/run says how it goes, and `training.plot` draws it.
+steps are cheap once the transformer rests; at last both again, on larger crops. A network that must find out on its
+own what happened to a picture takes ten times as long. `log.csv` in DIR/run says how it goes, and `training.plot`
+draws it.
 """
 
 from __future__ import annotations
