@@ -3,8 +3,10 @@
     python -m training.data DIR     # once: fetch the photographs
     python -m training.train DIR    # stop it at any time; the same command resumes
     python -m training.train DIR --export           # write the averaged weights into seedvr2/nano
+
+A new run goes on from the weights that ship, with the last phase only:
+
     python -m training.train DIR --start --hints-steps 0 --decoder-steps 0 --joint-steps 0 --last-steps 0
-                                    # a new run on from the weights that ship
 
 Five phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
 smaller, how blurred, noisy and compressed) in latents of their own, the hints; the decoder then learns to restore
