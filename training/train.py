@@ -34,12 +34,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from seedvr2.heap import keep_freed_blocks
+from seedvr2.model import choose_dtype
 from seedvr2.nano import DIT_FILE
 from seedvr2.nano.initialise import FREE, HINT_SIGNALS, SEEN, STRENGTH, make_dit, save
 from seedvr2.nano.pca import COMPONENTS, stored_basis
 from seedvr2.network.dit import DiT
 from training.decoder import PatchDecoder
 from training.forward import Encoder, patches, predict
+from training.muon import Muon
 from training.rehearsal import Lesson, rehearse
 from training.samples import Example, Samples, Setting
 from training.start import read
@@ -54,6 +56,7 @@ HINTS_WEIGHT = 0.2  # beside a loss in which a dB is 0.1
 FAINT_VARIANCE = 0.004  # of condition latents: components fainter than this stay faint
 CHECKPOINT_SECONDS = 180.0
 MUON_RATE = 2.0  # beside AdamW's
+DTYPE = choose_dtype("auto", torch.device("cpu"))  # what is multiplied in: bfloat16 where it is fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,14 @@ PHASES = (
         decoder=(5e-4, 0.0),
         transformer_every=2,
     ),
+    Phase(
+        "motion",
+        6_500,
+        Setting((2, 160), (2, 96), clip_share=0.2),
+        transformer=(3e-4, 0.0),
+        decoder=(3e-4, 0.0),
+        transformer_every=2,
+    ),
 )
 
 
@@ -108,7 +119,7 @@ class Trainee(nn.Module):
         super().__init__()
         self.dit, text = make_dit()
         self.text = nn.Parameter(text)
-        self.decoder = PatchDecoder(stored_basis())
+        self.decoder = PatchDecoder(stored_basis(), DTYPE)
         self.dit.requires_grad_(True)
         for part in (self.dit.emb_in, self.dit.vid_out_norm, self.dit.vid_out_ada):
             part.requires_grad_(False)
@@ -179,7 +190,7 @@ class Learner:
         held = {id(matrix) for matrix in matrices}
         others = [parameter for parameter in parameters if id(parameter) not in held]
         self._parameters = parameters
-        self._muon = torch.optim.Muon(matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        self._muon = Muon(matrices, DTYPE)
         self._adam = torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.0)
         self.optimisers = (self._muon, self._adam)
 
@@ -298,7 +309,7 @@ class Run:
     def _predict(self, condition: Tensor) -> Tensor:
         noise = torch.randn_like(condition)
         with sdpa_kernel(SDPBackend.MATH):  # on a CPU the fused kernel's backward pass is slower for small windows
-            return predict(self.trainee.dit, self.trainee.text, noise, condition)
+            return predict(self.trainee.dit, self.trainee.text, noise, condition, DTYPE)
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -56,12 +56,12 @@ def gains(
     """By kind of case: mean gain in PSNR over the resize in dB, and the share of pictures that gained."""
     found: dict[str, list[float]] = {}
     for case in cases:
-        condition = encoder(case.resized[None], torch.bfloat16)[0]
+        condition = encoder(case.resized[None], decoder.dtype)[0]
         noise = draw_noise(tuple(condition.shape), 42)
 
         def velocity(x: Tensor, timestep: float, condition: Tensor = condition) -> Tensor:
-            inputs = model_input(x, condition).bfloat16()
-            return cast(Tensor, dit(inputs, text.bfloat16(), timestep).float())
+            inputs = model_input(x, condition).to(decoder.dtype)
+            return cast(Tensor, dit(inputs, text.to(decoder.dtype), timestep).float())
 
         restored = decoder(sample(velocity, noise)[None])[0]
         gain = _psnr(restored.clamp(-1, 1), case.original) - _psnr(case.resized, case.original)
