@@ -75,9 +75,7 @@ def load_vae(
     for name in checkpoint.shapes:
         place(vae, name, _settle(checkpoint.tensor(name), torch.device(device), dtype))
     for module in vae.modules():
-        if isinstance(module, ResnetBlock):
-            module.skip_if_idle()
-        elif isinstance(module, Upsample):
+        if isinstance(module, ResnetBlock | Upsample):
             module.skip_idle_channels()
     return vae
 

@@ -11,6 +11,8 @@ from seedvr2.network.dit_layers import Linear
 from seedvr2.network.stored import expand
 
 NORM_EPS = 1e-6
+# Convolutions work on so many channels at a time: a number between costs as much as the next multiple, and a copy.
+BLOCK = 16
 
 
 class GroupNorm(nn.Module):
@@ -38,11 +40,25 @@ class ResnetBlock(nn.Module):
         self.conv2 = CausalConv3d(outputs, outputs, (kernel, 3), padding=1)
         self.conv_shortcut = CausalConv3d(inputs, outputs, (1, 1)) if inputs != outputs else None
         self.idle = False
+        self.adds_to = slice(None)
 
-    def skip_if_idle(self) -> None:
-        """Leave the branch out if its last layer is all zero, as many of the embedded model's are: it adds nothing."""
-        weight, bias = self.conv2.weight, self.conv2.bias
-        self.idle = all(isinstance(part, Tensor) and not part.any() for part in (weight, bias))
+    def skip_idle_channels(self) -> None:
+        """Leave out the first and last channels that the branch adds nothing to, and the branch if those are all.
+
+        In the embedded model many branches are idle, and the others leave a third of the channels as they are.
+        """
+        parts = (self.conv2.weight, self.conv2.bias)
+        if not all(isinstance(part, Tensor) for part in parts):
+            return
+        used = torch.stack([part.flatten(1).any(1) if part.ndim > 1 else part != 0 for part in parts]).any(0)
+        self.idle = not used.any()
+        if self.idle or used.all():
+            return
+        channels = used.nonzero().flatten()
+        first, last = int(channels[0]), int(channels[-1])
+        self.adds_to = slice(first // BLOCK * BLOCK, min((last // BLOCK + 1) * BLOCK, len(used)))
+        for name, part in zip(("weight", "bias"), parts, strict=True):
+            setattr(self.conv2, name, nn.Parameter(part[self.adds_to], requires_grad=False))
 
     def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
         """(T, inputs, H, W) to (T, outputs, H, W)."""
@@ -50,7 +66,11 @@ class ResnetBlock(nn.Module):
         if self.idle:
             return skip
         hidden: Tensor = self.conv1(F.silu(self.norm1(x)), memory)
-        result: Tensor = skip + self.conv2(F.silu(self.norm2(hidden)), memory)
+        added: Tensor = self.conv2(F.silu(self.norm2(hidden)), memory)
+        if added.shape == skip.shape:
+            return skip + added
+        result = skip.clone() if skip is x else skip
+        result[:, self.adds_to] += added
         return result
 
 

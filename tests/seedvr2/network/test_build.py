@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from safetensors.torch import save_file
 from seedvr2.checkpoint import PackedTensor, open_checkpoint
 from seedvr2.errors import CheckpointError
 from seedvr2.network.build import load_dit, load_vae
-from seedvr2.network.vae_layers import Upsample
+from seedvr2.network.vae_layers import ResnetBlock, Upsample
 from seedvr2.pipeline.sampler import model_input
-from tests.seedvr2.network.networks import random_dit, random_vae
+from tests.seedvr2.network.networks import SMALL_VAE, random_dit, random_vae
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "golden"
 
@@ -119,6 +120,29 @@ def test_a_branch_that_adds_nothing_is_left_out_and_changes_nothing(tmp_path: Pa
         short = vae.decode(latent)
         vae.get_submodule(idle[0]).idle = False  # type: ignore[assignment]
         torch.testing.assert_close(vae.decode(latent), short, atol=1e-6, rtol=0)
+
+
+def test_channels_that_a_branch_adds_nothing_to_are_left_out_and_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One without a shortcut and one with; what stays is whole blocks of sixteen.
+    idle = {"decoder.mid_block.resnets.0": slice(0, 20), "decoder.up_blocks.2.resnets.0": slice(14, 32)}
+
+    def silence(tensors: dict[str, torch.Tensor]) -> None:
+        for block, channels in idle.items():
+            for part in ("weight", "bias"):
+                tensors[f"{block}.conv2.{part}"][channels] = 0.0
+
+    wide = random_vae(replace(SMALL_VAE, widths=(32, 48, 48)))
+    path = _save(wide, tmp_path / "v.safetensors", silence, norm_num_groups="4")
+    pruned = load_vae(open_checkpoint(path))
+    monkeypatch.setattr(ResnetBlock, "skip_idle_channels", lambda _self: None)
+    whole = load_vae(open_checkpoint(path))
+    assert [len(pruned.get_parameter(f"{block}.conv2.weight")) for block in idle] == [32, 16]
+    assert [pruned.get_submodule(block).conv_shortcut is None for block in idle] == [True, False]
+    latent = torch.randn(2, 4, 4, whole.config.latent_channels, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        torch.testing.assert_close(pruned.decode(latent), whole.decode(latent), atol=1e-5, rtol=0)
 
 
 def test_channels_that_an_upsampler_never_fills_are_left_out_and_change_nothing(
