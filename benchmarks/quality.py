@@ -39,6 +39,7 @@ from training.measures import flicker, gmsd, psnr, ssim
 
 EDGE = 352
 CLIP_FRAMES = 20
+CLIP_KINDS = ("photo", "noise")
 FACTORS = (2, 4)
 FORMS = {"fp8_e4m3fn": ".safetensors", "Q8_0": ".gguf", "Q4_K_M": ".gguf"}
 SMALL_TILES = Tiling((128, 128), (32, 32))
@@ -260,7 +261,7 @@ def main() -> None:
             print(table(f"photographs, ×{factor}", compare(cases, rivals | {"nano": nano(model)})) + "\n", flush=True)
     if "clips" in wanted:
         methods = rivals | {"frame by frame": nano(model, batch_size=1), "nano": nano(model)}
-        clips = ((case.name, case) for case in clip_cases(folder, 2, "photo"))
+        clips = ((f"{case.name}, {kind}", case) for kind in CLIP_KINDS for case in clip_cases(folder, 2, kind))
         print(table("clips, ×2", compare(clips, methods)) + "\n", flush=True)
     if "forms" in wanted:
         print(measure_forms(folder, files, limit, arguments.dtype) + "\n", flush=True)

@@ -50,8 +50,9 @@ VAE_CONFIG = VAEConfig(
     attention=False,
     groups=1,
     scale=1.0,
+    keeps_colours=True,
 )
-# Windows of about 6x10 patches (48x80 pixels) at every output size, each of one frame: see docs/quality.md.
+# Windows of about 6x10 patches (48x80 pixels) at every output size, through all frames of a batch.
 DIT_CONFIG = DiTConfig(
     dim=256,
     heads=4,
@@ -66,7 +67,7 @@ DIT_CONFIG = DiTConfig(
     last_text=False,
     rope="joint",
     rope_frequencies=rope.frequency_count("joint", 64),
-    windows=(30, 8, 8),
+    windows=(1, 8, 8),
 )
 
 
@@ -326,7 +327,12 @@ def save(folder: Path, dit: DiT, text: Tensor, vae: VideoVAE) -> None:
     tensors["positive_conditioning"] = _half(text)
     windows = ",".join(map(str, DIT_CONFIG.windows))
     save_file(tensors, folder / DIT_FILE.name, {"name": NAME, "windows": windows})
-    metadata = {"name": NAME, "norm_num_groups": str(VAE_CONFIG.groups), "scaling_factor": str(VAE_CONFIG.scale)}
+    metadata = {
+        "name": NAME,
+        "norm_num_groups": str(VAE_CONFIG.groups),
+        "scaling_factor": str(VAE_CONFIG.scale),
+        "keeps_colours": str(VAE_CONFIG.keeps_colours).lower(),
+    }
     save_file({name: _half(tensor) for name, tensor in vae.state_dict().items()}, folder / VAE_FILE.name, metadata)
     for file in (DIT_FILE, VAE_FILE):
         (folder / file.name).chmod(0o644)  # they ship; safetensors lets only their owner read them

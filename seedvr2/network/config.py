@@ -72,6 +72,7 @@ class VAEConfig:
     groups: int = 32
     scale: float = 0.9152
     slice_frames: int = 4
+    keeps_colours: bool = False  # whether colours come through by construction, so that there is no drift to undo
 
     @property
     def spatial_factor(self) -> int:
@@ -146,7 +147,11 @@ def read_dit_config(shapes: Shapes, metadata: Mapping[str, str] | None = None) -
 
 
 def read_vae_config(shapes: Shapes, metadata: Mapping[str, str] | None = None) -> VAEConfig:
-    """The configuration that these tensors have; `norm_num_groups` and `scaling_factor` from the metadata.
+    """The configuration that these tensors have.
+
+    Args:
+        shapes: logical shape of each tensor, by name.
+        metadata: the file's; `norm_num_groups`, `scaling_factor` and `keeps_colours` ("true") are looked at.
 
     Raises:
         CheckpointError: a tensor is missing that every VAE of this family has, or the groups do not fit.
@@ -174,6 +179,7 @@ def read_vae_config(shapes: Shapes, metadata: Mapping[str, str] | None = None) -
         attention="encoder.mid_block.attentions.0.to_q.weight" in shapes,
         groups=groups,
         scale=float(metadata.get("scaling_factor", 0.9152)),
+        keeps_colours=metadata.get("keeps_colours") == "true",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from seedvr2 import colour
+from seedvr2.network.config import VAEConfig
 from seedvr2.pipeline.alpha import upscale_alpha
 from seedvr2.pipeline.batching import Batch, iter_batches
 from seedvr2.pipeline.blending import crossfade_weights, reference_weights
@@ -74,9 +75,15 @@ def restore_stream(
         Each item with its result, (h, w, 3 or 4) float32 in 0…1 on the model's device.
     """
     pending: deque[_Slice[Item]] = deque()
-    factor = restorer.model.vae.config.temporal_factor
+    vae = restorer.model.vae.config
+    settings = replace(settings, color_correction=correction_for(settings.color_correction, vae))
     batches = iter_batches(
-        items, settings.batch_size, settings.overlap, settings.prepend, uniform=settings.uniform, factor=factor
+        items,
+        settings.batch_size,
+        settings.overlap,
+        settings.prepend,
+        uniform=settings.uniform,
+        factor=vae.temporal_factor,
     )
     for batch in batches:
         fresh = _restore_batch(batch, image_of, restorer, settings)
@@ -88,6 +95,15 @@ def restore_stream(
             yield from _finish(pending.popleft(), settings)
     while pending:
         yield from _finish(pending.popleft(), settings)
+
+
+def correction_for(method: str, vae: VAEConfig) -> str:
+    """What runs where `method` is asked for.
+
+    `lab` is `wavelet` and then a match by rank, which undoes a drift of colours all over the picture. Where colours do
+    not drift it would only bring the noise of the source's colours back.
+    """
+    return "wavelet" if method == "lab" and vae.keeps_colours else method
 
 
 def _restore_batch(

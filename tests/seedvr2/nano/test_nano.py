@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seedvr2.checkpoint import open_checkpoint
 from seedvr2.model import Model, load_model
-from seedvr2.nano import DIT_FILE
+from seedvr2.nano import DIT_FILE, VAE_FILE
 from seedvr2.pipeline.preprocess import bicubic
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.selection import NANO
@@ -70,7 +70,8 @@ def test_all_forms_together_stay_small() -> None:
 def test_it_carries_its_own_text_embedding_and_the_settings_that_shapes_cannot_tell() -> None:
     checkpoint = open_checkpoint(DIT_FILE)
     assert checkpoint.shapes["positive_conditioning"] == (4, 64)
-    assert checkpoint.metadata["windows"] == "30,8,8"
+    assert checkpoint.metadata["windows"] == "1,8,8"
+    assert open_checkpoint(VAE_FILE).metadata["keeps_colours"] == "true"
 
 
 def test_it_takes_noise_off(model: Model, city: Tensor) -> None:
@@ -109,6 +110,13 @@ def test_a_noisy_clip_flickers_less_than_its_resize(model: Model, city: Tensor) 
     source = halved(city, noise=10 / 255)
     resized = bicubic(source, (320, 176)).clamp(0, 1)
     assert flicker(restore(model, source), city) < 0.95 * flicker(resized, city)
+
+
+def test_frames_restored_together_flicker_less_than_one_by_one(model: Model, city: Tensor) -> None:
+    source = halved(city, noise=8 / 255)
+    together, alone = restore(model, source), torch.cat([restore(model, frame) for frame in source.split(1)])
+    assert flicker(together, city) < 0.95 * flicker(alone, city)
+    assert psnr(together, city) > psnr(alone, city) - 0.1
 
 
 def flicker(clip: Tensor, original: Tensor) -> float:

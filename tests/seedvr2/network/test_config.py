@@ -60,6 +60,9 @@ def test_metadata_says_what_shapes_cannot() -> None:
         read_dit_config(shapes, {"windows": "2,8"})
     vae = shapes_of(meta_vae(SMALL_VAE))
     assert read_vae_config(vae, {"norm_num_groups": "4", "scaling_factor": "1.5"}).scale == 1.5
+    assert [
+        read_vae_config(vae, {"norm_num_groups": "4"} | more).keeps_colours for more in ({}, {"keeps_colours": "true"})
+    ] == [False, True]
     with pytest.raises(CheckpointError, match="32 groups"):
         read_vae_config(vae)
 

@@ -129,6 +129,18 @@ def test_stages_are_told_and_can_stop_the_work() -> None:
     assert [share for stage, share in seen if stage == "encoding"] == sorted({s for n, s in seen if n == "encoding"})
 
 
+def test_lab_matches_by_rank_only_where_colours_drift() -> None:
+    def images(method: str, **config: bool) -> torch.Tensor:
+        model = replace(_model(), vae=random_vae(replace(SMALL_VAE, **config)))
+        restorer = BatchRestorer(model, RestoreSettings())
+        settings = StreamSettings(SIZES, color_correction=method)
+        return torch.stack([image for _, image in restore_stream(_frames(2), lambda frame: frame, restorer, settings)])
+
+    torch.testing.assert_close(images("lab", keeps_colours=True), images("wavelet"))
+    assert not torch.allclose(images("lab"), images("wavelet"), atol=1e-2)
+    torch.testing.assert_close(images("adain", keeps_colours=True), images("adain"))
+
+
 def test_no_more_than_two_batches_of_the_source_are_read_ahead() -> None:
     read = 0
 
