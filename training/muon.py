@@ -30,7 +30,7 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
         """One step along the gradients; a closure is not called."""
         for group in self.param_groups:
-            shapes: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+            shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for matrix in group["params"]:
                 if matrix.grad is not None:
                     shapes[matrix.shape].append(matrix)
@@ -40,7 +40,7 @@ class Muon(torch.optim.Optimizer):
                 rate = group["lr"] * 0.2 * max(shape) ** 0.5
                 torch._foreach_add_(matrices, list(steps.unbind()), alpha=-rate)
 
-    def _momentum(self, matrix: nn.Parameter) -> Tensor:
+    def _momentum(self, matrix: Tensor) -> Tensor:
         """Nesterov's: the running mean of the gradients, seen from one step on."""
         assert matrix.grad is not None
         state = self.state[matrix]
@@ -53,7 +53,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrices: Tensor) -> Tensor:
     """Matrices (N, A, B) with their singular values brought to between about 0.7 and 1.2."""
     tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.mT if tall else matrices
+    x: Tensor = matrices.mT if tall else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
     first, third, fifth = COEFFICIENTS
     for _ in range(ITERATIONS):

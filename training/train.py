@@ -6,14 +6,14 @@
 
 A new run goes on from the weights that ship, with the last phase only:
 
-    python -m training.train DIR --start --hints-steps 0 --decoder-steps 0 --joint-steps 0 --last-steps 0
+    python -m training.train DIR --start --begin motion
 
-Five phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
+Six phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
 smaller, how blurred, noisy and compressed) in latents of their own, the hints; the decoder then learns to restore
 what it is told about; then both learn together, now and then on clips; then the decoder alone, for longest, since its
-steps are cheap once the transformer rests; at last both again, on larger crops. A network that must find out on its
-own what happened to a picture takes ten times as long. `log.csv` in DIR/run says how it goes, and `training.plot`
-draws it.
+steps are cheap once the transformer rests; then both again, on larger crops; at last with clips in one step of five. A
+network that must find out on its own what happened to a picture takes ten times as long. `log.csv` in DIR/run says how
+it goes, and `training.plot` draws it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import csv
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,12 +41,12 @@ from seedvr2.network.dit import DiT
 from training.decoder import PatchDecoder
 from training.forward import Encoder, patches, predict
 from training.muon import Muon
+from training.phases import PHASES, Phase, phases_from, rate_at
 from training.rehearsal import Lesson, rehearse
-from training.samples import Example, Samples, Setting
+from training.samples import Example, Samples
 from training.start import read
 from training.validation import KINDS, Case, gains, make_cases
 
-WARMUP_STEPS = 50
 AVERAGE_DECAY = 0.998
 FITTING_BATCHES = 100
 FLOOR = (2 * 0.5 / 255) ** 2  # of squared errors: what is within half a level is good enough
@@ -57,55 +56,6 @@ FAINT_VARIANCE = 0.004  # of condition latents: components fainter than this sta
 CHECKPOINT_SECONDS = 180.0
 MUON_RATE = 2.0  # beside AdamW's
 DTYPE = choose_dtype("auto", torch.device("cpu"))  # what is multiplied in: bfloat16 where it is fast
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """So many steps, falling linearly from the first to the last learning rate, of what learns in them.
-
-    The rates are those of AdamW; Muon, for the matrices, takes twice as much. The transformer, whose
-    gradients take as long as the decoder, learns in one of so many steps. Where it rests, examples can be shown more
-    than once.
-    """
-
-    name: str
-    steps: int
-    setting: Setting
-    transformer: tuple[float, float] | None = None
-    decoder: tuple[float, float] | None = None
-    transformer_every: int = 1
-    times: int = 1
-
-
-PHASES = (
-    Phase("hints", 1_500, Setting((8, 96)), transformer=(1e-3, 0.0)),
-    Phase("decoder", 3_000, Setting((4, 96)), decoder=(1e-3, 1e-3)),
-    Phase(
-        "joint",
-        17_000,
-        Setting((2, 144), (2, 96), clip_share=0.1),
-        transformer=(5e-4, 0.0),
-        decoder=(1e-3, 5e-4),
-        transformer_every=2,
-    ),
-    Phase("last", 55_000, Setting((4, 96)), decoder=(5e-4, 0.0), times=4),
-    Phase(
-        "polish",
-        24_000,
-        Setting((2, 160), (2, 96), clip_share=0.07),
-        transformer=(4e-4, 0.0),
-        decoder=(5e-4, 0.0),
-        transformer_every=2,
-    ),
-    Phase(
-        "motion",
-        6_500,
-        Setting((2, 160), (2, 96), clip_share=0.2),
-        transformer=(3e-4, 0.0),
-        decoder=(3e-4, 0.0),
-        transformer_every=2,
-    ),
-)
 
 
 class Trainee(nn.Module):
@@ -153,12 +103,6 @@ def loss_of(restored: Tensor, target: Tensor) -> Tensor:
     """
     error = (restored - target).square().flatten(1).mean(1)
     return (error + FLOOR).log10().mean()
-
-
-def rate_at(step: int, steps: int, ends: tuple[float, float]) -> float:
-    """The learning rate: a short warm-up, then linearly from the first of `ends` to the last."""
-    first, last = ends
-    return min(1.0, (step + 1) / WARMUP_STEPS) * (first + (last - first) * step / steps)
 
 
 def yield_to_others(_worker: int) -> None:
@@ -378,6 +322,8 @@ def main() -> None:
         parser.add_argument(
             f"--{phase.name}-steps", type=int, default=phase.steps, help="steps of that phase (default: %(default)s)"
         )
+    names = [phase.name for phase in PHASES]
+    parser.add_argument("--begin", choices=names, default=names[0], help="leave out the phases before this one")
     parser.add_argument(
         "--export", type=Path, nargs="?", const=DIT_FILE.parent, help="only write the averaged weights here"
     )
@@ -391,7 +337,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     keep_freed_blocks()
-    phases = tuple(replace(phase, steps=getattr(arguments, f"{phase.name}_steps")) for phase in PHASES)
+    phases = phases_from(arguments.begin, {name: getattr(arguments, f"{name}_steps") for name in names})
     run = Run(arguments.folder, phases, start=arguments.start)
     if arguments.export:
         run.export(arguments.export)

@@ -19,8 +19,9 @@ from seedvr2.pipeline.sampler import draw_noise, model_input, sample
 from tests.seedvr2.nano.scene import psnr, scene
 from training.decoder import PatchDecoder
 from training.forward import Encoder, predict, repeat_layout
+from training.phases import Phase
 from training.samples import Example, Samples, Setting
-from training.train import Phase, Run, loss_of, rate_at
+from training.train import Run, loss_of
 
 SETTING = Setting(stills=(2, 64), clips=(2, 48))
 HINTS_ONLY = Phase("hints", 2, SETTING, transformer=(1e-3, 1e-4), transformer_every=1)
@@ -151,13 +152,6 @@ def test_a_new_run_goes_on_from_the_weights_that_ship(folder: Path, tmp_path: Pa
         for name, tensor in shipped.items():
             # Channels that balance others are summed anew, from what float16 left of these.
             torch.testing.assert_close(found[name].float(), tensor.float(), atol=2e-3, rtol=2e-3, msg=name)
-
-
-def test_the_rate_warms_up_and_falls_from_end_to_end() -> None:
-    rates = [rate_at(step, 1000, (1.0, 0.2)) for step in range(1001)]
-    assert rates[0] == pytest.approx(0.02)
-    assert rates[500] == pytest.approx(0.6)
-    assert rates[1000] == pytest.approx(0.2)
 
 
 def test_the_loss_counts_the_gain_of_each_picture_alike() -> None:
