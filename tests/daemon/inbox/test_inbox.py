@@ -154,9 +154,10 @@ def test_an_invalid_sidecar_is_an_error_beside_the_file_which_is_not_touched(run
     assert running.history() == []
     (running.inbox / "a.png.toml").write_text("resolution = 480")
     eventually((running.inbox / "_done" / "a.png").exists)
+    (job,) = eventually(running.history)  # told just after the source has moved
+    assert job.draft.options["resolution"] == 480
     assert (running.inbox / "_done" / "a.png.toml").exists()
     assert not error.exists()
-    assert running.history()[0].draft.options["resolution"] == 480
 
 
 def test_a_preset_folder(start: Start, tmp_path: Path) -> None:
