@@ -50,7 +50,7 @@ PHASES = (
     ),
     Phase(
         "motion",
-        5_600,
+        5_200,
         Setting((2, 160), (2, 96), clip_share=0.2),
         transformer=(3e-4, 0.0),
         decoder=(3e-4, 0.0),

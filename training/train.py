@@ -7,6 +7,7 @@
 A new run goes on from the weights that ship, with the last phase only:
 
     python -m training.train DIR --start --begin motion
+    python -m training.train DIR --begin motion --export --mean-with
 
 Six phases, each with its own number of steps. The transformer first learns to tell a picture's faults (how much
 smaller, how blurred, noisy and compressed) in latents of their own, the hints; the decoder then learns to restore
@@ -308,9 +309,15 @@ class Run:
     def _optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
         return (*self.transformer.optimisers, *self.decoder.optimisers)
 
-    def export(self, folder: Path) -> None:
-        """Write the averaged weights as the product loads them."""
-        save(folder, self.average.dit, self.average.text, self.average.decoder.vae(stored_basis()))
+    @torch.no_grad()
+    def export(self, folder: Path, mean_with: Path | None = None) -> None:
+        """Write the averaged weights as the product loads them, or their mean with those exported in `mean_with`."""
+        weights = self.average
+        if mean_with:
+            weights = Trainee().requires_grad_(False)
+            read(mean_with, weights.dit, weights.text, weights.decoder)
+            torch._foreach_lerp_(list(weights.parameters()), list(self.average.parameters()), 0.5)
+        save(folder, weights.dit, weights.text, weights.decoder.vae(stored_basis()))
 
 
 def main() -> None:
@@ -328,6 +335,13 @@ def main() -> None:
         "--export", type=Path, nargs="?", const=DIT_FILE.parent, help="only write the averaged weights here"
     )
     parser.add_argument(
+        "--mean-with",
+        type=Path,
+        nargs="?",
+        const=DIT_FILE.parent,
+        help="export the mean with the weights exported here (default: those that ship)",
+    )
+    parser.add_argument(
         "--start",
         type=Path,
         nargs="?",
@@ -340,7 +354,7 @@ def main() -> None:
     phases = phases_from(arguments.begin, {name: getattr(arguments, f"{name}_steps") for name in names})
     run = Run(arguments.folder, phases, start=arguments.start)
     if arguments.export:
-        run.export(arguments.export)
+        run.export(arguments.export, arguments.mean_with)
     else:
         run.train()
 

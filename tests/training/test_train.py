@@ -150,8 +150,23 @@ def test_a_new_run_goes_on_from_the_weights_that_ship(folder: Path, tmp_path: Pa
         shipped, found = load_file(file), load_file(tmp_path / "exported" / file.name)
         assert found.keys() == shipped.keys()
         for name, tensor in shipped.items():
-            # Channels that balance others are summed anew, from what float16 left of these.
-            torch.testing.assert_close(found[name].float(), tensor.float(), atol=2e-3, rtol=2e-3, msg=name)
+            # Channels that balance others are summed anew, from what float16 left of some forty of these.
+            torch.testing.assert_close(found[name].float(), tensor.float(), atol=4e-3, rtol=2e-3, msg=name)
+
+
+def test_an_export_may_be_the_mean_with_another(folder: Path, tmp_path: Path) -> None:
+    run = Run(folder, PHASES)
+    run.export(tmp_path / "before")
+    generator = torch.Generator().manual_seed(0)
+    for parameter in run.average.decoder.parameters():
+        parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    run.export(tmp_path / "after")
+    run.export(tmp_path / "mean", tmp_path / "before")
+    before, after, mean = (load_file(tmp_path / name / VAE_FILE.name) for name in ("before", "after", "mean"))
+    for name, tensor in mean.items():
+        expected = (before[name].float() + after[name].float()) / 2
+        torch.testing.assert_close(tensor.float(), expected, atol=2e-3, rtol=2e-3, msg=name)
+    assert not torch.equal(mean["decoder.conv_in.weight"], after["decoder.conv_in.weight"])
 
 
 def test_the_loss_counts_the_gain_of_each_picture_alike() -> None:
