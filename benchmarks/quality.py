@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -224,9 +225,17 @@ def measure_forms(folder: Path, files: ModelFiles, limit: int, dtype: str) -> st
 def measure_variants(folder: Path, model: Model, limit: int) -> str:
     """Tiles and colour corrections against the default."""
     methods = {"lab": nano(model), "lab, tiles of 128": nano(model, tiling=SMALL_TILES)}
+    methods["lab, matched by rank"] = nano(_with_drift(model))
     methods |= {name: nano(model, name) for name in COLOR_CORRECTIONS if name != "lab"}
     found = compare(picture_cases(folder, 2, ["mixed"], limit), methods)["mixed"]
     return one_line_each("colour correction", found, "lab")
+
+
+def _with_drift(model: Model) -> Model:
+    """The same model, corrected as one whose colours drift."""
+    vae = copy(model.vae)
+    vae.config = replace(vae.config, keeps_colours=False)
+    return replace(model, vae=vae)
 
 
 def before_after(folder: Path, model: Model, target: Path, names: tuple[str, ...]) -> None:
