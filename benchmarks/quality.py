@@ -238,11 +238,14 @@ def _with_drift(model: Model) -> Model:
     return replace(model, vae=vae)
 
 
-def before_after(folder: Path, model: Model, target: Path, names: tuple[str, ...]) -> None:
-    """A picture of held-out crops: what came in (bicubic), what nano makes of it, the original."""
+def before_after(folder: Path, model: Model, target: Path, shown: dict[str, str]) -> None:
+    """A picture of held-out crops: what came in (bicubic), what nano makes of it, the original.
+
+    `shown` has the degradation of each picture, by a part of its name.
+    """
     rows = []
-    for _, case in picture_cases(folder, 2, ["photo"], 10**6):
-        if any(name in case.name for name in names):
+    for kind, case in picture_cases(folder, 2, sorted(set(shown.values())), 10**6):
+        if any(name in case.name and kind == wanted for name, wanted in shown.items()):
             size = (case.original.shape[2], case.original.shape[3])
             versions = (resize(case.source, size), nano(model)(case.source, size), case.original)
             rows.append(np.concatenate([to_pixels(v)[0][60:240, 60:300] for v in versions], axis=1))
@@ -277,7 +280,7 @@ def main() -> None:
     if "variants" in wanted:
         print(measure_variants(folder, model, limit) + "\n", flush=True)
     if arguments.picture:
-        before_after(folder, model, arguments.picture, ("space1", "nasa3", "Wine"))
+        before_after(folder, model, arguments.picture, {"space1": "photo", "loc1": "noise", "Wine": "blur"})
 
 
 if __name__ == "__main__":
