@@ -1,7 +1,7 @@
 """Muon: momentum whose matrices are made orthogonal before each step (Jordan et al., 2024).
 
 `torch.optim.Muon` does the same, but always multiplies in bfloat16, which a processor without instructions for it
-emulates: there it took two thirds of a step. It also takes matrix by matrix what here goes in batches of one shape.
+emulates: there it took more than half of a step. It also takes matrix by matrix what here goes in batches of one shape.
 """
 
 from __future__ import annotations
