@@ -9,8 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
-from daemon.config import Config, load_config
 from daemon.errors import ServiceError
+from daemon.settings.config import Config, load_config
 from seedvr2 import __version__
 
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(config: Config) -> int:
     # Imported here: check-config needs none of it.
-    from daemon import logs
+    from daemon.outside import logs
     from daemon.service import Service
 
     # `kill -USR1` shows what every thread is doing, in a process that seems to hang.
@@ -43,7 +43,7 @@ def _run(config: Config) -> int:
 
 
 def _check_config(config: Config) -> int:
-    from daemon.show_config import describe
+    from daemon.settings.show_config import describe
 
     print(describe(config))
     return 0

@@ -9,11 +9,11 @@ import threading
 import time
 from types import FrameType
 
-from daemon.config import Config
-from daemon.executor import Executor
-from daemon.notify import notify, watchdog_s
+from daemon.engine.executor import Executor
+from daemon.outside.notify import notify, watchdog_s
+from daemon.settings.config import Config
 from daemon.wiring import wire
-from daemon.worker import Activity
+from daemon.work.worker import Activity
 
 log = logging.getLogger(__name__)
 STOP_S = 60.0

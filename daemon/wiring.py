@@ -11,25 +11,25 @@ from daemon.api.context import Context
 from daemon.api.gate import Gate
 from daemon.api.redact import Redactor
 from daemon.api.server import ApiServer
-from daemon.config import Config
+from daemon.engine.executor import Executor
+from daemon.engine.gpu import GpuMonitor
+from daemon.engine.local_executor import LocalExecutor
 from daemon.errors import ConfigError
-from daemon.estimates import Estimates
-from daemon.events import EventHub
-from daemon.executor import Executor
-from daemon.gpu import GpuMonitor
 from daemon.inbox.after import Aftermath
 from daemon.inbox.inbox import Inbox
 from daemon.inbox.intake import Intake
-from daemon.local_executor import LocalExecutor
-from daemon.metrics import Metrics
-from daemon.operations import Operations
-from daemon.queue import JobQueue
-from daemon.recovery import clear_uploads, recover
-from daemon.retention import Retention
-from daemon.runner import JobRunner
-from daemon.store import JobStore
-from daemon.webhook import Webhook
-from daemon.worker import Worker
+from daemon.jobs.queue import JobQueue
+from daemon.outside.events import EventHub
+from daemon.outside.metrics import Metrics
+from daemon.outside.webhook import Webhook
+from daemon.settings.config import Config
+from daemon.store.job_store import JobStore
+from daemon.work.estimates import Estimates
+from daemon.work.operations import Operations
+from daemon.work.recovery import clear_uploads, recover
+from daemon.work.retention import Retention
+from daemon.work.runner import JobRunner
+from daemon.work.worker import Worker
 
 MIB = 1 << 20
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from daemon.api.session import may_read
 from daemon.errors import RequestError
-from daemon.settings import ServerSettings
+from daemon.settings.keys import ServerSettings
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # A load balancer or systemd that asks for health has no token, nor has a browser that only opens the page or the

@@ -13,12 +13,12 @@ from daemon.api.context import Context
 from daemon.api.models import resolve
 from daemon.api.route import Route
 from daemon.api.source import source_path
-from daemon.drafts import make_draft
 from daemon.errors import RequestError
-from daemon.jobs import Job
-from daemon.naming import result_suffix
-from daemon.parameters import PRIORITY, JobRequest
-from daemon.runner import wrong_format
+from daemon.jobs.drafts import make_draft
+from daemon.jobs.job import Job
+from daemon.jobs.parameters import PRIORITY, JobRequest
+from daemon.work.naming import result_suffix
+from daemon.work.runner import wrong_format
 from seedvr2.errors import OptionError
 
 

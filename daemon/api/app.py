@@ -33,7 +33,7 @@ from daemon.api.redact import Redactor
 from daemon.api.replies import UNEXPECTED, as_request_error, json_response, problem, problem_body
 from daemon.api.route import Route
 from daemon.errors import RequestError
-from daemon.settings import ServerSettings
+from daemon.settings.keys import ServerSettings
 
 log = logging.getLogger(__name__)
 TOPICS = (health, gpu, models, queue, process, tasks, adjust, download, source, thumbnails, events, metrics)

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.api.redact import Redactor
-from daemon.config import Config
-from daemon.estimates import Estimates
-from daemon.events import EventHub
-from daemon.executor import Executor
-from daemon.gpu import GpuMonitor
+from daemon.engine.executor import Executor
+from daemon.engine.gpu import GpuMonitor
 from daemon.inbox.inbox import Inbox
-from daemon.metrics import Metrics
-from daemon.operations import Operations
-from daemon.queue import JobQueue
-from daemon.store import JobStore
-from daemon.worker import Worker
+from daemon.jobs.queue import JobQueue
+from daemon.outside.events import EventHub
+from daemon.outside.metrics import Metrics
+from daemon.settings.config import Config
+from daemon.store.job_store import JobStore
+from daemon.work.estimates import Estimates
+from daemon.work.operations import Operations
+from daemon.work.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)

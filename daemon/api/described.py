@@ -9,7 +9,7 @@ from typing import Any
 
 from daemon.api.queue import FINISHED, MAX_HISTORY
 from daemon.api.schemas import Schema, ref
-from daemon.parameters import PRIORITIES
+from daemon.jobs.parameters import PRIORITIES
 from seedvr2.options import OUTPUT_FORMATS
 
 ID = "3f9a1c07"

@@ -15,7 +15,7 @@ import bottle
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.errors import RequestError
-from daemon.jobs import Job, State
+from daemon.jobs.job import Job, State
 
 
 def routes(context: Context) -> list[Route]:

@@ -14,7 +14,7 @@ from daemon.api import views
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.errors import RequestError
-from daemon.events import Event, Subscription
+from daemon.outside.events import Event, Subscription
 
 HEARTBEAT_S = 15.0
 # A client reconnects by itself; a stream that never ends would hide one that forgot to close.

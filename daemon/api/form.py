@@ -20,7 +20,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from daemon.errors import RequestError
-from daemon.files import clean_name, sync_folder
+from daemon.store.files import clean_name, sync_folder
 
 FILE_FIELD = "file"
 MAX_FIELDS = 64

@@ -9,8 +9,8 @@ from pathlib import Path
 from daemon.api.access import check_access
 from daemon.api.form import FormReceiver, too_large
 from daemon.errors import RequestError
-from daemon.files import free_bytes
-from daemon.settings import ServerSettings
+from daemon.settings.keys import ServerSettings
+from daemon.store.files import free_bytes
 
 MIB = 1 << 20
 # Nothing but an upload needs a larger body.

@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.api.context import Context
 from daemon.api.route import Route
-from daemon.worker import Activity
+from daemon.work.worker import Activity
 
 
 def routes(context: Context) -> list[Route]:

@@ -9,7 +9,7 @@ from daemon.api import views
 from daemon.api.context import Context
 from daemon.api.replies import json_response
 from daemon.api.route import Route
-from daemon.worker import Activity
+from daemon.work.worker import Activity
 from seedvr2 import __version__
 
 

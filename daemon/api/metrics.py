@@ -11,8 +11,8 @@ import bottle
 from daemon.api.context import Context
 from daemon.api.gpu import resident_mb
 from daemon.api.route import Route
-from daemon.metrics import BUCKETS
-from daemon.worker import Activity
+from daemon.outside.metrics import BUCKETS
+from daemon.work.worker import Activity
 from seedvr2 import __version__
 
 MIB = 1 << 20

@@ -12,7 +12,7 @@ import bottle
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.errors import RequestError
-from daemon.worker import Activity
+from daemon.work.worker import Activity
 from seedvr2.errors import CheckpointError, SeedVR2Error
 
 # Each holds a thread until the running job ends.

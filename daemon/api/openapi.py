@@ -12,7 +12,7 @@ from daemon.api.gate import MAX_BODY
 from daemon.api.replies import UNEXPECTED
 from daemon.api.route import Route
 from daemon.api.schemas import COMPONENTS, Schema, ref, submit_form
-from daemon.config import Config
+from daemon.settings.config import Config
 from seedvr2 import __version__
 
 ABOUT = """\

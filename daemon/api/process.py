@@ -12,12 +12,12 @@ from daemon.api.context import Context
 from daemon.api.form import FormReceiver, Upload
 from daemon.api.models import resolve
 from daemon.api.route import Route
-from daemon.drafts import digest, make_draft
 from daemon.errors import RequestError
-from daemon.jobs import Job
-from daemon.naming import result_suffix
-from daemon.parameters import JobRequest
-from daemon.runner import wrong_format
+from daemon.jobs.drafts import digest, make_draft
+from daemon.jobs.job import Job
+from daemon.jobs.parameters import JobRequest
+from daemon.work.naming import result_suffix
+from daemon.work.runner import wrong_format
 from seedvr2.errors import OptionError
 
 # A client may say on whose behalf it sends; anything else is the API itself.

@@ -11,8 +11,8 @@ from daemon.api import views
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.errors import RequestError
-from daemon.jobs import Job, State
-from daemon.naming import model_tag
+from daemon.jobs.job import Job, State
+from daemon.work.naming import model_tag
 
 FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)
 MAX_HISTORY = 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.settings import PathSettings
+from daemon.settings.keys import PathSettings
 
 
 class Redactor:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from daemon.api.form import FILE_FIELD
-from daemon.drafts import ORIGINS
-from daemon.jobs import State
-from daemon.parameters import JOB_PARAMETERS, MODEL
-from daemon.worker import Activity
+from daemon.jobs.drafts import ORIGINS
+from daemon.jobs.job import State
+from daemon.jobs.parameters import JOB_PARAMETERS, MODEL
+from daemon.work.worker import Activity
 from seedvr2.options import Parameter
 
 Schema = dict[str, Any]

@@ -13,7 +13,7 @@ from waitress import wasyncore
 from daemon.api.channel import channel_class
 from daemon.api.gate import Gate
 from daemon.errors import ConfigError
-from daemon.settings import ServerSettings
+from daemon.settings.keys import ServerSettings
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from daemon.api.context import Context
 from daemon.api.download import send
 from daemon.api.route import Route
 from daemon.errors import RequestError
-from daemon.jobs import Job
+from daemon.jobs.job import Job
 
 # Somebody else's file must never run as a page of ours, whatever it is called.
 POLICY = "default-src 'none'; sandbox"

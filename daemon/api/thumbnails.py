@@ -17,8 +17,8 @@ from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.api.source import source_path
 from daemon.errors import RequestError
-from daemon.files import write_durably
-from daemon.jobs import Job
+from daemon.jobs.job import Job
+from daemon.store.files import write_durably
 
 EDGE = 384
 MAX_FILES = 2000

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.api.context import Context
-from daemon.jobs import Job, Progress, State
+from daemon.jobs.job import Job, Progress, State
 
 
 def timestamp(seconds: float | None) -> str | None:

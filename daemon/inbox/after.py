@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from daemon.files import cut, move_aside, write_durably
 from daemon.inbox.scan import DONE, ERROR_SUFFIX, FAILED, fingerprint, same_content
 from daemon.inbox.sidecar import sidecars_of
-from daemon.jobs import Job, State
-from daemon.store import JobStore
+from daemon.jobs.job import Job, State
+from daemon.store.files import cut, move_aside, write_durably
+from daemon.store.job_store import JobStore
 
 log = logging.getLogger(__name__)
 

@@ -8,19 +8,19 @@ import threading
 import time
 from pathlib import Path
 
-from daemon.config import Config
 from daemon.errors import RequestError
-from daemon.files import cut, move_aside, write_durably
 from daemon.inbox.after import Aftermath
 from daemon.inbox.intake import Answer, Intake, Verdict
 from daemon.inbox.scan import DONE, NOTE_SUFFIX, Found, Scanner, fingerprint, same_content
 from daemon.inbox.settle import Settler, Signature
 from daemon.inbox.sidecar import companions, sidecars_of
 from daemon.inbox.watcher import Watcher
-from daemon.jobs import Job, State
-from daemon.operations import Operations
-from daemon.queue import JobQueue
-from daemon.store import JobStore
+from daemon.jobs.job import Job, State
+from daemon.jobs.queue import JobQueue
+from daemon.settings.config import Config
+from daemon.store.files import cut, move_aside, write_durably
+from daemon.store.job_store import JobStore
+from daemon.work.operations import Operations
 
 log = logging.getLogger(__name__)
 MIN_WAIT_S = 0.02

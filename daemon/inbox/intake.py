@@ -9,19 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.config import Config
-from daemon.drafts import digest, make_draft
+from daemon.engine.executor import Executor
 from daemon.errors import RequestError, SidecarError
-from daemon.executor import Executor
 from daemon.inbox.after import error_file, write_reason
 from daemon.inbox.scan import Found, fingerprint
 from daemon.inbox.settle import open_for_writing
 from daemon.inbox.sidecar import request_for
-from daemon.jobs import Draft, Job, Media, State
-from daemon.naming import result_suffix
-from daemon.parameters import JobRequest
-from daemon.runner import wrong_format
-from daemon.store import JobStore
+from daemon.jobs.drafts import digest, make_draft
+from daemon.jobs.job import Draft, Job, Media, State
+from daemon.jobs.parameters import JobRequest
+from daemon.settings.config import Config
+from daemon.store.job_store import JobStore
+from daemon.work.naming import result_suffix
+from daemon.work.runner import wrong_format
 from seedvr2.errors import MediaError, ModelNotInstalledError, SeedVR2Error
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from daemon.errors import SidecarError
-from daemon.parameters import JobRequest, check, suggest
+from daemon.jobs.parameters import JobRequest, check, suggest
 from seedvr2.errors import OptionError
 
 PRESET_FILE = "preset.toml"

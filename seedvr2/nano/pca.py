@@ -1,6 +1,6 @@
 """Principal components of 4x4 blocks of photographs: the basis of nano's latents.
 
-python -m seedvr2.nano.pca DIR    # writes pca.json from the photographs of `training.data`
+`python -m training.basis DIR` writes pca.json anew from photographs.
 """
 
 from __future__ import annotations
@@ -59,23 +59,3 @@ def write(basis: Basis, path: Path) -> None:
     deviations = [round(value, 5) for value in basis.deviations.tolist()]
     lines = ",\n  ".join(json.dumps(row) for row in rows)
     path.write_text(f'{{"deviations": {json.dumps(deviations)},\n "rows": [\n  {lines}]}}\n')
-
-
-def main() -> None:
-    """Measure the basis on the photographs of a folder and store it."""
-    import sys
-
-    from training.data import Photographs
-
-    photographs = Photographs(Path(sys.argv[1]), held_out=False)
-    rng = np.random.default_rng(0)
-    blocks = torch.cat([picture_blocks(photographs.crop(rng, 128, 128)) for _ in range(2000)])
-    basis = measure(blocks)
-    write(basis, STORED)
-    share = basis.deviations.square().sum() / blocks.square().sum(1).mean()
-    error = (1 - share) * blocks.square().mean()
-    print(f"{COMPONENTS} of 48 components: {float(10 * torch.log10(4 / error)):.1f} dB")
-
-
-if __name__ == "__main__":
-    main()

@@ -12,10 +12,10 @@ import pytest
 import requests
 from PIL import Image
 
-from daemon.config import Config, load_config
-from daemon.executor import Executor
-from daemon.jobs import Job
+from daemon.engine.executor import Executor
+from daemon.jobs.job import Job
 from daemon.service import Service
+from daemon.settings.config import Config, load_config
 from tests.daemon.executors import FakeExecutor
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 from PIL import Image, UnidentifiedImageError
 
-from daemon.executor import OnProgress, Outcome
-from daemon.jobs import Media
+from daemon.engine.executor import OnProgress, Outcome
+from daemon.jobs.job import Media
 from seedvr2.errors import Cancelled, MediaError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from daemon import logs
-from daemon.config import load_config
+from daemon.outside import logs
 from daemon.service import Service
+from daemon.settings.config import load_config
 from tests.daemon.executors import FakeExecutor
 
 if __name__ == "__main__":

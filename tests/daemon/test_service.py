@@ -112,7 +112,7 @@ def test_the_process_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
 
 
 def test_the_executor_of_the_tests_obeys_the_protocol() -> None:
-    from daemon.executor import Executor
+    from daemon.engine.executor import Executor
 
     executor: Executor = FakeExecutor()
     assert executor.model is None

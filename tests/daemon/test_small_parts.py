@@ -11,20 +11,21 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from daemon import gpu
 from daemon.api.redact import Redactor
-from daemon.estimates import Estimates, output_size, work_of
-from daemon.files import clean_name, free_names, move_aside, place, write_durably
+from daemon.engine import gpu
 from daemon.inbox.watcher import filesystem_of, is_network
-from daemon.jobs import Job, Media
-from daemon.logs import FORMATTERS
-from daemon.naming import model_tag, result_name, result_suffix
-from daemon.notify import notify, watchdog_s
-from daemon.queue import JobQueue
-from daemon.settings import PathSettings
-from daemon.store import JobStore
+from daemon.jobs.job import Job, Media
+from daemon.jobs.queue import JobQueue
+from daemon.jobs.workload import output_size, work_of
+from daemon.outside.logs import FORMATTERS
+from daemon.outside.notify import notify, watchdog_s
+from daemon.settings.keys import PathSettings
+from daemon.store.files import clean_name, free_names, move_aside, place, write_durably
+from daemon.store.job_store import JobStore
+from daemon.work.estimates import Estimates
+from daemon.work.naming import model_tag, result_name, result_suffix
 from seedvr2.options import UpscaleOptions
-from tests.daemon.test_jobs import draft
+from tests.daemon.jobs.test_job import draft
 
 
 def job(number: int, priority: str = "normal") -> Job:

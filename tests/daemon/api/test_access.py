@@ -7,7 +7,7 @@ import pytest
 from daemon.api.access import check_access, host_expected
 from daemon.api.docs import DOCUMENTS, PAGES
 from daemon.errors import RequestError
-from daemon.settings import ServerSettings
+from daemon.settings.keys import ServerSettings
 from tests.daemon.api.raw import exchange, form, json_of, post, status_of
 from tests.daemon.conftest import Running, Start, png
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 
-from daemon.events import Event
-from daemon.jobs import State
+from daemon.jobs.job import State
+from daemon.outside.events import Event
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually
 
 

@@ -16,8 +16,8 @@ from jsonschema.validators import validator_for
 
 from daemon.api.described import OPERATIONS
 from daemon.api.openapi import is_described
-from daemon.models import describe_models
-from daemon.parameters import JOB_PARAMETERS
+from daemon.engine.models import describe_models
+from daemon.jobs.parameters import JOB_PARAMETERS
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, png
 from tests.daemon.executors import FakeExecutor
 

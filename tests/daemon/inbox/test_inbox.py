@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.jobs import Job, State
+from daemon.jobs.job import Job, State
 from tests.daemon import executors
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture, png
 from tests.daemon.executors import FakeExecutor
@@ -336,7 +336,7 @@ def test_events_alone_wake_it_long_before_the_next_scan(start: Start) -> None:
 
 
 def test_a_full_disk_starts_no_job_until_there_is_room(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from daemon import worker
+    from daemon.work import worker
 
     monkeypatch.setattr(worker, "PAUSE_S", 0.05)
     running = start(SEEDVR2_JOBS_MIN_FREE_MB=str(1 << 40))

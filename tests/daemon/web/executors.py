@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from daemon.executor import OnProgress, Outcome
+from daemon.engine.executor import OnProgress, Outcome
 from seedvr2.options import UpscaleOptions
 from tests.daemon.executors import FakeExecutor
 

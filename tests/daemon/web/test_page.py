@@ -6,8 +6,8 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-from daemon.local_executor import LocalExecutor
-from daemon.settings import ModelSettings
+from daemon.engine.local_executor import LocalExecutor
+from daemon.settings.keys import ModelSettings
 from tests.daemon.conftest import Running, Start, png
 from tests.daemon.test_local_executor import clip
 from tests.daemon.web.browser import expect

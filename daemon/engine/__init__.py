@@ -1,0 +1,1 @@
+"""The door to the engine, the models behind it and the GPU."""

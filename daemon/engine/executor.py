@@ -1,0 +1,76 @@
+"""The one door between the service and the engine: probe, run, load, unload.
+
+`Executor` is all that the rest of the service knows. `daemon/engine/local_executor.py` runs the engine in this process;
+something that hands jobs to other machines can stand in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from daemon.jobs.job import Media
+from seedvr2.options import UpscaleOptions
+
+OnProgress = Callable[[str, int, int | None, float | None], None]
+"""Called with the stage, the frames done, the frames in all and the share of the work done (None if unknown)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run gave: display size of the result in pixels, the model that ran, whether it used tiles."""
+
+    model: str
+    width: int
+    height: int
+    frames: int
+    seconds: float
+    tiled: bool
+    warnings: tuple[str, ...] = ()
+
+
+class Executor(Protocol):
+    """Upscales files, one at a time. Every method but `model` may take long.
+
+    `model`, `probe`, `resolve` and `models` may be called from any thread, the others from the worker's only.
+    All raise the errors of `seedvr2.errors`; anything else is a bug.
+    """
+
+    @property
+    def model(self) -> str | None:
+        """File name of the model in memory, or None."""
+
+    def prepare(self) -> None:
+        """Do beforehand what the first job would wait for. Called once, in the worker's thread."""
+
+    def probe(self, path: Path) -> Media:
+        """What `path` is, after decoding its beginning. Raises MediaError if it is no picture or video."""
+
+    def resolve(self, model: str) -> str:
+        """The file name behind `model` (`auto` and empty included). Raises ModelNotInstalledError."""
+
+    def models(self, everything: bool) -> list[dict[str, Any]]:
+        """The models that are here, or all known ones, each as `GET /api/models` describes it."""
+
+    def load(self, model: str) -> None:
+        """Bring `model` into memory in place of the present one."""
+
+    def unload(self) -> None:
+        """Give back the memory of the model."""
+
+    def run(
+        self,
+        source: Path,
+        target: Path,
+        options: UpscaleOptions,
+        *,
+        model: str,
+        on_progress: OnProgress,
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
+        """Upscale `source` into `target`, which appears whole or not at all.
+
+        Raises `Cancelled` soon after `cancelled()` answers true.
+        """

@@ -1,0 +1,170 @@
+"""Runs the engine in this process.
+
+The engine is imported late: torch takes seconds, and the API must answer before it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daemon.engine.executor import OnProgress, Outcome
+from daemon.engine.gpu import visible_devices
+from daemon.engine.models import describe_models
+from daemon.jobs.job import Media
+from daemon.settings.keys import ModelSettings
+from seedvr2.catalogue import find
+from seedvr2.errors import Cancelled, CheckpointError, ModelNotInstalledError
+from seedvr2.heap import keep_freed_blocks
+from seedvr2.options import UpscaleOptions
+
+if TYPE_CHECKING:
+    from seedvr2.upscaler import Upscaler
+
+log = logging.getLogger(__name__)
+
+
+class LocalExecutor:
+    """Runs the engine in this process, on the GPU that the settings name."""
+
+    def __init__(self, models_dir: Path, settings: ModelSettings) -> None:
+        self._models_dir = models_dir
+        self._settings = settings
+        self._upscaler: Upscaler | None = None
+        self._making = threading.Lock()
+        # Here, since the engine is imported when the process has threads.
+        keep_freed_blocks()
+
+    @property
+    def model(self) -> str | None:
+        """File name of the model in memory, or None."""
+        return self._upscaler.model if self._upscaler else None
+
+    def prepare(self) -> None:
+        """Import the engine, which takes seconds."""
+        self._engine()
+
+    def probe(self, path: Path) -> Media:
+        """What `path` is; decodes its first frame."""
+        media: Any = importlib.import_module("seedvr2.media")
+        with media.open_source(path) as source:
+            next(iter(source.frames()))
+            info = source.info
+        return Media(
+            kind=info.kind,
+            width=info.width,
+            height=info.height,
+            frames=info.frames or 1,
+            fps=float(info.fps) if info.fps else None,
+            duration_s=info.duration_s,
+        )
+
+    def resolve(self, model: str) -> str:
+        """The file name behind `model`; with `auto_download`, a known model counts as here."""
+        try:
+            return str(self._engine().resolve(model or self._settings.default))
+        except ModelNotInstalledError:
+            published = self._to_fetch(model)
+            if published is None:
+                raise
+            return published
+
+    def models(self, everything: bool) -> list[dict[str, Any]]:
+        """The models that are here, or all known ones."""
+        folder: Any = importlib.import_module("seedvr2.catalogue.folder")
+        return describe_models(folder.installed_models(self._models_dir), everything)
+
+    def load(self, model: str) -> None:
+        """Bring `model` into memory."""
+        self._fetch(model, lambda: False, lambda: None)
+        self._engine().load(self.resolve(model))
+
+    def unload(self) -> None:
+        """Give back the memory of the model, to the operating system too."""
+        if self._upscaler is None:
+            return
+        self._upscaler.unload()
+
+    def run(
+        self,
+        source: Path,
+        target: Path,
+        options: UpscaleOptions,
+        *,
+        model: str,
+        on_progress: OnProgress,
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
+        """Upscale `source` into `target`."""
+        self._fetch(model, cancelled, lambda: on_progress("downloading", 0, None, None))
+        result = self._engine().upscale(
+            source,
+            target,
+            options,
+            model=model or self._settings.default,
+            on_progress=lambda now: on_progress(now.stage, now.frames_done, now.frames_total, now.fraction),
+            cancelled=cancelled,
+        )
+        return Outcome(
+            model=result.model,
+            width=result.width,
+            height=result.height,
+            frames=result.frames,
+            seconds=result.seconds,
+            tiled=result.tiled,
+            warnings=tuple(result.warnings),
+        )
+
+    def _to_fetch(self, model: str) -> str | None:
+        """The name of a published model that may be fetched, or None."""
+        if not self._settings.auto_download:
+            return None
+        try:
+            return find(model or self._settings.default).name
+        except CheckpointError:
+            return None
+
+    def _fetch(self, model: str, cancelled: Callable[[], bool], on_step: Callable[[], None]) -> None:
+        """Download a model that a job asks for, if that is allowed and needed."""
+        try:
+            self._engine().resolve(model or self._settings.default)
+            return
+        except ModelNotInstalledError:
+            name = self._to_fetch(model)
+            if name is None:
+                raise
+
+        def report(_entry: object, _stage: str, _done: int, _total: int) -> None:
+            if cancelled():
+                raise Cancelled(f"The download of {name} was stopped; it goes on where it was.")
+            on_step()
+
+        log.info("fetching the model %s", name)
+        pull: Any = importlib.import_module("seedvr2.catalogue.pull")
+        pull.pull([name], self._models_dir, on_progress=report)
+
+    def _engine(self) -> Upscaler:
+        with self._making:
+            return self._make()
+
+    def _make(self) -> Upscaler:
+        if self._upscaler is None:
+            # Before torch is imported: it reads this once. Importing it takes seconds, so nobody else does.
+            devices = visible_devices(self._settings.gpu)
+            if devices is not None:
+                # NVML counts in this order; CUDA by itself would put the fastest first.
+                os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+                os.environ.setdefault("CUDA_VISIBLE_DEVICES", devices)
+            engine: Any = importlib.import_module("seedvr2.upscaler")
+            self._upscaler = engine.Upscaler(
+                self._models_dir,
+                device=self._settings.device,
+                dtype=self._settings.dtype,
+                default_model=self._settings.default,
+            )
+        return self._upscaler

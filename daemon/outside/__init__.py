@@ -1,0 +1,1 @@
+"""Who is told: event streams, webhook, metrics, log, systemd."""

@@ -1,0 +1,244 @@
+"""Everything that must survive: the jobs, the speeds measured, the files of the inbox that were seen.
+
+Jobs are frozen, so the answers can be kept and passed around. Every change is durable when the method returns.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from tinydb import TinyDB
+from tinydb.table import Document, Table
+
+from daemon.errors import StoreError
+from daemon.jobs.job import MOVES, Draft, IllegalMoveError, Job, State
+from daemon.store.history import History
+from daemon.store.storage import JournalledStorage
+
+JOBS, SEEN, META, SPEEDS = "jobs", "seen", "meta", "speeds"
+# Any odd number makes number -> id a bijection of 32-bit numbers: no id comes twice in four thousand million jobs.
+STEP = 0x9E3779B1
+
+
+class JobStore:
+    """The store in a folder; only one process may have it open.
+
+    Raises:
+        StoreError: another daemon uses the folder, or a file cannot be read.
+    """
+
+    def __init__(self, folder: Path, *, keep_count: int = 10_000, keep_days: float = 0.0) -> None:
+        self._lock = threading.RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock_file = _lock_folder(folder)
+        except OSError as error:
+            raise StoreError(f"The state folder {folder} cannot be used: {error.strerror}.") from error
+        self._db = TinyDB(folder / "jobs.json", storage=JournalledStorage)
+        self._storage: JournalledStorage = self._db.storage
+        self._history = History(folder / "history.jsonl", keep_count=keep_count, keep_days=keep_days)
+        self._jobs = self._load_jobs()
+        self._seen = self._load_seen()
+        self._by_content = {job.draft.sha256: job.id for job in self._jobs.values()}
+        meta = self._meta().get(doc_id=1)
+        self._salt = int(meta["salt"]) if meta else secrets.randbits(32)
+        self._next = int(meta["next"]) if meta else 1
+
+    # -- jobs ---------------------------------------------------------------------------------------------
+
+    def add(self, draft: Draft) -> Job:
+        """A new waiting job, with an id that was never used before."""
+        with self._lock:
+            number = self._next
+            job = Job(f"{(number * STEP + self._salt) % 2**32:08x}", number, time.time(), draft)
+            with self._storage.batch():
+                self._put(self._meta(), 1, {"salt": self._salt, "next": number + 1})
+                self._put(self._shard(job.id), int(job.id, 16), job.record())
+            self._next = number + 1
+            self._jobs[job.id] = job
+            self._by_content[draft.sha256] = job.id
+            return job
+
+    def save(self, job: Job) -> Job:
+        """Store a changed job.
+
+        Raises:
+            IllegalMoveError: its state cannot follow the stored one.
+        """
+        with self._lock:
+            stored = self._jobs.get(job.id)
+            if stored is None:
+                raise IllegalMoveError(f"job {job.id} is not among the open jobs")
+            if job.state is not stored.state and job.state not in MOVES[stored.state]:
+                raise IllegalMoveError(f"job {job.id} is {stored.state} and cannot become {job.state}")
+            with self._storage.batch():
+                self._put(self._shard(job.id), int(job.id, 16), job.record())
+            self._jobs[job.id] = job
+            return job
+
+    def archive(self, job: Job) -> None:
+        """Move a finished job, whose source has been dealt with, to the history."""
+        with self._lock:
+            self._history.append(job.as_settled())
+            # If this half is lost, the next start finds the job in the history and drops it here.
+            with self._storage.batch(durable=False):
+                self._shard(job.id).remove(doc_ids=[int(job.id, 16)])
+            self._jobs.pop(job.id, None)
+            if self._by_content.get(job.draft.sha256) == job.id:
+                del self._by_content[job.draft.sha256]
+
+    def get(self, job_id: str) -> Job | None:
+        """The job with this id, open or finished."""
+        with self._lock:
+            return self._jobs.get(job_id) or self._history.get(job_id)
+
+    def open_jobs(self) -> list[Job]:
+        """Every job that is not in the history yet, in order of arrival."""
+        with self._lock:
+            return sorted(self._jobs.values(), key=lambda job: job.number)
+
+    def history(self, limit: int, states: Iterable[State]) -> list[Job]:
+        """The newest finished jobs in one of `states`, newest first."""
+        wanted = frozenset(states)
+        with self._lock:
+            unsettled = [job for job in self._jobs.values() if job.state in wanted and job.finished]
+            archived = self._history.newest(limit, wanted)
+        return sorted((*unsettled, *archived), key=lambda job: -(job.completed_at or 0.0))[:limit]
+
+    def finished_before(self, moment: float) -> list[Job]:
+        """The jobs in the history that ended before `moment` (seconds since 1970)."""
+        with self._lock:
+            return list(self._history.finished_before(moment))
+
+    def forget(self, job_id: str) -> None:
+        """Drop a job from the history."""
+        with self._lock:
+            self._history.remove(job_id)
+
+    def fold_history(self) -> None:
+        """Apply the retention of the history now."""
+        with self._lock:
+            self._history.fold()
+
+    def totals(self) -> dict[State, int]:
+        """How many jobs are in each state."""
+        with self._lock:
+            totals = dict.fromkeys(State, 0) | self._history.totals
+            for job in self._jobs.values():
+                totals[job.state] += 1
+            return totals
+
+    def with_content(self, sha256: str) -> Job | None:
+        """An open job whose source has this content, else the last completed one."""
+        with self._lock:
+            job = self._jobs.get(self._by_content.get(sha256, ""))
+            return job or self._history.with_content(sha256)
+
+    # -- files of the inbox that stay where they are ------------------------------------------------------
+
+    def mark_seen(self, path: str, fingerprint: tuple[int, ...], job_id: str) -> None:
+        """Remember that this file, as it is now, was dealt with."""
+        with self._lock:
+            with self._storage.batch():
+                record = {"path": path, "fingerprint": list(fingerprint), "job": job_id}
+                self._put(self._seen_table(path), _seen_key(path), record)
+            self._seen[path] = fingerprint
+
+    def seen(self, path: str, fingerprint: tuple[int, ...]) -> bool:
+        """Whether this file, as it is now, was dealt with."""
+        return self._seen.get(path) == fingerprint
+
+    def forget_missing(self) -> None:
+        """Drop the memory of files that are gone."""
+        with self._lock:
+            gone = [path for path in self._seen if not os.path.lexists(path)]
+            if not gone:
+                return
+            with self._storage.batch():
+                for path in gone:
+                    self._seen_table(path).remove(doc_ids=[_seen_key(path)])
+            for path in gone:
+                del self._seen[path]
+
+    # -- speeds -------------------------------------------------------------------------------------------
+
+    def speeds(self) -> dict[str, float]:
+        """Measured speed of each model, in megapixel-frames a second."""
+        with self._lock:
+            record = self._db.table(SPEEDS).get(doc_id=1)
+        return dict(record["models"]) if record else {}
+
+    def save_speeds(self, speeds: dict[str, float]) -> None:
+        """Remember the measured speeds, at the latest when the store is closed."""
+        with self._lock, self._storage.batch(durable=False):
+            self._put(self._db.table(SPEEDS), 1, {"models": dict(speeds)})
+
+    def close(self) -> None:
+        """Leave the files in order and let others in."""
+        with self._lock:
+            self._db.close()
+            self._history.close()
+            os.close(self._lock_file)
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _load_jobs(self) -> dict[str, Job]:
+        jobs = {}
+        for name in self._db.tables():
+            if not name.startswith(f"{JOBS}-"):
+                continue
+            for record in self._db.table(name):
+                try:
+                    job = Job.from_record(record)
+                except (KeyError, TypeError, ValueError) as error:
+                    raise StoreError(
+                        f"A record in {self._storage.path} is not a job ({error!r}). It may be of a newer version: "
+                        f"update, or go back to the copy {self._storage.backup}."
+                    ) from error
+                # The process ended between the two halves of `archive`.
+                if job.id in self._history:
+                    self._shard(job.id).remove(doc_ids=[int(job.id, 16)])
+                else:
+                    jobs[job.id] = job
+        return jobs
+
+    def _put(self, table: Table, key: int, record: dict[str, Any]) -> None:
+        table.remove(doc_ids=[key])
+        table.insert(Document(record, doc_id=key))
+
+    def _meta(self) -> Table:
+        return self._db.table(META)
+
+    def _shard(self, job_id: str) -> Table:
+        # TinyDB's work grows with the table, so jobs are spread over 256 of them.
+        return self._db.table(f"{JOBS}-{job_id[:2]}")
+
+    def _load_seen(self) -> dict[str, tuple[int, ...]]:
+        names = [name for name in self._db.tables() if name.startswith(f"{SEEN}-")]
+        records = [record for name in names for record in self._db.table(name)]
+        return {record["path"]: tuple(record["fingerprint"]) for record in records}
+
+    def _seen_table(self, path: str) -> Table:
+        return self._db.table(f"{SEEN}-{_seen_key(path) % 256:02x}")
+
+
+def _seen_key(path: str) -> int:
+    return int.from_bytes(blake2b(os.fsencode(path), digest_size=7).digest(), "big")
+
+
+def _lock_folder(folder: Path) -> int:
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StoreError(f"Another seedvr2d uses {folder}. End it, or give this one another paths.state.") from None
+    return descriptor

@@ -1,0 +1,53 @@
+"""How long jobs will take: their size in output megapixel-frames over the speed measured for the model.
+
+The speeds live in the store, so the first estimate after a restart is as good as the last one before.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from daemon.jobs.job import Job
+from daemon.store.job_store import JobStore
+
+# A quarter of the newest measurement: follows a change of machine within a few jobs, ignores one odd job.
+WEIGHT = 0.25
+# Megapixel-frames a second until something was measured: a middling GPU.
+FIRST_GUESS = 1.0
+# The measured speed of jobs that name no model.
+ANY = ""
+
+
+class Estimates:
+    """Measured speeds and what follows from them. Thread-safe."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._speeds = store.speeds()
+
+    def seconds(self, job: Job, model: str = "") -> float:
+        """Seconds that this job will take from its beginning."""
+        return job.draft.work / self.speed(model or job.draft.model)
+
+    def total(self, jobs: Iterable[Job]) -> float:
+        """Seconds that these jobs will take, one after the other."""
+        return sum(self.seconds(job) for job in jobs)
+
+    def speed(self, model: str = "") -> float:
+        """Megapixel-frames a second of `model`, or of whatever ran last if it never did."""
+        with self._lock:
+            return self._speeds.get(model) or self._speeds.get(ANY) or FIRST_GUESS
+
+    def measured(self, model: str, work: float, seconds: float) -> None:
+        """Learn from a finished job."""
+        if seconds <= 0 or work <= 0:
+            return
+        speed = work / seconds
+        with self._lock:
+            for key in (model, ANY):
+                old = self._speeds.get(key)
+                self._speeds[key] = speed if old is None else old + WEIGHT * (speed - old)
+            speeds = dict(self._speeds)
+        self._store.save_speeds(speeds)

@@ -1,0 +1,54 @@
+"""Names of results: `clip_3b_fp8_1080p_b5_clab_s42_25s.mp4`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from daemon.store.files import clean_name, cut
+
+# Room for the `.json` beside the result.
+RESULT_BYTES = 250
+SUFFIXES = {"mp4": ".mp4", "mkv": ".mkv", "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
+VIDEO_FORMATS = ("mp4", "mkv")
+
+
+def model_tag(model: str) -> str:
+    """`seedvr2_ema_3b_fp8_e4m3fn.safetensors` -> `3b_fp8`."""
+    name = re.sub(r"\.(safetensors|gguf|pth?)$", "", PurePath(model).name)
+    return name.removeprefix("seedvr2_ema_").replace("_e4m3fn", "")
+
+
+def result_suffix(kind: str, output_format: str) -> str | None:
+    """The suffix of the result of a `video` or `picture`; None if that format cannot hold it."""
+    if output_format == "auto":
+        return ".mp4" if kind == "video" else ".png"
+    return None if (kind == "video") != (output_format in VIDEO_FORMATS) else SUFFIXES[output_format]
+
+
+def result_name(
+    original: str,
+    *,
+    model: str,
+    options: Mapping[str, Any],
+    width: int,
+    height: int,
+    seconds: float,
+    tiled: bool,
+    suffix: str,
+) -> str:
+    """The name of a result; see `docs/` for its parts. At most `RESULT_BYTES` long."""
+    parts = [
+        model_tag(model),
+        f"{min(width, height)}p",
+        f"b{options['batch_size']}",
+        f"c{options['color_correction']}",
+        f"s{options['seed']}",
+    ]
+    if tiled:
+        parts.append(f"vae{str(options['vae_quality'])[0].upper()}")
+    parts.append(f"{round(seconds)}s")
+    stem = PurePath(clean_name(original)).stem
+    return cut(stem, "_" + "_".join(parts) + suffix, RESULT_BYTES)

@@ -1,0 +1,135 @@
+"""Everything that can be done to jobs: submit, cancel, delete, retry. The API and the inbox both go through here."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from daemon.errors import RequestError
+from daemon.jobs.job import Draft, Job, State
+from daemon.jobs.queue import JobQueue
+from daemon.outside.events import EventHub
+from daemon.store.job_store import JobStore
+from daemon.work.estimates import Estimates
+from daemon.work.publish import description_path
+from daemon.work.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+class Operations:
+    """The verbs of the service. Thread-safe; none waits for the worker."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        queue: JobQueue,
+        worker: Worker,
+        estimates: Estimates,
+        hub: EventHub,
+        *,
+        uploads: Path,
+        max_waiting: int,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._worker = worker
+        self._estimates = estimates
+        self._hub = hub
+        self._uploads = uploads
+        self._max_waiting = max_waiting
+
+    def submit(self, draft: Draft) -> Job:
+        """Store and queue a job. When this returns, it survives anything.
+
+        Raises:
+            RequestError: the queue is full.
+        """
+        self.check_room()
+        job = self._store.add(draft)
+        # Before the worker can have it: nobody must hear that it waits after hearing that it runs.
+        self._hub.publish(job)
+        self._queue.put(job)
+        self._worker.notify()
+        log.info("job %s: queued from %s, %s", job.id, draft.origin, draft.original_filename)
+        return job
+
+    def check_room(self) -> None:
+        """Raises RequestError if no further job may wait."""
+        if len(self._queue) >= self._max_waiting:
+            raise RequestError(503, "The queue is full. Try again later.", headers={"Retry-After": "60"})
+
+    def find(self, job_id: str) -> Job:
+        """The job with this id. Raises RequestError (404)."""
+        job = self._store.get(job_id)
+        if job is None:
+            raise RequestError(404, f"There is no task {job_id[:64]!r}.")
+        return job
+
+    def wait_s(self, job: Job) -> float:
+        """Seconds until this waiting job will probably begin; 0 for any other."""
+        if not self._queue.position(job.id):
+            return 0.0
+        return self._estimates.total(self._queue.waiting(before=job.id)) + self.running_s()
+
+    def running_s(self) -> float:
+        """Seconds that the running job will probably still take."""
+        current, progress = self._worker.current, self._worker.progress
+        if current is None:
+            return 0.0
+        if progress is not None and progress.eta_s is not None:
+            return progress.eta_s
+        elapsed = time.time() - (current.started_at or time.time())
+        return max(self._estimates.seconds(current) - elapsed, 0.0)
+
+    def cancel(self, job_id: str, reason: str = "Cancelled on request.") -> Job:
+        """Cancel a waiting job, or tell the running one to stop. Raises RequestError (404, 409)."""
+        job = self._queue.take(job_id)
+        if job is None:
+            if self._worker.cancel(job_id):
+                return self.find(job_id)
+            job = self.find(job_id)
+            raise RequestError(409, f"Task {job_id} is {job.state}; only a waiting or running one can be cancelled.")
+        job = self._store.save(job.cancel(time.time(), reason))
+        self._hub.publish(job)
+        log.info("job %s: cancelled while it waited", job.id)
+        self._worker.settle(job)
+        return job
+
+    def delete(self, job_id: str) -> None:
+        """Delete a finished job, its result and its upload. Raises RequestError (404, 409)."""
+        job = self.find(job_id)
+        if not job.finished:
+            raise RequestError(409, f"Task {job_id} is {job.state}. Cancel it first.")
+        self.remove_result(job)
+        self.remove_upload(job)
+        self._store.forget(job_id)
+        log.info("job %s: deleted", job_id)
+
+    def retry(self, job_id: str) -> Job:
+        """A new job for the source of one that failed or was cancelled. Raises RequestError (404, 409)."""
+        job = self.find(job_id)
+        if job.state not in (State.FAILED, State.CANCELLED):
+            raise RequestError(409, f"Task {job_id} is {job.state}; only a failed or cancelled one can be retried.")
+        if not Path(job.draft.source).is_file():
+            raise RequestError(409, "The source of this task is gone. Send it again.")
+        # The source of an inbox job lies in _failed by now and stays there, whatever comes of the retry.
+        return self.submit(replace(job.draft, origin="api", fingerprint=(), retry_of=job.id))
+
+    def remove_result(self, job: Job) -> None:
+        """Delete the result of a job and the description beside it."""
+        if job.result is not None:
+            result = Path(job.result.path)
+            result.unlink(missing_ok=True)
+            description_path(result).unlink(missing_ok=True)
+
+    def remove_upload(self, job: Job) -> None:
+        """Delete the uploaded source of a job; the folders of the user are not touched."""
+        folder = Path(job.draft.source).parent
+        # A retry works on the same file.
+        in_use = any(other.draft.source == job.draft.source for other in self._store.open_jobs())
+        if folder.parent == self._uploads and not in_use:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,57 @@
+"""Deletes what the configuration says may go: old uploads, old results, old history. Off means off."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from daemon.settings.keys import JobSettings
+from daemon.store.job_store import JobStore
+from daemon.work.operations import Operations
+
+log = logging.getLogger(__name__)
+PERIOD_S = 3600.0
+DAY_S = 86400.0
+
+
+class Retention:
+    """Looks every hour."""
+
+    def __init__(self, store: JobStore, operations: Operations, settings: JobSettings) -> None:
+        self._store = store
+        self._operations = operations
+        self._settings = settings
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="retention", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first look is at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(5)
+
+    def apply(self, now: float) -> None:
+        """Delete what is too old at `now` (seconds since 1970)."""
+        settings = self._settings
+        if settings.uploads_days:
+            for job in self._store.finished_before(now - settings.uploads_days * DAY_S):
+                self._operations.remove_upload(job)
+        if settings.outputs_days:
+            for job in self._store.finished_before(now - settings.outputs_days * DAY_S):
+                self._operations.remove_result(job)
+        if settings.history_days:
+            self._store.fold_history()
+        self._store.forget_missing()
+
+    def _main(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.apply(time.time())
+            except OSError as error:
+                log.warning("retention: %s; trying again in an hour", error)
+            self._stop.wait(PERIOD_S)

@@ -1,0 +1,186 @@
+"""The store: jobs, history, retention, what was seen, speeds."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import StoreError
+from daemon.jobs.job import IllegalMoveError, Job, State
+from daemon.store.history import History
+from daemon.store.job_store import JobStore
+from tests.daemon.jobs.test_job import RESULT, draft
+
+
+def finish(store: JobStore, job: Job) -> Job:
+    job = store.save(job.start(time.time()))
+    job = store.save(job.with_result(RESULT))
+    job = store.save(job.complete(time.time()))
+    store.archive(job)
+    return job
+
+
+def test_jobs_survive_without_closing(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    first, second = store.add(draft()), store.add(draft(source="/in/\udcff.mp4"))
+    store.save(first.start(5.0))
+    # As after kill -9: the files as they are, without the order that closing makes.
+    copy = tmp_path.with_name("copy")
+    shutil.copytree(tmp_path, copy)
+    store.close()
+    again = JobStore(copy)
+    assert [job.id for job in again.open_jobs()] == [first.id, second.id]
+    assert again.get(first.id) == first.start(5.0)
+    assert again.get(second.id) == second
+    again.close()
+
+
+def test_ids_are_eight_hex_digits_and_never_come_again(tmp_path: Path) -> None:
+    ids = []
+    for _ in range(3):
+        store = JobStore(tmp_path, keep_count=1)
+        for _ in range(50):
+            job = store.add(draft())
+            ids.append(job.id)
+            finish(store, job)
+        store.fold_history()
+        store.close()
+    assert len(set(ids)) == 150
+    assert all(len(each) == 8 and int(each, 16) >= 0 for each in ids)
+
+
+def test_an_illegal_move_cannot_be_stored(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    job = store.add(draft())
+    running = store.save(job.start(1.0))
+    store.save(running.fail(2.0, "no"))
+    with pytest.raises(IllegalMoveError):
+        store.save(running)
+    with pytest.raises(IllegalMoveError):
+        store.save(job)
+    store.close()
+
+
+def test_two_stores_cannot_share_a_folder(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    with pytest.raises(StoreError, match="Another seedvr2d"):
+        JobStore(tmp_path)
+    store.close()
+
+
+def test_finished_jobs_go_to_the_history_newest_first(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    done = [finish(store, store.add(draft())).id for _ in range(5)]
+    failed = store.add(draft())
+    running = store.save(failed.start(1.0))
+    store.archive(store.save(running.fail(time.time(), "no")))
+    assert [job.id for job in store.history(3, (State.COMPLETED,))] == done[:1:-1]
+    assert [job.id for job in store.history(9, (State.FAILED,))] == [failed.id]
+    assert store.totals()[State.COMPLETED] == 5
+    assert store.open_jobs() == []
+    store.close()
+    again = JobStore(tmp_path)
+    assert again.get(done[0]) is not None
+    assert again.totals()[State.FAILED] == 1
+    again.forget(done[0])
+    assert again.get(done[0]) is None
+    again.close()
+    final = JobStore(tmp_path)
+    assert final.get(done[0]) is None
+    final.close()
+
+
+def test_a_crash_in_the_middle_of_archiving_leaves_one_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = JobStore(tmp_path)
+    job = store.add(draft())
+
+    def crash(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_shard", crash)
+    with pytest.raises(KeyboardInterrupt):
+        store.archive(job.start(1.0).fail(2.0, "no"))
+    monkeypatch.undo()
+    store.close()
+    again = JobStore(tmp_path)
+    assert again.open_jobs() == []
+    assert again.get(job.id) is not None
+    again.close()
+
+
+def test_retention_by_count_and_age(tmp_path: Path) -> None:
+    history = History(tmp_path / "h.jsonl", keep_count=10, keep_days=1.0)
+    now = time.time()
+    for number in range(40):
+        job = Job(f"{number:08x}", number, now, draft()).start(now)
+        history.append(job.fail(now - (200_000 if number % 2 else 0), "no"))
+    history.fold()
+    assert len(history) <= 10
+    assert all(job.completed_at and job.completed_at > now - 86_400 for job in history.newest(99))
+    size = (tmp_path / "h.jsonl").stat().st_size
+    assert size < 10 * 1500
+    history.close()
+
+
+def test_a_torn_or_damaged_history_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    history = History(path, keep_count=100, keep_days=0)
+    for number in range(3):
+        history.append(Job(f"{number:08x}", number, 1.0, draft()).start(1.0).fail(2.0, "no"))
+    history.close()
+    lines = path.read_bytes().split(b"\n")
+    path.write_bytes(lines[0] + b"\n{broken\n" + lines[2] + b"\n" + lines[1][:40])
+    history = History(path, keep_count=100, keep_days=0)
+    assert [job.id for job in history.newest(9)] == ["00000002", "00000000"]
+    history.append(Job("00000009", 9, 1.0, draft()).start(1.0).fail(2.0, "no"))
+    assert len(history) == 3
+    history.close()
+
+
+def test_same_content_is_found_again(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    job = store.add(draft(sha256="11" * 32))
+    assert store.with_content("11" * 32) == job
+    finish(store, job)
+    found = store.with_content("11" * 32)
+    assert found is not None
+    assert (found.id, found.state) == (job.id, State.COMPLETED)
+    assert store.with_content("22" * 32) is None
+    store.close()
+
+
+def test_seen_files_are_remembered_until_they_are_gone(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_text("x")
+    store = JobStore(tmp_path / "state")
+    store.mark_seen(str(clip), (1, 2, 3), "00000001")
+    store.close()
+    store = JobStore(tmp_path / "state")
+    assert store.seen(str(clip), (1, 2, 3))
+    assert not store.seen(str(clip), (1, 2, 4))
+    clip.unlink()
+    store.forget_missing()
+    assert not store.seen(str(clip), (1, 2, 3))
+    store.close()
+
+
+def test_speeds_survive(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    store.save_speeds({"nano": 2.5})
+    store.close()
+    store = JobStore(tmp_path)
+    assert store.speeds() == {"nano": 2.5}
+    store.close()
+
+
+def test_a_record_of_a_newer_version_is_refused_not_dropped(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    store.add(draft())
+    store.close()
+    file = tmp_path / "jobs.json"
+    file.write_text(file.read_text().replace('"queued"', '"teleported"'))
+    with pytest.raises(StoreError, match="newer version"):
+        JobStore(tmp_path)

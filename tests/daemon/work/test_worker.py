@@ -1,0 +1,217 @@
+"""The worker: models in memory, memory that runs out, bugs in the engine, jobs that kill the process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon.jobs.job import Job, State
+from daemon.work.recovery import POISON
+from daemon.work.runner import shrink
+from daemon.work.worker import Activity
+from seedvr2.errors import MediaError, OutOfMemoryError
+from seedvr2.options import UpscaleOptions
+from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture
+from tests.daemon.executors import FakeExecutor
+
+
+def test_the_model_stays_between_jobs_and_leaves_after_the_idle_time(start: Start) -> None:
+    running = start(GPU_IDLE_TIMEOUT="0.5")
+    running.finished(running.submit())
+    assert running.executor.model == "nano.safetensors"
+    idle = running.get("/api/gpu/status").json()
+    assert idle["model_loaded"]
+    assert 0 <= idle["model_idle_s"] < 5
+    eventually(lambda: running.executor.model is None)
+    assert running.get("/api/gpu/status").json()["model_idle_s"] is None
+
+
+def test_a_job_for_another_model_switches(running: Running) -> None:
+    name = "seedvr2_ema_3b_fp8_e4m3fn.safetensors"
+    status = running.finished(running.submit(dit_model=name))
+    assert "_3b_fp8_48p_" in str(status["output_filename"])
+    assert status["model"] == running.executor.model == name
+
+
+def test_high_priority_goes_first_and_equals_keep_their_order(running: Running) -> None:
+    running.executor.gate.clear()
+    first = running.submit()
+    assert running.executor.running.wait(PATIENCE_S)
+    order = [running.submit(priority=each) for each in ("low", "normal", "high", "normal", "high")]
+    expected = [order[2], order[4], order[1], order[3], order[0]]
+    pending = running.get("/api/queue/status").json()["pending_tasks"]
+    assert [each["task_id"] for each in pending] == expected
+    running.executor.gate.set()
+    for job_id in order:
+        running.finished(job_id)
+    assert [job.id for job in running.history()][::-1] == [first, *expected]
+
+
+def test_out_of_memory_frees_everything_and_tries_once_with_less(running: Running) -> None:
+    running.executor.errors.append(OutOfMemoryError("no memory"))
+    status = running.finished(running.submit(batch_size=21))
+    assert status["status"] == "completed"
+    assert running.executor.unloads >= 1
+    asked, given = (options for _, options, _ in running.executor.runs)
+    assert (asked.batch_size, asked.vae_tiling) == (21, "auto")
+    assert (given.batch_size, given.vae_tiling, given.vae_quality) == (9, "on", "medium")
+    (warning,) = status["warnings"]  # type: ignore[misc]
+    assert "batch_size 9" in warning
+    assert "_b9_" in str(status["output_filename"])
+    assert "_vaeM_" in str(status["output_filename"])
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("no memory"), MemoryError()])
+def test_out_of_memory_twice_fails_the_job_only(running: Running, error: Exception) -> None:
+    running.executor.errors += [error, error]
+    status = running.finished(running.submit())
+    assert status["status"] == "failed"
+    assert "memory" in str(status["error"])
+    assert running.finished(running.submit())["status"] == "completed"
+
+
+def test_shrinking_ends_at_the_smallest() -> None:
+    options = UpscaleOptions(batch_size=45, temporal_overlap=8)
+    seen = []
+    for _ in range(8):
+        options = shrink(options)
+        seen.append((options.batch_size, options.vae_quality, options.temporal_overlap))
+    assert seen[0] == (21, "medium", 8)
+    assert seen[-1] == (1, "low", 0)
+    assert all(batch % 4 == 1 for batch, _, _ in seen)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MediaError("The clip ends in the middle."), "The clip ends in the middle."),
+        (RuntimeError("secret /root/path"), "The engine failed unexpectedly (RuntimeError); the log says more."),
+        (KeyError("x"), "(KeyError)"),
+    ],
+)
+def test_an_exception_fails_its_job_and_never_the_worker(running: Running, error: Exception, said: str) -> None:
+    running.executor.errors.append(error)
+    status = running.finished(running.submit())
+    assert status["status"] == "failed"
+    assert said in str(status["error"])
+    assert "secret" not in str(status)
+    assert running.service.worker.activity is Activity.IDLE
+    assert running.finished(running.submit())["status"] == "completed"
+    assert list((running.outputs / ".work").iterdir()) == []
+
+
+def test_cancelling_a_running_job_takes_less_than_two_seconds(running: Running) -> None:
+    running.executor.gate.clear()
+    job_id = running.submit()
+    assert running.executor.running.wait(PATIENCE_S)
+    began = time.monotonic()
+    running.post(f"/api/tasks/{job_id}/cancel")
+    assert running.finished(job_id)["status"] == "cancelled"
+    assert time.monotonic() - began < 2
+    assert list((running.outputs / ".work").iterdir()) == []
+
+
+def test_a_disk_that_refuses_the_end_of_a_job_is_asked_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, refusals = running.service.store, 2
+    archive = store.archive
+
+    def refuse(job: Job) -> None:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise OSError(28, "No space left on device")
+        archive(job)
+
+    monkeypatch.setattr(store, "archive", refuse)
+    assert running.finished(running.submit())["status"] == "completed"
+    assert refusals < 0
+    assert running.service.worker.activity is Activity.IDLE
+
+
+def test_a_dead_worker_refuses_a_switch_at_once(running: Running) -> None:
+    running.service.worker.stop(5)
+    answer = running.post("/api/models/switch", json={"model": "nano.safetensors"})
+    assert answer.status_code == 503
+
+
+class Killing(FakeExecutor):
+    """Stands for a process that dies in the middle of a job: the worker's thread ends, nothing is tidied up."""
+
+    def run(self, *_arguments: object, **_more: object):  # type: ignore[no-untyped-def]
+        self.running.set()
+        raise SystemExit
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_job_that_ends_the_process_twice_is_failed_at_the_third_start(start: Start) -> None:
+    for _ in range(2):
+        running = start(Killing())
+        if not (running.inbox / "killer.png").exists():
+            picture(running.inbox / "killer.png")
+        eventually(lambda running=running: running.service.worker.activity is Activity.DEAD)
+        assert running.get("/health").status_code == 503
+        (job,) = running.service.store.open_jobs()
+        assert job.state is State.PROCESSING
+        running.service.stop()
+    running = start()
+    status = running.finished(job.id)
+    assert status["status"] == "failed"
+    assert status["error"] == POISON
+    assert running.executor.runs == []
+    assert POISON in (running.inbox / "_failed" / "killer.png.error.txt").read_text()
+    assert running.finished(running.submit())["status"] == "completed"
+
+
+def test_stopping_orderly_again_and_again_does_not_count_as_dying(start: Start) -> None:
+    job_id = ""
+    for _ in range(4):
+        # Closed before the start: the job of the last round runs at once.
+        executor = FakeExecutor()
+        executor.gate.clear()
+        running = start(executor)
+        job_id = job_id or running.submit()
+        assert running.executor.running.wait(PATIENCE_S)
+        running.service.stop()
+    running = start()
+    assert running.finished(job_id)["status"] == "completed"
+
+
+def test_progress_never_goes_back_and_is_below_100_until_the_end(start: Start) -> None:
+    class Jumping(FakeExecutor):
+        def run(self, source: Path, target: Path, options: UpscaleOptions, **more):  # type: ignore[no-untyped-def]
+            for share in (0.1, 0.6, 0.3, 1.0, 0.2):
+                more["on_progress"]("restoring", int(10 * share), 10, share)
+                time.sleep(0.01)
+            return super().run(source, target, options, **more)
+
+    running = start(Jumping())
+    seen: list[int] = []
+    running.service.context.hub.listen(lambda event: seen.append(event.progress.percent) if event.progress else None)
+    assert running.finished(running.submit())["progress"] == 100
+    assert seen == sorted(seen)
+    assert seen[:2] == [10, 60]
+    assert max(seen) == 99
+
+
+def test_the_watchdog_is_let_go_when_a_job_shows_no_life(start: Start) -> None:
+    release = threading.Event()
+
+    class Stuck(FakeExecutor):
+        def run(self, source: Path, target: Path, options: UpscaleOptions, **more):  # type: ignore[no-untyped-def]
+            self.running.set()
+            assert release.wait(20)
+            return super().run(source, target, options, **more)
+
+    executor = Stuck()
+    running = start(executor)
+    job_id = running.submit()
+    assert executor.running.wait(PATIENCE_S)
+    assert running.service.well()
+    running.service.worker.heartbeat -= running.config.jobs.stall_s + 1
+    assert not running.service.well()
+    release.set()
+    assert running.finished(job_id)["status"] == "completed"
+    assert running.service.well()
