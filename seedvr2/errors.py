@@ -2,11 +2,14 @@
 
 SeedVR2Error
 ├── OptionError          a parameter has a value that it cannot take (`.name` says which)
-├── MediaError           the source cannot be read, or the result cannot be written
+├── MediaError           the source cannot be read, or the result cannot be made of it
+│   └── TooLargeError            the source has more pixels than this machine can hold
+├── MachineError         the machine refuses, whatever the file (`.errno` says how)
 ├── CheckpointError      a weight file is missing, damaged, or not the model it should be
 │   └── ModelNotInstalledError   the model is known but its file is not on this machine
 ├── DownloadError        a file of the catalogue could not be fetched or did not verify
-├── OutOfMemoryError     the device ran out of memory, also after smaller tiles
+├── OutOfMemoryError     there is not enough memory at the moment, or for this batch and these tiles
+│   └── NeverFitsError           the job needs more memory than this machine has at all; trying again is no use
 └── Cancelled            the caller asked to stop; nothing was left behind
 """
 
@@ -26,7 +29,23 @@ class OptionError(SeedVR2Error, ValueError):
 
 
 class MediaError(SeedVR2Error):
-    """The source cannot be read, or the result cannot be written."""
+    """The source cannot be read, or the result cannot be made of it."""
+
+
+class TooLargeError(MediaError):
+    """The source has more pixels than this machine can hold."""
+
+
+class MachineError(SeedVR2Error):
+    """The machine refuses, whatever the file.
+
+    A full or read-only disk, a folder that may not be written, too many open files, a network share that is gone: the
+    next file would fare no better, and this one may be tried again once that has passed.
+    """
+
+    def __init__(self, message: str, errno: int) -> None:
+        super().__init__(message)
+        self.errno = errno
 
 
 class CheckpointError(SeedVR2Error):
@@ -42,7 +61,11 @@ class DownloadError(SeedVR2Error):
 
 
 class OutOfMemoryError(SeedVR2Error):
-    """The device ran out of memory, also after smaller tiles."""
+    """There is not enough memory at the moment, or for this batch and these tiles."""
+
+
+class NeverFitsError(OutOfMemoryError):
+    """The job needs more memory than this machine has at all; trying again is no use."""
 
 
 class Cancelled(SeedVR2Error):  # noqa: N818 - an order carried out, not a fault

@@ -29,7 +29,7 @@ class AnimationSource(Source):
             MediaError: it cannot be decoded.
         """
         super().__init__(path)
-        with reading(path.name), Image.open(path) as image:
+        with reading(path), Image.open(path) as image:
             name = (image.format or "").lower()
             # Partial frames are transparent where the one before shows through; what counts is the first whole one.
             opaque = np.asarray(image.convert("RGBA"))[..., 3].min() == 255
@@ -52,7 +52,7 @@ class AnimationSource(Source):
     def frames(self) -> Iterator[Frame]:
         """See `Source.frames`."""
         mode = "RGBA" if self.info.has_alpha else "RGB"
-        with reading(self.path.name), Image.open(self.path) as image:
+        with reading(self.path), Image.open(self.path) as image:
             pts = 0
             for index in range(_count(image)):
                 duration = _duration(image, index)

@@ -38,7 +38,10 @@ def open_source(path: Path) -> Source:
     Raises:
         MediaError: it is neither, or cannot be decoded; the message is for people.
     """
-    with reading(path.name):
+    with reading(path):
+        # Opening a pipe would wait for somebody to write into it.
+        if not path.is_file() and path.exists() and not path.is_dir():
+            raise MediaError(f"{path.name} is a pipe or a device; give a picture or a video.")
         try:
             with Image.open(path, formats=_PICTURES) as image:
                 if image.width * image.height > MAX_PIXELS:

@@ -34,7 +34,7 @@ class PictureSource(Source):
             MediaError: it is not a picture that can be read, or too large.
         """
         super().__init__(path)
-        with reading(path.name):
+        with reading(path):
             self._header = header = read_header(path)
         self.tags: PictureTags = header.tags
         self.info = MediaInfo(
@@ -54,7 +54,7 @@ class PictureSource(Source):
     def frames(self) -> Iterator[Frame]:
         """See `Source.frames`: exactly one."""
         self._found.clear()
-        with reading(self.path.name):
+        with reading(self.path):
             pixels = self._decode() if self._header.identified else self._decode_deep()
         if pixels is None:
             raise MediaError(f"{self.path.name} is a TIFF of a kind that cannot be read; save it again as PNG.")

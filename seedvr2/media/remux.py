@@ -53,7 +53,7 @@ class Remuxer:
         self._source = source
         self._output = output
         self._origin = origin
-        with reading(source.name):
+        with reading(source):
             self._input = open_container(source)
             self._first = _first_packets(source)
         self._tracks: dict[int, Track] = {}
@@ -94,7 +94,7 @@ class Remuxer:
         self._input.close()
 
     def _next(self) -> Packet[Any] | None:
-        with reading(self._source.name):
+        with reading(self._source):
             return next(self._packets, None)
 
     def _read(self) -> Generator[Packet[Any]]:

@@ -45,7 +45,7 @@ class VideoSource(Source):
             MediaError: there is no video in the file, or none of it can be decoded.
         """
         super().__init__(path)
-        with reading(path.name), open_container(path) as container:
+        with reading(path), open_container(path) as container:
             stream = pick_video(container, path.name)
             self.stream_index = stream.index
             self.time_base = stream.time_base or Fraction(1, av.time_base)
@@ -65,7 +65,7 @@ class VideoSource(Source):
         """See `Source.frames`. Damaged parts are left out, with a warning at the end."""
         name = self.path.name
         deep, alpha = self.info.bit_depth > 8, self.info.has_alpha
-        with reading(name), open_container(self.path) as container:
+        with reading(self.path), open_container(self.path) as container:
             stream = pick_video(container, name)
             clock = Clock(self.time_base, self.info.fps, by_packets=self.info.format == "avi")
             to_rgb = RgbReader(self._codec, name, self._size, alpha=alpha, deep=deep)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from seedvr2.errors import MediaError
+from seedvr2.errors import MachineError, MediaError
 from seedvr2.media.atomic import PartFile
 
 
@@ -117,6 +117,6 @@ def test_folder_that_may_not_be_written_is_said(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(MediaError, match=r"out\.png may not be written") as caught:
+    with pytest.raises(MachineError, match=r"out\.png may not be written") as caught:
         PartFile(tmp_path / "out.png")
     assert str(tmp_path) not in str(caught.value)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from PIL.ExifTags import IFD, Base
 
-from seedvr2.errors import MediaError, OptionError
+from seedvr2.errors import MachineError, MediaError, OptionError
 from seedvr2.media.deep_pictures import encode_deep_png
 from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.picture_sink import PictureSink
@@ -213,7 +213,7 @@ def test_a_full_disk_is_said_so_and_leaves_nothing(
     monkeypatch.setattr(Path, "write_bytes", full)
     image = smooth(6, 8)
     with (
-        pytest.raises(MediaError, match="disk is full"),
+        pytest.raises(MachineError, match="disk is full"),
         PictureSink(tmp_path / "out.png", ".png", source, 8, 6) as sink,
     ):
         sink.write(image, Frame(image))
