@@ -11,10 +11,22 @@ import torch
 
 from seedvr2.trouble import is_machine_trouble, is_out_of_memory
 
-
-THE_MACHINES = (
-    "ENOSPC EDQUOT EROFS EIO EACCES EPERM EMFILE ENFILE ESTALE ENOTCONN ENODEV ENXIO EHOSTDOWN ETIMEDOUT"
-).split()
+THE_MACHINES = [
+    "ENOSPC",
+    "EDQUOT",
+    "EROFS",
+    "EIO",
+    "EACCES",
+    "EPERM",
+    "EMFILE",
+    "ENFILE",
+    "ESTALE",
+    "ENOTCONN",
+    "ENODEV",
+    "ENXIO",
+    "EHOSTDOWN",
+    "ETIMEDOUT",
+]
 
 
 @pytest.mark.parametrize("name", THE_MACHINES)
