@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
 import tempfile
@@ -11,7 +12,10 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+log = logging.getLogger(__name__)
 NAME_BYTES = 255
+# Characters that mkstemp puts between prefix and suffix.
+_RANDOM = 8
 # link() is refused so on file systems without hard links (exFAT, many network shares).
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
 
@@ -21,7 +25,8 @@ def write_durably(path: Path, data: bytes, *, keep: Path | None = None, sync: bo
 
     Without `sync` it may be the old ones for some seconds.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+    prefix, suffix = _temporary_name(path)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -37,6 +42,20 @@ def write_durably(path: Path, data: bytes, *, keep: Path | None = None, sync: bo
         raise
     if sync:
         sync_folder(path.parent)
+
+
+def clear_temporary(path: Path) -> None:
+    """Remove what `write_durably` left beside `path` when a crash ended it. Nobody else may be writing it."""
+    prefix, suffix = _temporary_name(path)
+    for entry in path.parent.iterdir():
+        name = entry.name
+        if name.startswith(prefix) and name.endswith(suffix) and len(name) == len(prefix) + _RANDOM + len(suffix):
+            log.info("removing %s, which a crash left behind", entry)
+            entry.unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path) -> tuple[str, str]:
+    return f".{path.name[:100]}.", ".tmp"
 
 
 def _keep_copy(path: Path, keep: Path) -> None:

@@ -3,32 +3,24 @@
 TinyDB hands over the whole database at each write. Rewriting a file of 50,000 jobs each time would cost a second,
 so this storage finds out which documents changed and appends only those to a journal, with fsync. From time to
 time the journal is folded into a new snapshot (temporary file, fsync, rename); the former snapshot stays as `.bak`
-together with its journal, so that going back to it loses nothing.
-
-    jobs.json                snapshot of generation N: {"_storage": …, table: {id: document}}
-    jobs.json.journal.N      what changed since: one line a write, `crc32 {table: {id: document or null}}`
-    jobs.json.bak            snapshot of generation N-1
-    jobs.json.journal.N-1    what led from there to N
+together with its journal, so that going back to it loses nothing. `reopening.py` reads them and names the files.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import logging
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tinydb.storages import Storage
 
-from daemon.errors import StoreError
-from daemon.store.files import sync_folder, write_durably
+from daemon.store.files import clear_temporary, sync_folder, write_durably
+from daemon.store.journal import Tables, difference, encode, encode_line
+from daemon.store.reopening import HEADER, SCHEMA, Layout, reopen
 
-Tables = dict[str, dict[str, Any]]
-HEADER = "_storage"
-SCHEMA = 1
+log = logging.getLogger(__name__)
 FOLD_BYTES = 1 << 20
 
 
@@ -40,16 +32,28 @@ class JournalledStorage(Storage):  # type: ignore[misc] # TinyDB is not checked 
 
     Raises:
         StoreError: a file cannot be read; the message says how to go back to the copy.
+        OSError: the journal cannot be opened for writing. A full disk alone is no reason: see `compact`.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.backup = path.with_name(path.name + ".bak")
+        self._layout = Layout(path)
+        self.path, self.backup = path, self._layout.backup
         self._pending: Tables | None = None
-        self._tables, self._generation = self._load()
+        opened = reopen(self._layout)
+        clear_temporary(path)
+        self._tables, self._generation = opened.tables, opened.generation
+        # Generations of the two snapshots, 0 where there is none.
+        self._backup_generation = opened.snapshot if opened.from_backup else 0
+        self._generation_on_disk = 0 if opened.from_backup else opened.snapshot
         self._journal_file: int | None = None
-        self._journal_size = 0
-        self.compact()
+        self._journal_size = self._snapshot_size = 0
+        try:
+            self.compact()
+        except OSError as error:
+            # What is there can be read and, as far as the disk lets it, added to.
+            log.error("%s cannot be folded: %s", path, error)
+            if opened.generation:
+                self._open_journal(opened.generation, opened.journal_end)
 
     def read(self) -> Tables:
         """All tables; the caller may replace tables and documents, not change them."""
@@ -77,26 +81,45 @@ class JournalledStorage(Storage):  # type: ignore[misc] # TinyDB is not checked 
             self._pending = None
 
     def compact(self) -> None:
-        """Fold the journal into a new snapshot."""
+        """Fold the journal into a new snapshot. If that fails, everything is as before.
+
+        Raises:
+            OSError: the disk refuses.
+        """
         following = self._generation + 1
-        self._open_journal(following)
+        former, size = self._journal_file, self._journal_size
+        self._open_journal(following, 0)
         document = {HEADER: {"1": {"schema": SCHEMA, "generation": following}}, **self._tables}
-        write_durably(self.path, _encode(document) + b"\n", keep=self.backup)
+        before = _identity(self.path)
+        try:
+            write_durably(self.path, encode(document) + b"\n", keep=self.backup)
+        except OSError:
+            if _identity(self.path) == before:
+                # The old snapshot counts, so what comes next must go on in its journal.
+                self._close_journal()
+                self._layout.journal(following).unlink(missing_ok=True)
+                self._journal_file, self._journal_size = former, size
+                raise
+        if former is not None:
+            os.close(former)
         self._generation = following
+        if before is not None:
+            self._backup_generation = self._generation_on_disk
+        self._generation_on_disk = following
         self._snapshot_size = self.path.stat().st_size
         self._drop_old_journals()
 
     def close(self) -> None:
-        """Leave one up-to-date file behind."""
+        """Leave one up-to-date file behind, if the disk lets it; the journal is as good."""
         if self._journal_file is None:
             return
         if self._journal_size:
-            self.compact()
-        os.close(self._journal_file)
-        self._journal_file = None
+            with contextlib.suppress(OSError):
+                self.compact()
+        self._close_journal()
 
     def _commit(self, data: Tables, *, durable: bool = True) -> None:
-        patch = _difference(self._tables, data)
+        patch = difference(self._tables, data)
         if patch:
             self._append(patch, durable=durable)
         self._tables = data
@@ -106,13 +129,15 @@ class JournalledStorage(Storage):  # type: ignore[misc] # TinyDB is not checked 
                 self.compact()
 
     def _append(self, patch: Tables, *, durable: bool) -> None:
-        assert self._journal_file is not None, "the storage is closed"
-        line = _encode(patch)
-        line = b"%08x " % zlib.crc32(line) + line + b"\n"
+        if self._journal_file is None:
+            # The first start was on a full disk: there is no snapshot yet that a journal could follow.
+            self.compact()
+        assert self._journal_file is not None
+        line = encode_line(patch)
         try:
             written = os.pwrite(self._journal_file, line, self._journal_size)
             if written != len(line):
-                raise OSError(28, "No space left on device", str(self._journal_path(self._generation)))
+                raise OSError(28, "No space left on device", str(self._layout.journal(self._generation)))
             if durable:
                 os.fdatasync(self._journal_file)
         except OSError:
@@ -121,98 +146,33 @@ class JournalledStorage(Storage):  # type: ignore[misc] # TinyDB is not checked 
             raise
         self._journal_size += len(line)
 
-    def _open_journal(self, generation: int) -> None:
-        path = self._journal_path(generation)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-        os.fsync(descriptor)
-        sync_folder(path.parent)
+    def _open_journal(self, generation: int, end: int) -> None:
+        """Open a journal and cut it to its good part, `end` bytes."""
+        path = self._layout.journal(generation)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            os.ftruncate(descriptor, end)
+            os.fsync(descriptor)
+            sync_folder(path.parent)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._journal_file, self._journal_size = descriptor, end
+
+    def _close_journal(self) -> None:
         if self._journal_file is not None:
             os.close(self._journal_file)
-        self._journal_file, self._journal_size = descriptor, 0
-
-    def _journal_path(self, generation: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.journal.{generation}")
+            self._journal_file = None
 
     def _drop_old_journals(self) -> None:
-        keep = {self._journal_path(self._generation), self._journal_path(self._generation - 1)}
-        for path in self.path.parent.glob(f"{self.path.name}.journal.*"):
-            if path not in keep:
+        for generation, path in self._layout.journals().items():
+            if generation < self._backup_generation:
                 path.unlink(missing_ok=True)
 
-    def _load(self) -> tuple[Tables, int]:
-        if not self.path.exists():
-            if self.backup.exists():
-                raise StoreError(f"{self.path} is missing. {self._way_back()}")
-            return {}, 0
-        try:
-            tables: Tables = json.loads(self.path.read_bytes())
-            generation = int(tables.pop(HEADER)["1"]["generation"])
-            if not all(isinstance(table, dict) for table in tables.values()):
-                raise ValueError("a table is not an object")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(f"{self.path} cannot be read ({error}). {self._way_back()}") from error
-        while (path := self._journal_path(generation)).exists():
-            self._replay(path, tables)
-            generation += 1
-        return tables, generation
 
-    def _replay(self, path: Path, tables: Tables) -> None:
-        try:
-            lines = path.read_bytes().split(b"\n")
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}. {self._way_back()}") from error
-        damaged = 0
-        for number, line in enumerate(lines, 1):
-            patch = _decode_line(line)
-            if patch is None:
-                damaged = damaged or (number if line else 0)
-                continue
-            if damaged:
-                # A torn last line was never acknowledged; a bad line with good ones after it is damage.
-                raise StoreError(f"{path} is damaged at line {damaged}. {self._way_back()}")
-            _apply(tables, patch)
-
-    def _way_back(self) -> str:
-        aside = self.path.with_name(self.path.name + ".damaged")
-        if not self.backup.exists():
-            return f"There is no copy of it. To begin with an empty store, move the folder {self.path.parent} away."
-        move = f"mv '{self.path}' '{aside}'; " if self.path.exists() else ""
-        return f"Nothing was changed. To go back to the last good copy: {move}cp '{self.backup}' '{self.path}'"
-
-
-def _encode(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
-
-
-def _decode_line(line: bytes) -> Tables | None:
-    checksum, _, body = line.partition(b" ")
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        if int(checksum, 16) != zlib.crc32(body):
-            return None
-        patch: Tables = json.loads(body)
-    except ValueError:
+        status = path.stat()
+    except OSError:
         return None
-    return patch
-
-
-def _apply(tables: Tables, patch: Tables) -> None:
-    for name, changes in patch.items():
-        table = tables.setdefault(name, {})
-        for key, document in changes.items():
-            if document is None:
-                table.pop(key, None)
-            else:
-                table[key] = document
-
-
-def _difference(old: Tables, new: Tables) -> Tables:
-    patch: Tables = {}
-    for name in old.keys() | new.keys():
-        before, after = old.get(name, {}), new.get(name, {})
-        if before is after:
-            continue
-        changes: dict[str, Any] = {key: document for key, document in after.items() if before.get(key) is not document}
-        changes |= {key: None for key in before if key not in after}
-        if changes:
-            patch[name] = changes
-    return patch
+    return status.st_dev, status.st_ino
