@@ -15,17 +15,23 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # A load balancer or systemd that asks for health has no token, nor has a browser that only opens the page or the
 # API's description, which then ask for it; no such answer holds a secret.
 OPEN_PATHS = ("/health", "/", "/favicon.ico", "/docs", "/apidocs", "/openapi.json", "/apispec_1.json")
+# HTTP/1.0 has no Host header, and simple load balancers still speak it. A browser, which is what DNS rebinding needs,
+# always sends one.
+HOSTLESS_PATHS = ("/health",)
 OPEN_FOLDERS = ("/static/", "/docs/", "/apidocs/")
 
 
-def check_access(server: ServerSettings, method: str, path: str, headers: Mapping[str, str]) -> None:
-    """Let a request pass or raise RequestError. `headers` has lower-case names.
+def check_access(
+    server: ServerSettings, method: str, path: str, headers: Mapping[str, str], version: str = "1.1"
+) -> None:
+    """Let a request pass or raise RequestError. `headers` has lower-case names, `version` is that of HTTP.
 
     Refused are: a Host that is not ours (DNS rebinding), a change asked for by a foreign web page, and a missing or
     wrong token.
     """
     host = headers.get("host", "")
-    if not host_expected(server, host):
+    hostless = "host" not in headers and version == "1.0" and path in HOSTLESS_PATHS
+    if not hostless and not host_expected(server, host):
         raise RequestError(
             403, f"The host {host[:100]!r} is not served here. Add it to server.allowed_hosts if it should be."
         )

@@ -76,7 +76,8 @@ def _admit(context: Context) -> None:
     request = bottle.request
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        check_access(context.config.server, request.method, request.path, headers)
+        version = request.environ.get("SERVER_PROTOCOL", "").removeprefix("HTTP/")
+        check_access(context.config.server, request.method, request.path, headers, version)
         if context.stopping.is_set() and request.method not in SAFE_METHODS:
             raise RequestError(503, "The service is stopping. Try again in a moment.", headers={"Retry-After": "10"})
     except RequestError as error:

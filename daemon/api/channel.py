@@ -1,16 +1,20 @@
-"""Teaches waitress three things: forms that stream to disk, early refusals, and errors in JSON."""
+"""Teaches waitress three things: forms that stream to disk, early refusals, and errors in JSON.
+
+Parsers and channels live in the one thread of all sockets, where nothing may wait.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask, WSGITask
 
-from daemon.api.form import FormReceiver
 from daemon.api.gate import MAX_BODY, Gate
+from daemon.api.pipe import FormPipe, Writers
 from daemon.api.replies import problem_body
 from daemon.errors import RequestError
 
@@ -43,28 +47,32 @@ class _Sink:
 
 
 class StreamingParser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
-    """Asks the gate when the headers are complete and sends a form's body into its receiver."""
+    """Asks the gate when the headers are complete and sends a form's body on its way."""
 
     completed: bool
     expect_continue: bool
+    # Of a request that is no valid HTTP, too.
+    path = ""
 
-    def __init__(self, adj: Any, gate: Gate) -> None:
+    def __init__(self, adj: Any, gate: Gate, writers: Writers, wake: Callable[[], None]) -> None:
         super().__init__(adj)
         self._gate = gate
+        self._writers = writers
+        self._wake = wake
         self._refusal: RequestError | None = None
-        self.form: FormReceiver | None = None
+        self.form: FormPipe | None = None
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         headers = {name.lower().replace("_", "-"): value for name, value in self.headers.items()}
         length = None if self.chunked else self.content_length
         try:
-            form = self._gate.admit(self.command.upper(), self.path, headers, length)
+            form = self._gate.admit(self.command.upper(), self.path, headers, length, self.version)
         except RequestError as error:
             self._refusal = error
         else:
             if form is not None and self.body_rcv is not None:
-                self.form = self.body_rcv.buf = form
+                self.form = self.body_rcv.buf = FormPipe(form, self._writers, self._wake)
 
     def received(self, data: bytes) -> int:
         consumed = int(super().received(data))
@@ -116,16 +124,25 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         self.write(body)
 
 
-def channel_class(gate: Gate) -> type[Any]:
-    """A channel for waitress whose requests pass through `gate`."""
+def channel_class(gate: Gate, writers: Writers) -> type[Any]:
+    """A channel for waitress whose requests pass through `gate`, and whose forms `writers` write."""
 
     class StreamingChannel(HTTPChannel):  # type: ignore[misc]
         task_class = StreamingTask
         error_task_class = JsonErrorTask
 
-        @staticmethod
-        def parser_class(adj: Any) -> StreamingParser:
-            return StreamingParser(adj, gate)
+        def parser_class(self, adj: Any) -> StreamingParser:
+            return StreamingParser(adj, gate, writers, self.server.pull_trigger)
+
+        @property
+        def idle(self) -> bool:
+            """Whether nobody would miss it: nothing is asked, answered or sent."""
+            asking = self.request is not None and self.request.headers_finished
+            return not (asking or self.requests or self.total_outbufs_len or self.will_close)
+
+        def readable(self) -> bool:
+            form = self.request.form if self.request is not None else None
+            return bool(super().readable()) and not (form is not None and form.full)
 
         def handle_close(self) -> None:
             super().handle_close()

@@ -1,17 +1,15 @@
 """Receives a multipart form while it arrives: the file goes straight to its place on disk, once.
 
-Waitress would spool the body to a temporary file and bottle would copy it from there. This takes the place of
-waitress's buffer, so a 4 GB upload costs as much memory as a 4 MB one, and no disk but its own.
+Waitress would spool the body to a temporary file and bottle would copy it from there. This way a 4 GB upload costs as
+much memory as a 4 MB one, and no disk but its own.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
+import logging
 import os
 import secrets
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -19,13 +17,20 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from daemon.api.room import Room
+from daemon.api.surroundings import of_surroundings
 from daemon.errors import RequestError
 from daemon.store.files import clean_name, sync_folder
 
+log = logging.getLogger(__name__)
 FILE_FIELD = "file"
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 8 * 1024
+# All headers of one part; a file name may be long, and is cut later.
+MAX_HEADER_BYTES = 16 * 1024
 HIDDEN = "."
+# Others write to the same disk: after so many bytes it is asked again whether there is room.
+ASK_AGAIN_BYTES = 8 << 20
 
 
 @dataclass(slots=True)
@@ -42,42 +47,62 @@ class Upload:
         """Where it is."""
         return self.folder / self.filename
 
-    def claim(self) -> Path:
-        """Make it durable, in a folder that is not hidden."""
+    @property
+    def final_path(self) -> Path:
+        """Where it will be once it is claimed."""
+        return self.folder.with_name(self.folder.name.removeprefix(HIDDEN)) / self.filename
+
+    def sync(self) -> None:
+        """Make its content durable, so that a record of it may be."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         sync_folder(self.folder)
-        self.folder = self.folder.rename(self.folder.with_name(self.folder.name.removeprefix(HIDDEN)))
+
+    def claim(self) -> None:
+        """Keep it, in a folder that is not hidden."""
+        self.folder = self.folder.rename(self.final_path.parent)
         sync_folder(self.folder.parent)
         self.claimed = True
-        return self.path
 
     def discard(self) -> None:
-        """Leave nothing behind."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Leave nothing behind. Needs no descriptor, since there may be none left."""
+        try:
+            self.path.unlink(missing_ok=True)
+            self.folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            # It is hidden, so nobody takes it for an upload; the next start clears it.
+            log.warning("the rest of a refused upload in %s cannot be removed: %s", self.folder.name, error.strerror)
 
 
 @dataclass(slots=True)
 class _Part:
     headers: dict[str, bytes] = field(default_factory=dict)
+    header_bytes: int = 0
     name: str = ""
     data: bytearray = field(default_factory=bytearray)
     is_file: bool = False
 
 
 class FormReceiver:
-    """Takes the body in pieces (`append`), in waitress's place for a buffer. Used by one thread at a time.
+    """Takes the body in pieces (`append`). Used by one thread at a time; waits for the disk.
 
-    `error` is set at the first thing that is wrong; what comes after it is dropped.
+    `error` is set at the first thing that is wrong, when its file is gone; what comes after it is dropped.
+
+    Args:
+        expected: bytes of the whole body, 0 where the client does not say.
     """
 
-    def __init__(self, boundary: bytes, folder: Path, max_bytes: int) -> None:
+    def __init__(self, boundary: bytes, folder: Path, max_bytes: int, room: Room, expected: int = 0) -> None:
         self.fields: dict[str, str] = {}
         self.upload: Upload | None = None
         self.error: RequestError | None = None
         self._folder = folder
         self._max_bytes = max_bytes
-        self._received = 0
+        self._room = room
+        self._expected = expected
+        self._asked_at = 0
         self._file: BinaryIO | None = None
         self._part = _Part()
         self._header_name = self._header_value = b""
@@ -98,37 +123,25 @@ class FormReceiver:
 
     def append(self, data: bytes) -> None:
         """Take the next piece of the body."""
-        self._received += len(data)
         if self.error is not None:
             return
         try:
             self._parser.write(data)
         except RequestError as error:
-            self._fail(error)
+            self.fail(error)
         except FormParserError:
-            self._fail(RequestError(400, "The body is not a valid multipart form."))
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            sentence = "The disk of the server is full." if full else "The server cannot store the file."
-            self._fail(RequestError(507 if full else 500, sentence))
+            self.fail(RequestError(400, "The body is not a valid multipart form."))
+        except (OSError, MemoryError) as error:
+            log.error("an upload cannot be stored: %s", error)
+            self.fail(of_surroundings(error) or RequestError(500, "The server cannot store the file."))
 
     def finish(self) -> None:
         """The body is complete: answers nothing, raises RequestError if the form is not."""
         if self.error is None and not self._ended:
-            self._fail(RequestError(400, "The multipart form ends in the middle."))
+            self.fail(RequestError(400, "The multipart form ends in the middle."))
         self._close_file()
         if self.error is not None:
             raise self.error
-
-    def getfile(self) -> io.BytesIO:
-        """Nothing is left to read."""
-        return io.BytesIO()
-
-    def __len__(self) -> int:
-        return self._received
-
-    def __bool__(self) -> bool:
-        return True
 
     def close(self) -> None:
         """The request is over, in whatever way: drop a file that nobody claimed."""
@@ -136,9 +149,11 @@ class FormReceiver:
         if self.upload is not None and not self.upload.claimed:
             self.upload.discard()
 
-    def _fail(self, error: RequestError) -> None:
-        self.error = error
+    def fail(self, error: RequestError) -> None:
+        """Give it up, and the file with it."""
         self.close()
+        # The last, for another thread answers the client as soon as it sees this.
+        self.error = error
 
     def _close_file(self) -> None:
         file, self._file = self._file, None
@@ -152,10 +167,17 @@ class FormReceiver:
         self._part = _Part()
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_name += data[start:end]
 
     def _header_text(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_value += data[start:end]
+
+    def _count_header(self, size: int) -> None:
+        self._part.header_bytes += size
+        if self._part.header_bytes > MAX_HEADER_BYTES:
+            raise RequestError(400, "The headers of a part of the form are too long.")
 
     def _header_end(self) -> None:
         self._part.headers[self._header_name.decode("latin-1").lower()] = self._header_value
@@ -178,6 +200,7 @@ class FormReceiver:
             raise RequestError(400, f"The file goes into the field {FILE_FIELD!r}, not {self._part.name[:80]!r}.")
         if not filename:
             raise RequestError(400, "No file was chosen.")
+        self._room.check(self._expected)
         folder = self._folder / (HIDDEN + secrets.token_hex(8))
         folder.mkdir()
         self.upload = Upload(folder, clean_name(filename))
@@ -194,6 +217,9 @@ class FormReceiver:
         self.upload.size += end - start
         if self.upload.size > self._max_bytes:
             raise too_large(self._max_bytes)
+        if self.upload.size - self._asked_at >= ASK_AGAIN_BYTES:
+            self._asked_at = self.upload.size
+            self._room.check(0)
         piece = memoryview(data)[start:end]
         while piece:
             piece = piece[self._file.write(piece) :]

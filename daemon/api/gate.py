@@ -8,9 +8,9 @@ from pathlib import Path
 
 from daemon.api.access import check_access
 from daemon.api.form import FormReceiver, too_large
+from daemon.api.room import Room
 from daemon.errors import RequestError
 from daemon.settings.keys import ServerSettings
-from daemon.store.files import free_bytes
 
 MIB = 1 << 20
 # Nothing but an upload needs a larger body.
@@ -21,34 +21,33 @@ UPLOAD_PATH = "/api/process"
 
 
 class Gate:
-    """Admits or refuses requests. Called in the thread of the sockets, so it must be quick."""
+    """Admits or refuses requests. Called in the thread of the sockets, so it must not wait, least of all for a disk."""
 
     def __init__(self, server: ServerSettings, uploads: Path, min_free_bytes: int) -> None:
         self._server = server
         self._uploads = uploads
-        self._min_free_bytes = min_free_bytes
+        self._room = Room(uploads, min_free_bytes)
         self._max_bytes = server.max_upload_mb * MIB
 
     def admit(
-        self, method: str, path: str, headers: Mapping[str, str], content_length: int | None
+        self, method: str, path: str, headers: Mapping[str, str], content_length: int | None, version: str = "1.1"
     ) -> FormReceiver | None:
         """Where the body goes: into a form, or (None) into memory.
 
         Raises:
             RequestError: the request is refused.
         """
-        check_access(self._server, method, path, headers)
+        check_access(self._server, method, path, headers, version)
         if method != "POST" or path.rstrip("/") != UPLOAD_PATH:
             if content_length is not None and content_length > MAX_BODY:
                 raise RequestError(413, f"The body is too large: this takes up to {MAX_BODY >> 10} KiB.")
             return None
         boundary = form_boundary(headers.get("content-type", ""))
-        if content_length is not None:
-            if content_length > self._max_bytes + FORM_SLACK:
-                raise too_large(self._max_bytes)
-            if free_bytes(self._uploads) < content_length + self._min_free_bytes:
-                raise RequestError(507, "The disk of the server has no room for this file.")
-        return FormReceiver(boundary, self._uploads, self._max_bytes)
+        expected = content_length or 0
+        if expected > self._max_bytes + FORM_SLACK:
+            raise too_large(self._max_bytes)
+        self._room.glance(expected)
+        return FormReceiver(boundary, self._uploads, self._max_bytes, self._room, expected)
 
 
 def form_boundary(content_type: str) -> bytes:

@@ -11,6 +11,7 @@ from daemon.api.channel import FORM_KEY
 from daemon.api.context import Context
 from daemon.api.form import FormReceiver, Upload
 from daemon.api.models import resolve
+from daemon.api.pipe import FormPipe
 from daemon.api.route import Route
 from daemon.errors import RequestError
 from daemon.jobs.drafts import digest, make_draft
@@ -29,15 +30,14 @@ def routes(context: Context) -> list[Route]:
     """The routes of this topic."""
 
     def process() -> dict[str, Any]:
-        form: FormReceiver | None = bottle.request.environ.get(FORM_KEY)
-        if form is None:
+        pipe: FormPipe | None = bottle.request.environ.get(FORM_KEY)
+        if pipe is None:
             raise RequestError(400, "Send the file and the parameters as multipart/form-data.")
         try:
-            form.finish()
-            return views.submitted(context, _submit(context, form))
+            return views.submitted(context, _submit(context, pipe.finish()))
         finally:
             # Whatever was not claimed is gone before the answer is.
-            form.close()
+            pipe.end()
 
     return [Route("POST", "/api/process", process, "Submit a picture or video")]
 
@@ -59,19 +59,20 @@ def _accept(context: Context, request: JobRequest, upload: Upload) -> Job:
         raise OptionError("output_format", wrong_format(media.kind, request.options.output_format))
     sha256 = digest(upload.path)
     origin = bottle.request.get_header(ORIGIN_HEADER, "api")
-    source = upload.claim()
+    draft = make_draft(
+        request,
+        media,
+        origin=origin if origin in CLIENTS else "api",
+        source=upload.final_path,
+        original_filename=upload.filename,
+        sha256=sha256,
+        size=upload.size,
+    )
+    # On the disk before its record is, and in its place after: a crash in between loses neither.
+    upload.sync()
+    upload.claim()
     try:
-        return context.operations.submit(
-            make_draft(
-                request,
-                media,
-                origin=origin if origin in CLIENTS else "api",
-                source=source,
-                original_filename=upload.filename,
-                sha256=sha256,
-                size=upload.size,
-            )
-        )
+        return context.operations.submit(draft)
     except BaseException:
         upload.discard()
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import bottle
 
 from daemon.api.redact import Redactor
-from daemon.errors import RequestError, ServiceError
+from daemon.api.surroundings import RETRY, of_surroundings
+from daemon.errors import RequestError, ServiceError, StoreError
 from seedvr2.errors import ModelNotInstalledError, OptionError, SeedVR2Error
 
 log = logging.getLogger(__name__)
@@ -43,9 +43,14 @@ def as_request_error(error: Exception, where: str, redact: Redactor) -> RequestE
         return RequestError(400, redact(str(error)), detail={"field": error.name})
     if isinstance(error, ModelNotInstalledError):
         return RequestError(404, redact(str(error)))
+    refusal = of_surroundings(error)
+    if refusal is not None:
+        log.error("%s: %s", where, error)
+        return RequestError(refusal.status, redact(str(refusal)), headers=refusal.headers)
+    if isinstance(error, StoreError):
+        log.error("%s: %s", where, error)
+        return RequestError(503, redact(str(error)), headers=RETRY)
     if isinstance(error, SeedVR2Error | ServiceError):
         return RequestError(400, redact(str(error)))
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return RequestError(507, "The disk of the server is full. Free some space, then try again.")
     log.error("unexpected error in %s", where, exc_info=error)
     return RequestError(500, UNEXPECTED)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from typing import Any
 
-import waitress
 from waitress import wasyncore
+from waitress.adjustments import Adjustments
 
 from daemon.api.channel import channel_class
-from daemon.api.gate import Gate
+from daemon.api.gate import MAX_BODY, Gate
+from daemon.api.listener import Dispatcher, Listener
+from daemon.api.pipe import Writers
+from daemon.descriptors import connection_limit
 from daemon.errors import ConfigError
 from daemon.settings.keys import ServerSettings
-
-log = logging.getLogger(__name__)
 
 
 class ApiServer:
@@ -26,39 +26,36 @@ class ApiServer:
     """
 
     def __init__(self, app: Any, settings: ServerSettings, gate: Gate) -> None:
+        self._map: dict[int, Any] = {}
+        self._writers = Writers()
+        # A stream holds its thread for as long as it is open.
+        self._dispatcher = Dispatcher(settings.threads + settings.max_streams)
         try:
-            self._server = waitress.create_server(
-                app,
-                host=settings.host,
-                port=settings.port,
-                # A stream holds its thread for as long as it is open.
-                threads=settings.threads + settings.max_streams,
-                connection_limit=2000,
-                channel_timeout=60,
-                # select() cannot take a descriptor above 1023 and would end the server.
-                asyncore_use_poll=True,
-                channel_request_lookahead=1,
-                recv_bytes=256 * 1024,
-                # The gate knows which request may bring how much.
-                max_request_body_size=1 << 62,
-                ident=None,
-                log_socket_errors=False,
-            )
-        except OSError as error:
+            adjustments = _adjustments(settings)
+            # One for each address: a name may have several, such as 127.0.0.1 and ::1.
+            self._listeners = [
+                Listener(app, self._map, dispatcher=self._dispatcher, adj=adjustments, sockinfo=address)
+                for address in adjustments.listen
+            ]
+        except (OSError, ValueError) as error:
+            self._dispatcher.shutdown()
+            wasyncore.close_all(self._map, ignore_all=True)
             raise ConfigError(
-                f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}. "
+                f"{settings.host}:{settings.port} cannot be listened on: {getattr(error, 'strerror', None) or error}. "
                 "Is another seedvr2d running? Set server.port (PORT) to another one."
             ) from error
-        self._server.channel_class = channel_class(gate)
-        self._thread = threading.Thread(target=self._server.run, name="api", daemon=True)
+        for listener in self._listeners:
+            listener.channel_class = channel_class(gate, self._writers)
+        self._thread = threading.Thread(target=self._run, name="api", daemon=True)
 
     @property
     def port(self) -> int:
         """The port that is listened on."""
-        return int(self._server.effective_port)
+        return int(self._listeners[0].effective_port)
 
     def start(self) -> None:
         """Begin to answer."""
+        self._writers.start()
         self._thread.start()
 
     def is_alive(self) -> bool:
@@ -67,18 +64,42 @@ class ApiServer:
 
     def stop(self, timeout: float = 5.0) -> None:
         """Let requests that run end, then close."""
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=timeout)
+        self._dispatcher.shutdown(cancel_pending=True, timeout=timeout)
         if self._thread.ident is None:
-            self._server.close()
+            self._close_all()
             return
         # In the server's own thread: a socket must not be closed under its poll().
         # A request that ends just now may wake the thread first; it has then closed everything, the trigger too.
         with contextlib.suppress(OSError):
-            self._server.trigger.pull_trigger(self._close_all)
+            self._listeners[0].trigger.pull_trigger(self._close_all)
         self._thread.join(timeout)
+        # What unfinished uploads left is being removed.
+        self._writers.stop(timeout)
+
+    def _run(self) -> None:
+        # poll, since select() cannot take a descriptor above 1023 and would end the server.
+        wasyncore.loop(timeout=1.0, use_poll=True, map=self._map)
 
     def _close_all(self) -> None:
         # A channel's own way of closing also lets go of the files that it was sending or receiving.
-        for channel in list(self._server.active_channels.values()):
-            channel.handle_close()
-        wasyncore.close_all(self._server._map, ignore_all=True)
+        for listener in self._listeners:
+            for channel in list(listener.active_channels.values()):
+                channel.handle_close()
+        wasyncore.close_all(self._map, ignore_all=True)
+
+
+def _adjustments(settings: ServerSettings) -> Adjustments:
+    return Adjustments(
+        host=settings.host,
+        port=settings.port,
+        connection_limit=connection_limit(),
+        channel_timeout=60,
+        channel_request_lookahead=1,
+        recv_bytes=256 * 1024,
+        # Other bodies than forms stay in memory: a temporary file would be written in the thread of the sockets.
+        inbuf_overflow=2 * MAX_BODY,
+        # The gate knows which request may bring how much.
+        max_request_body_size=1 << 62,
+        ident=None,
+        log_socket_errors=False,
+    )
