@@ -14,7 +14,7 @@ import copy
 import enum
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 
 class State(enum.StrEnum):
@@ -59,7 +59,10 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came out: where it is, its size, what made it and how long that took."""
+    """What came out: where it is, its size, what made it and how long that took.
+
+    `identity` is size and time of modification (ns) of the file as it was put in place; empty before that.
+    """
 
     path: str
     width: int
@@ -70,6 +73,7 @@ class Result:
     tiled: bool
     options: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
+    identity: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,9 @@ class Draft:
 class Job:
     """One job. Times are seconds since 1970; `number` is the order of arrival.
 
-    `work` is the size of the result in megapixel-frames; `starts` counts starts that did not end orderly;
-    `settled` says that the source was dealt with after the end.
+    `starts` counts the starts that ended abruptly and got no further than one before, `reached` is the furthest frame
+    of any; `took_s` is how long the last start took by a clock that nobody sets; `kept` is where a result is that could
+    not be put in its place; `settled` says that the source was dealt with after the end.
     """
 
     id: str
@@ -112,6 +117,9 @@ class Job:
     result: Result | None = None
     error: str = ""
     settled: bool = False
+    reached: int = 0
+    took_s: float | None = None
+    kept: str = ""
 
     @property
     def finished(self) -> bool:
@@ -122,30 +130,44 @@ class Job:
         """A worker has begun; counts the start, so that a job which kills the process is found out."""
         return self._move(State.PROCESSING, started_at=now, starts=self.starts + 1)
 
-    def requeue(self, *, orderly: bool) -> Job:
-        """It was interrupted and waits again. An orderly stop does not count as a start."""
-        starts = self.starts - 1 if orderly else self.starts
-        return self._move(State.QUEUED, started_at=None, result=None, starts=starts)
+    def requeue(self, *, orderly: bool, reached: int = 0) -> Job:
+        """It was interrupted and waits again.
+
+        Args:
+            orderly: by a stop or by trouble of the machine; then the start does not count.
+            reached: frames that were done. A start that got further than any before it does not count either.
+        """
+        further = reached > self.reached
+        starts = self.starts - 1 if orderly else 0 if further else self.starts
+        return self._move(State.QUEUED, started_at=None, result=None, starts=starts, reached=max(reached, self.reached))
 
     def complete(self, now: float) -> Job:
         """The result, announced with `with_result` before, is in its place."""
         if self.result is None:
             raise IllegalMoveError(f"job {self.id} cannot be completed: it has no result")
-        return self._move(State.COMPLETED, completed_at=now)
+        return self._move(State.COMPLETED, completed_at=self._end(now))
 
-    def fail(self, now: float, error: str) -> Job:
+    def fail(self, now: float, error: str, *, kept: str = "") -> Job:
         """It cannot be done; `error` is one sentence that says why and what to do."""
-        return self._move(State.FAILED, completed_at=now, error=error, result=None)
+        return self._move(State.FAILED, completed_at=self._end(now), error=error, result=None, kept=kept)
 
     def cancel(self, now: float, reason: str) -> Job:
         """Somebody did not want it any more."""
-        return self._move(State.CANCELLED, completed_at=now, error=reason, result=None)
+        return self._move(State.CANCELLED, completed_at=self._end(now), error=reason, result=None)
+
+    def _end(self, now: float) -> float:
+        # A clock that is set back must not end a job before it began.
+        return max(now, self.started_at or self.created_at)
 
     def with_result(self, result: Result) -> Job:
         """The result exists under a hidden name and is about to be moved to `result.path`."""
         if self.state is not State.PROCESSING:
             raise IllegalMoveError(f"job {self.id} is {self.state}; only a running job gets a result")
         return self._changed(result=result)
+
+    def with_time(self, seconds: float) -> Job:
+        """How long the engine took, by a clock that nobody sets."""
+        return self._changed(took_s=seconds)
 
     def with_source(self, source: str) -> Job:
         """The source was renamed or moved."""
@@ -174,13 +196,13 @@ class Job:
         draft = _known(Draft, values["draft"])
         draft["media"] = Media(**_known(Media, draft["media"]))
         draft["fingerprint"] = tuple(draft.get("fingerprint", ()))
-        values["draft"] = Draft(**draft)
+        values["draft"] = _checked(Draft(**draft))
         values["state"] = State(values["state"])
         if values.get("result") is not None:
             result = _known(Result, values["result"])
-            result["warnings"] = tuple(result.get("warnings", ()))
-            values["result"] = Result(**result)
-        return cls(**values)
+            result |= {name: tuple(result.get(name, ())) for name in ("warnings", "identity")}
+            values["result"] = _checked(Result(**result))
+        return _checked(cls(**values))
 
     def _move(self, to: State, **changes: Any) -> Job:
         if to not in MOVES[self.state]:
@@ -193,6 +215,22 @@ class Job:
         for name, value in changes.items():
             object.__setattr__(changed, name, value)
         return changed
+
+
+Checked = TypeVar("Checked", Draft, Result, Job)
+_BASIC: dict[str, tuple[type[Any], ...]] = {
+    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "float | None": (int, float, type(None)),
+    "Mapping[str, Any]": (Mapping,),
+}  # fmt: skip
+
+
+def _checked(value: Checked) -> Checked:
+    """`value` itself, if its plain fields are what they are declared to be: a damaged record shows here, not later."""
+    for item in fields(value):
+        expected = _BASIC.get(str(item.type))
+        if expected and not isinstance(getattr(value, item.name), expected):
+            raise TypeError(f"{item.name} is {getattr(value, item.name)!r:.80}")
+    return value
 
 
 def _known(declared: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:

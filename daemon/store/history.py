@@ -9,15 +9,14 @@ import contextlib
 import json
 import logging
 import os
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from daemon.errors import StoreError
 from daemon.jobs.job import Job, State
-from daemon.store.files import sync_folder, write_durably
+from daemon.store.files import clear_temporary, sync_folder, write_durably
 
 log = logging.getLogger(__name__)
 # The file is rewritten when it holds this much more than is to be kept.
@@ -26,20 +25,27 @@ SLACK = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a record is, and what is needed to choose it without reading it."""
+    """Where a record is, and what is needed to choose it without reading it.
+
+    `clock` is when it ended by the clock of the service, which does not jump as that of the wall does.
+    """
 
     offset: int
     length: int
     state: State
-    completed_at: float
+    clock: float
     sha256: str
 
 
 class History:
     """The finished jobs, oldest first. Not thread-safe: its owner locks."""
 
-    def __init__(self, path: Path, *, keep_count: int, keep_days: float) -> None:
+    def __init__(
+        self, path: Path, *, keep_count: int, keep_days: float, on_forget: Callable[[Job], None] = lambda _job: None
+    ) -> None:
+        """`on_forget` is called with each job that is about to be dropped since it is too old or one too many."""
         self._path = path
+        self._on_forget = on_forget
         self._keep_count = keep_count
         self._keep_days = keep_days
         self._index: dict[str, Entry] = {}
@@ -47,6 +53,7 @@ class History:
         self._lines = 0
         self.totals = {State.COMPLETED: 0, State.FAILED: 0, State.CANCELLED: 0}
         self._file = self._open()
+        clear_temporary(path)
         self._load()
 
     def __len__(self) -> int:
@@ -55,11 +62,13 @@ class History:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._index
 
-    def append(self, job: Job) -> None:
-        """Remember a finished job; durable when this returns."""
-        self._write({"job": job.record()})
+    def append(self, job: Job, clock: float) -> None:
+        """Remember a finished job, which ended at `clock` of the service's clock; durable when this returns."""
+        self._write({"job": job.record(), "clock": clock})
         if self._lines > SLACK * self._keep_count + 16:
-            self.fold()
+            # The job is remembered by now: a full disk must not turn that into a failure.
+            with contextlib.suppress(OSError):
+                self.fold(clock)
 
     def remove(self, job_id: str) -> None:
         """Forget a job."""
@@ -82,21 +91,25 @@ class History:
         return found
 
     def finished_before(self, moment: float) -> Iterator[Job]:
-        """Every job that ended before `moment` (seconds since 1970), oldest first."""
+        """Every job that ended before `moment` of the service's clock, oldest first."""
         for entry in list(self._index.values()):
-            if entry.completed_at < moment and (job := self._read(entry)) is not None:
+            if entry.clock < moment and (job := self._read(entry)) is not None:
                 yield job
 
     def with_content(self, sha256: str) -> Job | None:
         """The last completed job whose source had this content."""
         return self.get(self._by_content.get(sha256, ""))
 
-    def fold(self) -> None:
-        """Drop what retention says, and the lines of removed jobs."""
-        oldest = time.time() - self._keep_days * 86400 if self._keep_days else 0.0
-        kept = [entry for entry in self._index.values() if entry.completed_at >= oldest][-self._keep_count :]
+    def fold(self, now: float) -> None:
+        """Drop what retention says at `now` of the service's clock, and the lines of removed jobs."""
+        oldest = now - self._keep_days * 86400 if self._keep_days else -float("inf")
+        kept = [entry for entry in self._index.values() if entry.clock >= oldest][-self._keep_count :]
         if self._lines == len(kept):
             return
+        staying = {entry.offset for entry in kept}
+        for entry in list(self._index.values()):
+            if entry.offset not in staying and (job := self._read(entry)) is not None:
+                self._on_forget(job)
         data = b"".join(os.pread(self._file, entry.length, entry.offset) for entry in kept)
         write_durably(self._path, data)
         os.close(self._file)
@@ -127,7 +140,7 @@ class History:
                     break
                 try:
                     self._note(json.loads(line), self._end, len(line))
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, RecursionError):
                     damaged += 1
                 self._end += len(line)
         os.ftruncate(self._file, self._end)
@@ -143,7 +156,8 @@ class History:
         state, sha256 = State(job["state"]), job["draft"]["sha256"]
         # Taken out first, so that the order of the index is that of the file.
         self._forget(job["id"])
-        self._index[job["id"]] = Entry(offset, length, state, job["completed_at"], sha256)
+        clock = float(record.get("clock", job["completed_at"]))
+        self._index[job["id"]] = Entry(offset, length, state, clock, sha256)
         self.totals[state] += 1
         if state is State.COMPLETED:
             self._by_content[sha256] = job["id"]

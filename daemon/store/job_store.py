@@ -6,11 +6,12 @@ Jobs are frozen, so the answers can be kept and passed around. Every change is d
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from tinydb.table import Document, Table
 
 from daemon.errors import StoreError
 from daemon.jobs.job import MOVES, Draft, IllegalMoveError, Job, State
+from daemon.store.clock import ServiceClock
 from daemon.store.history import History
 from daemon.store.storage import JournalledStorage
 
+log = logging.getLogger(__name__)
 JOBS, SEEN, META, SPEEDS = "jobs", "seen", "meta", "speeds"
 # Any odd number makes number -> id a bijection of 32-bit numbers: no id comes twice in four thousand million jobs.
 STEP = 0x9E3779B1
@@ -35,30 +38,49 @@ class JobStore:
         StoreError: another daemon uses the folder, or a file cannot be read.
     """
 
-    def __init__(self, folder: Path, *, keep_count: int = 10_000, keep_days: float = 0.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep_count: int = 10_000,
+        keep_days: float = 0.0,
+        on_forget: Callable[[Job], None] = lambda _job: None,
+    ) -> None:
+        """`on_forget` is called with each finished job that the history drops by itself."""
         self._lock = threading.RLock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock_file = _lock_folder(folder)
         except OSError as error:
             raise StoreError(f"The state folder {folder} cannot be used: {error.strerror}.") from error
+        try:
+            self._open(folder, keep_count, keep_days, on_forget)
+        except BaseException as error:
+            os.close(self._lock_file)
+            if isinstance(error, OSError):
+                raise StoreError(f"The state folder {folder} cannot be used: {error.strerror}.") from error
+            raise
+
+    def _open(self, folder: Path, keep_count: int, keep_days: float, on_forget: Callable[[Job], None]) -> None:
         self._db = TinyDB(folder / "jobs.json", storage=JournalledStorage)
         self._storage: JournalledStorage = self._db.storage
-        self._history = History(folder / "history.jsonl", keep_count=keep_count, keep_days=keep_days)
+        self.clock = ServiceClock(folder / "clock.json")
+        self._history = History(
+            folder / "history.jsonl", keep_count=keep_count, keep_days=keep_days, on_forget=on_forget
+        )
+        self.unreadable = 0
         self._jobs = self._load_jobs()
         self._seen = self._load_seen()
         self._by_content = {job.draft.sha256: job.id for job in self._jobs.values()}
-        meta = self._meta().get(doc_id=1)
-        self._salt = int(meta["salt"]) if meta else secrets.randbits(32)
-        self._next = int(meta["next"]) if meta else 1
+        self._salt, self._next = self._load_meta()
 
     # -- jobs ---------------------------------------------------------------------------------------------
 
     def add(self, draft: Draft) -> Job:
         """A new waiting job, with an id that was never used before."""
         with self._lock:
-            number = self._next
-            job = Job(f"{(number * STEP + self._salt) % 2**32:08x}", number, time.time(), draft)
+            number, job_id = self._free_number()
+            job = Job(job_id, number, time.time(), draft)
             with self._storage.batch():
                 self._put(self._meta(), 1, {"salt": self._salt, "next": number + 1})
                 self._put(self._shard(job.id), int(job.id, 16), job.record())
@@ -66,6 +88,15 @@ class JobStore:
             self._jobs[job.id] = job
             self._by_content[draft.sha256] = job.id
             return job
+
+    def withdraw(self, job: Job) -> None:
+        """Take back a job that was added just now and of which nobody has heard."""
+        with self._lock:
+            with self._storage.batch():
+                self._shard(job.id).remove(doc_ids=[int(job.id, 16)])
+            self._jobs.pop(job.id, None)
+            if self._by_content.get(job.draft.sha256) == job.id:
+                del self._by_content[job.draft.sha256]
 
     def save(self, job: Job) -> Job:
         """Store a changed job.
@@ -87,7 +118,7 @@ class JobStore:
     def archive(self, job: Job) -> None:
         """Move a finished job, whose source has been dealt with, to the history."""
         with self._lock:
-            self._history.append(job.as_settled())
+            self._history.append(job.as_settled(), self.clock.now())
             # If this half is lost, the next start finds the job in the history and drops it here.
             with self._storage.batch(durable=False):
                 self._shard(job.id).remove(doc_ids=[int(job.id, 16)])
@@ -114,7 +145,7 @@ class JobStore:
         return sorted((*unsettled, *archived), key=lambda job: -(job.completed_at or 0.0))[:limit]
 
     def finished_before(self, moment: float) -> list[Job]:
-        """The jobs in the history that ended before `moment` (seconds since 1970)."""
+        """The jobs in the history that ended before `moment` of `clock`."""
         with self._lock:
             return list(self._history.finished_before(moment))
 
@@ -126,7 +157,7 @@ class JobStore:
     def fold_history(self) -> None:
         """Apply the retention of the history now."""
         with self._lock:
-            self._history.fold()
+            self._history.fold(self.clock.now())
 
     def totals(self) -> dict[State, int]:
         """How many jobs are in each state."""
@@ -184,6 +215,7 @@ class JobStore:
     def close(self) -> None:
         """Leave the files in order and let others in."""
         with self._lock:
+            self.clock.save()
             self._db.close()
             self._history.close()
             os.close(self._lock_file)
@@ -198,17 +230,38 @@ class JobStore:
             for record in self._db.table(name):
                 try:
                     job = Job.from_record(record)
-                except (KeyError, TypeError, ValueError) as error:
-                    raise StoreError(
-                        f"A record in {self._storage.path} is not a job ({error!r}). It may be of a newer version: "
-                        f"update, or go back to the copy {self._storage.backup}."
-                    ) from error
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    # It stays in the file: a newer version may know it. One bad record must not stop all the others.
+                    log.error("a record in %s is not a job (%r), and is left alone: %.200r", name, error, record)
+                    self.unreadable += 1
+                    continue
                 # The process ended between the two halves of `archive`.
                 if job.id in self._history:
                     self._shard(job.id).remove(doc_ids=[int(job.id, 16)])
                 else:
                     jobs[job.id] = job
         return jobs
+
+    def _load_meta(self) -> tuple[int, int]:
+        """The salt of the ids and the next number; never one that a job has."""
+        meta = self._meta().get(doc_id=1)
+        try:
+            salt, following = (int(meta["salt"]), int(meta["next"])) if meta else (secrets.randbits(32), 1)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{self._storage.path} does not say which number is next ({error!r}).") from error
+        return salt, max([following, *(job.number + 1 for job in self._jobs.values())])
+
+    def _free_number(self) -> tuple[int, str]:
+        number = self._next
+        while True:
+            job_id = f"{(number * STEP + self._salt) % 2**32:08x}"
+            # Taken only where the salt was lost, or by a record that could not be read.
+            if job_id not in self._jobs and job_id not in self._history and not self._stored(job_id):
+                return number, job_id
+            number += 1
+
+    def _stored(self, job_id: str) -> bool:
+        return self._shard(job_id).get(doc_id=int(job_id, 16)) is not None
 
     def _put(self, table: Table, key: int, record: dict[str, Any]) -> None:
         table.remove(doc_ids=[key])
@@ -224,7 +277,8 @@ class JobStore:
     def _load_seen(self) -> dict[str, tuple[int, ...]]:
         names = [name for name in self._db.tables() if name.startswith(f"{SEEN}-")]
         records = [record for name in names for record in self._db.table(name)]
-        return {record["path"]: tuple(record["fingerprint"]) for record in records}
+        whole = [record for record in records if isinstance(record.get("path"), str)]
+        return {record["path"]: tuple(record.get("fingerprint", ())) for record in whole}
 
     def _seen_table(self, path: str) -> Table:
         return self._db.table(f"{SEEN}-{_seen_key(path) % 256:02x}")

@@ -129,8 +129,8 @@ def _without_snapshot(layout: Layout, problem: str) -> Opened:
         way = f"Nothing was changed. To make it anew from its journal: echo '{header}' > '{layout.path}'"
     else:
         way = (
-            f"Its journal {written[-1].name} is there, so there was one. Put it back from a copy of yours; or, to begin "
-            f"with an empty store, move {layout.path}.* away. Sent files that it knew are kept."
+            f"Its journal {written[-1].name} is there, so there was one. Put it back from a copy of yours; or, to "
+            f"begin with an empty store, move {layout.path}.* away. Sent files that it knew are kept."
         )
     raise StoreError(f"{problem} {way}")
 
