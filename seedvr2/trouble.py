@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+from pathlib import Path
+
+from seedvr2.errors import MachineError
 
 _NAMES = (
     # The disk: full, read-only, failing, pulled out.
@@ -36,3 +40,9 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     # `torch.OutOfMemoryError`, too, is a RuntimeError with such a text.
     return isinstance(error, (RuntimeError, OSError)) and any(text in str(error) for text in _OUT_OF_MEMORY)
+
+
+def refusal(path: Path, error: OSError) -> MachineError:
+    """What to raise where the system does not let a file or a folder be read."""
+    number = error.errno or 0
+    return MachineError(f"{path} cannot be read ({os.strerror(number)}); check its permissions and its disk.", number)

@@ -77,7 +77,8 @@ class LocalExecutor:
     def models(self, everything: bool) -> list[dict[str, Any]]:
         """The models that are here, or all known ones."""
         folder: Any = importlib.import_module("seedvr2.catalogue.folder")
-        return describe_models(folder.installed_models(self._models_dir), everything)
+        unreadable = folder.unreadable_files(self._models_dir)
+        return describe_models(folder.installed_models(self._models_dir), everything, unreadable)
 
     def load(self, model: str) -> None:
         """Bring `model` into memory."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from seedvr2.catalogue import CATALOGUE
-from seedvr2.catalogue.folder import InstalledModel
+from seedvr2.catalogue.folder import InstalledModel, UnreadableFile
+from seedvr2.catalogue.registry import BY_NAME
 from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
 
 MIB = 1 << 20
@@ -18,9 +19,11 @@ DESCRIPTION = {
 }
 
 
-def describe_models(installed: Iterable[InstalledModel], everything: bool) -> list[dict[str, Any]]:
-    """The installed models and the embedded one; with `everything`, also what could be downloaded."""
-    listed = [_installed(model) for model in installed]
+def describe_models(
+    installed: Iterable[InstalledModel], everything: bool, unreadable: Iterable[UnreadableFile] = ()
+) -> list[dict[str, Any]]:
+    """What is here, also what of it cannot be read, and the embedded model; `everything`: also what can be fetched."""
+    listed = [_installed(model) for model in installed] + [_unreadable(file) for file in unreadable]
     names = {model["name"] for model in listed}
     if everything:
         listed += [
@@ -45,6 +48,23 @@ def _installed(model: InstalledModel) -> dict[str, Any]:
         "variant": "",
         "desc": about,
         **facts,
+    }
+
+
+def _unreadable(file: UnreadableFile) -> dict[str, Any]:
+    """Listed, so that whoever put it there learns why it cannot be chosen: `error` says it."""
+    entry = BY_NAME.get(file.name)
+    known = entry.as_dict() if entry is not None else {"name": file.name, "params": "", "precision": "", "vram": ""}
+    return {
+        "size": f"{file.bytes / 1e9:.1f}GB",
+        "variant": "",
+        "desc": {"en": file.why},
+        **known,
+        "available": False,
+        "downloadable": entry is not None and entry.kind == "dit",
+        "sha256_ok": None,
+        "bytes": file.bytes,
+        "error": file.why,
     }
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from seedvr2.catalogue.hashes import known_sha256
 from seedvr2.catalogue.registry import BY_NAME, CATALOGUE, DEFAULT_MODEL, TEXT, VAE, PublishedFile
-from seedvr2.errors import CheckpointError, ModelNotInstalledError
+from seedvr2.errors import CheckpointError, ModelNotInstalledError, SeedVR2Error
+from seedvr2.trouble import refusal
 
 SUFFIXES = (".safetensors", ".gguf", ".pth", ".pt")
 TEXT_FILES = ("pos_emb.safetensors", TEXT)
@@ -40,6 +41,25 @@ class InstalledModel:
     sha256_ok: bool | None
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableFile:
+    """A file of the models folder that cannot be opened, its size where it has one, and a sentence that says why."""
+
+    name: str
+    bytes: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the tensors of a file make: `"dit"`, `"vae"` or `""`; its parameters; its main precision; what is wrong."""
+
+    kind: str = ""
+    params: str = ""
+    precision: str = ""
+    why: str = ""
+
+
 def default_models_dir() -> Path:
     """`SEEDVR2_PATHS_MODELS`, or `models` in the working directory."""
     return Path(os.environ.get("SEEDVR2_PATHS_MODELS") or "models")
@@ -50,6 +70,16 @@ def installed_models(models_dir: Path) -> list[InstalledModel]:
     found = [model for path in _weight_files(models_dir) if (model := _identify(path))]
     order = {entry.name: index for index, entry in enumerate(CATALOGUE)}
     return sorted(found, key=lambda model: (order.get(model.name, len(order)), model.name))
+
+
+def unreadable_files(models_dir: Path) -> list[UnreadableFile]:
+    """The weight files in the folder that cannot be opened, by name: damaged, links to nowhere, not permitted."""
+    found = []
+    for path in _weight_files(models_dir):
+        why = _facts(path).why
+        if why:
+            found.append(UnreadableFile(path.name, _size(path), why))
+    return found
 
 
 def find_installed(models_dir: Path, name: str) -> InstalledModel:
@@ -64,7 +94,7 @@ def find_installed(models_dir: Path, name: str) -> InstalledModel:
         raise ModelNotInstalledError(how_to_get(name, models_dir))
     model = _identify(path)
     if model is None:
-        raise CheckpointError(f"{path} is not a SeedVR2 transformer; choose another model.")
+        raise CheckpointError(_facts(path).why or f"{path} is not a SeedVR2 transformer; choose another model.")
     return model
 
 
@@ -77,7 +107,7 @@ def find_vae(models_dir: Path) -> Path:
     preferred = models_dir / VAE
     if preferred.is_file():
         return preferred
-    own = [path for path in _weight_files(models_dir) if _facts(path)[0] == "vae"]
+    own = [path for path in _weight_files(models_dir) if _facts(path).kind == "vae"]
     if not own:
         raise ModelNotInstalledError(how_to_get(VAE, models_dir))
     return own[0]
@@ -103,44 +133,72 @@ def how_to_get(name: str, models_dir: Path) -> str:
 
 
 def _weight_files(models_dir: Path) -> list[Path]:
-    if not models_dir.is_dir():
+    """Whatever is called like a weight file, but for folders.
+
+    Raises:
+        MachineError: the folder may not be read, or its disk is gone.
+    """
+    try:
+        with os.scandir(models_dir) as entries:
+            return sorted(
+                Path(entry.path)
+                for entry in entries
+                if Path(entry.name).suffix.lower() in SUFFIXES and not entry.name.startswith(".") and not _is_dir(entry)
+            )
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(
-        path
-        for path in models_dir.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    except OSError as error:
+        raise refusal(models_dir, error) from error
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle, or where nobody may go
+        return False
 
 
 def _identify(path: Path) -> InstalledModel | None:
-    try:
-        size = path.stat().st_size
-        kind, params, precision = _facts(path)
-    except FileNotFoundError:  # it went away while we looked
-        return None
-    if kind != "dit":
+    facts = _facts(path)
+    if facts.kind != "dit":
         return None
     entry = BY_NAME.get(path.name)
     known = known_sha256(path)
     return InstalledModel(
         name=path.name,
         path=path,
-        bytes=size,
-        params=entry.params if entry else params,
-        precision=entry.precision if entry else precision,
+        bytes=_size(path),
+        params=entry.params if entry else facts.params,
+        precision=entry.precision if entry else facts.precision,
         entry=entry,
         sha256_ok=None if entry is None or entry.sha256 is None or known is None else known == entry.sha256,
     )
 
 
-def _facts(path: Path) -> tuple[str, str, str]:
-    status = path.stat()
-    return _read_facts(path, status.st_size, status.st_mtime_ns)
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _facts(path: Path) -> _Facts:
+    try:
+        status = path.stat()
+        return _read_facts(path, status.st_size, status.st_mtime_ns)
+    except FileNotFoundError:
+        # Gone while we looked, or a link to nowhere.
+        return _Facts(why=f"{path.name} is a link to a file that is not there.") if path.is_symlink() else _Facts()
+    except OSError as error:
+        return _Facts(why=str(refusal(path, error)))
+    except SeedVR2Error as error:
+        # Not remembered: it may have passed when somebody looks again.
+        return _Facts(why=str(error))
 
 
 @lru_cache(maxsize=256)
-def _read_facts(path: Path, _size: int, _time: int) -> tuple[str, str, str]:
-    """What the tensors of a file make: `"dit"`, `"vae"` or `""`; its parameters; its main precision."""
+def _read_facts(path: Path, _size: int, _time: int) -> _Facts:
+    """Raises MachineError or OutOfMemoryError; a damaged file is told as one."""
     from seedvr2.checkpoint import open_checkpoint
     from seedvr2.network.config import is_dit, is_vae, read_dit_config
 
@@ -148,10 +206,10 @@ def _read_facts(path: Path, _size: int, _time: int) -> tuple[str, str, str]:
         checkpoint = open_checkpoint(path)
         if is_dit(checkpoint.shapes):
             config = read_dit_config(checkpoint.shapes, checkpoint.metadata)
-            return "dit", config.params, _main_precision(checkpoint.shapes, checkpoint.precisions)
-    except CheckpointError:
-        return "", "", ""
-    return ("vae" if is_vae(checkpoint.shapes) else ""), "", ""
+            return _Facts("dit", config.params, _main_precision(checkpoint.shapes, checkpoint.precisions))
+    except CheckpointError as error:
+        return _Facts(why=str(error))
+    return _Facts("vae" if is_vae(checkpoint.shapes) else "")
 
 
 def _main_precision(shapes: Mapping[str, tuple[int, ...]], precisions: Mapping[str, str]) -> str:

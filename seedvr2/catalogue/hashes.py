@@ -30,7 +30,10 @@ def sha256_of(path: Path, on_progress: Callable[[int, int], None] | None = None)
 def known_sha256(path: Path) -> str | None:
     """The hash that was found for this file as it is now; None if it was never computed or has changed since."""
     entry = _read(path.parent).get(path.name)
-    if not isinstance(entry, dict) or entry.get("stamp") != _stamp(path):
+    try:
+        if not isinstance(entry, dict) or entry.get("stamp") != _stamp(path):
+            return None
+    except OSError:  # it went away while we looked
         return None
     found = entry.get("sha256")
     return found if isinstance(found, str) else None
@@ -70,6 +73,6 @@ def _stamp(path: Path) -> list[int]:
 def _read(folder: Path) -> dict[str, object]:
     try:
         entries = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return entries if isinstance(entries, dict) else {}

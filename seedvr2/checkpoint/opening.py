@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from seedvr2.checkpoint import gguf_file, safetensors_file, torch_file
 from seedvr2.checkpoint.checkpoint import Checkpoint
+from seedvr2.checkpoint.failures import damaged
 from seedvr2.errors import CheckpointError
 
 _LFS_POINTER = b"version https://git-lfs"
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
-_LARGEST_HEADER = 100_000_000
+# The format allows 100 MB; headers of models have some hundred KB, and unpacked they take ten times as much.
+_LARGEST_HEADER = 1 << 24
 
 
 def open_checkpoint(path: Path | str) -> Checkpoint:
@@ -19,6 +23,8 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
 
     Raises:
         CheckpointError: there is no such file, or it is damaged or of no known format.
+        MachineError: its disk or its permissions refuse.
+        OutOfMemoryError: there is not enough to open it.
     """
     path = Path(path)
     head = _head(path)
@@ -34,14 +40,17 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
 
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        # Opening a pipe to read it would wait for somebody to write into it.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise CheckpointError(f"{path} is a pipe or a device, not a weight file.")
             return file.read(64)
     except FileNotFoundError:
         raise CheckpointError(f"There is no weight file {path}.") from None
     except IsADirectoryError:
         raise CheckpointError(f"{path} is a folder, not a weight file.") from None
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+        raise damaged(path, error) from error
 
 
 def _what(head: bytes) -> str:

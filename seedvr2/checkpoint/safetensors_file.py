@@ -10,7 +10,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from seedvr2.checkpoint.checkpoint import Checkpoint, Entry
+from seedvr2.checkpoint.failures import damaged
 from seedvr2.errors import CheckpointError
+from seedvr2.trouble import is_out_of_memory
 
 # The names of the format, as torch calls them; any other (packed 4-bit types and the like) keeps its own.
 _TORCH_NAMES = {
@@ -37,12 +39,13 @@ def read(path: Path) -> Checkpoint:
 
     Raises:
         CheckpointError: it is truncated or damaged, or quantised in a way that is not known.
+        MachineError: its disk refuses.
     """
     try:
         file: Any = safe_open(path, framework="pt")
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged or incomplete ({error}). Fetch it again.") from error
+    except (SafetensorError, OSError, ValueError, MemoryError) as error:
+        raise damaged(path, error) from error
     if any(name.endswith(_FOREIGN_QUANTISATION) for name in slices):
         raise CheckpointError(
             f"{path} is quantised in a format of ComfyUI's own, which cannot be read here. "
@@ -62,6 +65,8 @@ def _precision(name: str) -> str:
 def _load(file: Any, path: Path, name: str) -> Tensor:
     try:
         tensor: Tensor = file.get_tensor(name)
-    except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError, MemoryError) as error:
+        if is_out_of_memory(error) or isinstance(error, OSError):
+            raise damaged(path, error) from error
         raise CheckpointError(f"{path} stores {name} in a way that cannot be read here ({error}).") from error
     return tensor

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import struct
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,16 @@ import torch
 from torch import Tensor
 
 from seedvr2.checkpoint.checkpoint import Checkpoint, Entry
+from seedvr2.checkpoint.failures import damaged
 from seedvr2.errors import CheckpointError
 
 # What trainers call the weights inside a checkpoint, the averaged ones first.
 WRAPPERS = ("ema", "params_ema", "state_dict", "model", "module", "params", "generator")
+# What comes out of torch's reader for files that were tampered with: it does as the pickle says.
+_DAMAGE = (
+    *(RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError),
+    *(ArithmeticError, ImportError, MemoryError, struct.error, zipfile.BadZipFile),
+)
 
 
 def read(path: Path) -> Checkpoint:
@@ -24,6 +32,7 @@ def read(path: Path) -> Checkpoint:
 
     Raises:
         CheckpointError: it is damaged, holds no tensors, or holds objects that only running code could restore.
+        MachineError: its disk refuses.
     """
     tensors = _tensors(_load(path), path)
     return Checkpoint(path, "torch", {}, {name: _entry(tensor) for name, tensor in tensors.items()})
@@ -38,14 +47,30 @@ def _load(path: Path) -> Any:
         # Files older than torch 1.6 are not zip archives and cannot be mapped.
         with path.open("rb") as file:
             mapped = file.read(2) == b"PK"
+        if mapped:
+            _check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} is damaged, or holds Python objects beside its tensors; those could run code and are not loaded. "
             "Choose the safetensors or GGUF file of that model."
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError) as error:
-        raise CheckpointError(f"{path} is damaged or incomplete ({_first_line(error)}). Fetch it again.") from error
+    except _DAMAGE as error:
+        raise damaged(path, error) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse what torch would unpack at any size: it writes its archives unpacked itself.
+
+    Raises:
+        ValueError, zipfile.BadZipFile: it is no archive as torch writes them.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
+        raise ValueError("it is a compressed archive, which torch does not write")
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise ValueError("the parts of its archive overlap")
 
 
 def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
@@ -60,7 +85,3 @@ def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
             break
         content = inner
     raise CheckpointError(f"{path} holds no tensors that can be told by name; it is not a weight file of a model.")
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -166,8 +166,8 @@ def read_vae_config(shapes: Shapes, metadata: Mapping[str, str] | None = None) -
     for i in range(levels - 1):
         out, width, *_ = _shape(shapes, f"decoder.up_blocks.{i}.upsamplers.0.upscale_conv.weight", 5)
         ups.append(out // (4 * width))
-    groups = int(metadata.get("norm_num_groups", 32))
-    if any(width % groups for width in widths):
+    groups = int(_number(metadata, "norm_num_groups", 32))
+    if groups < 1 or any(width % groups for width in widths):
         raise CheckpointError(f"The VAE's widths {widths} cannot be normalised in {groups} groups.")
     return VAEConfig(
         widths=widths,
@@ -178,16 +178,26 @@ def read_vae_config(shapes: Shapes, metadata: Mapping[str, str] | None = None) -
         up_factors=tuple(ups),
         attention="encoder.mid_block.attentions.0.to_q.weight" in shapes,
         groups=groups,
-        scale=float(metadata.get("scaling_factor", 0.9152)),
+        scale=_number(metadata, "scaling_factor", 0.9152),
         keeps_colours=metadata.get("keeps_colours") == "true",
     )
 
 
 def _windows(metadata: Mapping[str, str]) -> tuple[int, int, int]:
-    numbers = [int(n) for n in re.findall(r"\d+", metadata.get("windows", "4,3,3"))]
-    if len(numbers) != 3:
+    numbers = [int(n) for n in re.findall(r"\d{1,9}", metadata.get("windows", "4,3,3"))]
+    if len(numbers) != 3 or 0 in numbers:
         raise CheckpointError(f"The file's window setting {metadata['windows']!r} is not three numbers.")
     return numbers[0], numbers[1], numbers[2]
+
+
+def _number(metadata: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        number = float(metadata.get(name, default))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise CheckpointError(f"The file's {name} is {metadata[name][:40]!r}, which is no number.")
+    return number
 
 
 def _shape(shapes: Shapes, name: str, rank: int) -> tuple[int, ...]:
@@ -195,6 +205,8 @@ def _shape(shapes: Shapes, name: str, rank: int) -> tuple[int, ...]:
         raise CheckpointError(f"The file has no tensor {name}: it is not a SeedVR2 model, or it is incomplete.")
     if len(shapes[name]) != rank:
         raise CheckpointError(f"The tensor {name} has the shape {list(shapes[name])}, but {rank} axes are needed.")
+    if 0 in shapes[name]:
+        raise CheckpointError(f"The tensor {name} is empty: it is not a SeedVR2 model, or it is damaged.")
     return shapes[name]
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
+import struct
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,9 +17,10 @@ from seedvr2.catalogue.folder import (
     find_vae,
     how_to_get,
     installed_models,
+    unreadable_files,
 )
 from seedvr2.catalogue.hashes import remember_sha256
-from seedvr2.errors import CheckpointError, ModelNotInstalledError
+from seedvr2.errors import CheckpointError, MachineError, ModelNotInstalledError
 
 GOLDEN = Path(__file__).parents[2] / "fixtures/golden"
 CATALOGUE_NAME = "seedvr2_ema_3b-Q8_0.gguf"
@@ -103,3 +107,72 @@ def test_a_file_that_changes_is_looked_at_again(folder: Path) -> None:
     assert find_installed(folder, path.name).precision == "FP8"
     shutil.copy(GOLDEN / "quant/model-F16.gguf", path)
     assert find_installed(folder, path.name).precision == "FP16"
+
+
+def test_files_that_cannot_be_opened_are_named_with_the_reason(folder: Path) -> None:
+    """The 51 bytes claim an array of 2^63 elements; opening the pipe to read it would never end."""
+    (folder / "bomb.gguf").write_bytes(
+        b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"a" + struct.pack("<IIQ", 9, 0, 1 << 63) + b"\0\0"
+    )
+    (folder / "gone.safetensors").symlink_to(folder / "nowhere")
+    (folder / "circle.pt").symlink_to("circle.pt")
+    (folder / "pointer.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+    os.mkfifo(folder / "pipe.gguf")
+    (folder / "zero.pth").symlink_to("/dev/zero")
+    found = {file.name: file.why for file in unreadable_files(folder)}
+    expected = {
+        "bomb.gguf": "more values in arrays than a weight file needs",
+        "circle.pt": "cannot be read",
+        "damaged.gguf": "ends in the middle of its header",
+        "gone.safetensors": "is a link to a file that is not there",
+        "pipe.gguf": "is a pipe or a device",
+        "pointer.safetensors": "is a Git LFS pointer",
+        "zero.pth": "is a pipe or a device",
+    }
+    assert found.keys() == expected.keys()
+    for name, why in expected.items():
+        assert why in found[name]
+    assert [model.name for model in installed_models(folder)] == [CATALOGUE_NAME, "a-mine.safetensors"]
+    assert find_vae(folder).name == "vae-of-mine.safetensors"
+    with pytest.raises(CheckpointError, match="more values in arrays"):
+        find_installed(folder, "bomb.gguf")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_files_and_folders_of_another_user_break_nothing(folder: Path) -> None:
+    for part in (folder, *list(folder.parents)[:3]):
+        part.chmod(0o755)
+    (folder / "a-mine.safetensors").chmod(0o600)
+    os.seteuid(65534)
+    try:
+        assert [(file.name, "Permission denied" in file.why) for file in unreadable_files(folder)] == [
+            ("a-mine.safetensors", True),
+            ("damaged.gguf", False),
+        ]
+        assert [model.name for model in installed_models(folder)] == [CATALOGUE_NAME]
+    finally:
+        os.seteuid(0)
+    # As soon as it may be read it is a model again.
+    assert "a-mine.safetensors" in [model.name for model in installed_models(folder)]
+    folder.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(MachineError, match="check its permissions"):
+            installed_models(folder)
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_that_vanishes_while_it_is_looked_at_is_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember_sha256(folder / CATALOGUE_NAME, "0" * 64)
+    real = os.scandir
+
+    def scandir(path: Path) -> object:
+        entries = list(real(path))
+        for name in (CATALOGUE_NAME, "damaged.gguf"):
+            (folder / name).unlink(missing_ok=True)
+        return nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert [model.name for model in installed_models(folder)] == ["a-mine.safetensors"]
+    assert unreadable_files(folder) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -68,3 +69,10 @@ def test_an_unknown_name_is_an_error_that_names_it() -> None:
     assert "blocks.9.w" not in checkpoint and "vid_in.proj.weight" in checkpoint
     with pytest.raises(CheckpointError, match=r"no tensor 'blocks\.9\.w'"):
         checkpoint.tensor("blocks.9.w")
+
+
+def test_pipes_and_devices_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+    for path in (tmp_path / "pipe.gguf", Path("/dev/zero")):
+        with pytest.raises(CheckpointError, match="is a pipe or a device"):
+            open_checkpoint(path)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
 
 from seedvr2.checkpoint import open_checkpoint
-from seedvr2.errors import CheckpointError
+from seedvr2.errors import CheckpointError, OutOfMemoryError
 
 WEIGHTS = {"blocks.0.w": torch.arange(6.0).reshape(2, 3), "blocks.0.b": torch.ones(2, dtype=torch.bfloat16)}
 
@@ -80,3 +82,32 @@ def test_a_file_without_tensors_says_so(tmp_path: Path, content: object) -> None
     torch.save(content, tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match="holds no tensors"):
         open_checkpoint(tmp_path / "a.pt")
+
+
+def test_a_compressed_archive_is_not_unpacked(tmp_path: Path) -> None:
+    torch.save(WEIGHTS, tmp_path / "a.pth")
+    bomb = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(tmp_path / "a.pth") as whole, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
+        for entry in whole.infolist():
+            data = whole.read(entry)
+            packed.writestr(entry.filename, data + bytes(1 << 28) if entry.filename.endswith("data.pkl") else data)
+    with pytest.raises(CheckpointError, match=r"bomb\.pth is damaged.*compressed archive"):
+        open_checkpoint(bomb)
+
+
+@pytest.mark.filterwarnings("ignore:.*TypedStorage", "ignore:Defining your `__torch_function__`")
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "pickle"])
+def test_whatever_is_changed_it_opens_or_is_refused(tmp_path: Path, zipped: bool) -> None:
+    torch.save(WEIGHTS, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    whole = (tmp_path / "a.pth").read_bytes()
+    random = Random(0)
+    for _ in range(300):
+        content = bytearray(whole)
+        for _ in range(random.randint(1, 4)):
+            # The pickle is at the beginning; the rest is the archive's list and numbers.
+            content[random.randrange(2, len(whole))] = random.choice((0, 1, 0x28, 0x52, 0x62, 0x7F, 0xFF))
+        (tmp_path / "b.pth").write_bytes(content)
+        try:
+            open_checkpoint(tmp_path / "b.pth")
+        except (CheckpointError, OutOfMemoryError) as error:
+            assert "b.pth" in str(error)
