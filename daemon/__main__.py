@@ -1,21 +1,31 @@
-"""`python -m daemon [--config FILE] [check-config]`: run the service, or say how it is configured."""
+"""`python -m daemon [--config FILE] [check-config]`: run the service, or say how it is configured.
+
+Exit status 2 means that somebody has to change the configuration, so that starting again is no use; 75 (EX_TEMPFAIL)
+that a disk, the state folder or the port is not as it should be, which may pass by itself.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import os
 import signal
 import sys
 from pathlib import Path
 
-from daemon.errors import ServiceError
+from daemon.descriptors import raise_limit
+from daemon.errors import ServiceError, StoreError
 from daemon.settings.config import Config, load_config
 from seedvr2 import __version__
+
+CONFIGURATION = 2
+MAY_PASS = 75
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; answers the exit status."""
+    raise_limit()
     options = _parser().parse_args(arguments)
     named = options.config or os.environ.get("SEEDVR2_CONFIG") or None
     try:
@@ -24,20 +34,25 @@ def main(arguments: list[str] | None = None) -> int:
             return _check_config(config)
         return _run(config)
     except ServiceError as error:
-        print(f"seedvr2d: {error}", file=sys.stderr)
-        return 2
+        _say(str(error))
+        # What the system refused is not the configuration's fault, or may not be.
+        return MAY_PASS if isinstance(error, StoreError) or isinstance(error.__cause__, OSError) else CONFIGURATION
+    except OSError as error:
+        _say(f"The system refuses what is needed to start: {error}.")
+        return MAY_PASS
 
 
 def _run(config: Config) -> int:
     # Imported here: check-config needs none of it.
     from daemon.outside import logs
     from daemon.service import Service
+    from daemon.settings.show_config import exposed
 
     # `kill -USR1` shows what every thread is doing, in a process that seems to hang.
     faulthandler.register(signal.SIGUSR1)
     logs.set_up(config.logging.level, config.logging.format)
-    for warning in config.warnings:
-        print(f"seedvr2d: {warning}", file=sys.stderr)
+    for warning in (*config.warnings, *exposed(config)):
+        _say(warning)
     Service(config).run()
     return 0
 
@@ -47,6 +62,12 @@ def _check_config(config: Config) -> int:
 
     print(describe(config))
     return 0
+
+
+def _say(text: str) -> None:
+    # Standard error may be closed or on a full disk; the exit status still tells.
+    with contextlib.suppress(OSError, ValueError):
+        print(f"seedvr2d: {text}", file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -40,3 +40,7 @@ class Context:
     redact: Redactor
     started: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    def problems(self) -> list[str]:
+        """What is wrong now, a sentence each; nothing if all is well."""
+        return [text for text in (self.worker.paused, self.inbox.paused) if text]

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 FILE_FIELD = "file"
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 8 * 1024
-# All headers of one part; a file name may be long, and is cut later.
+# Of one line; a name with all its folders may be long, and is cut later.
 MAX_HEADER_BYTES = 16 * 1024
 HIDDEN = "."
 # Others write to the same disk: after so many bytes it is asked again whether there is room.
@@ -79,7 +79,6 @@ class Upload:
 @dataclass(slots=True)
 class _Part:
     headers: dict[str, bytes] = field(default_factory=dict)
-    header_bytes: int = 0
     name: str = ""
     data: bytearray = field(default_factory=bytearray)
     is_file: bool = False
@@ -119,6 +118,7 @@ class FormReceiver:
                 "on_part_end": self._part_end,
                 "on_end": self._end,
             },
+            max_header_size=MAX_HEADER_BYTES,
         )
 
     def append(self, data: bytes) -> None:
@@ -167,17 +167,10 @@ class FormReceiver:
         self._part = _Part()
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._count_header(end - start)
         self._header_name += data[start:end]
 
     def _header_text(self, data: bytes, start: int, end: int) -> None:
-        self._count_header(end - start)
         self._header_value += data[start:end]
-
-    def _count_header(self, size: int) -> None:
-        self._part.header_bytes += size
-        if self._part.header_bytes > MAX_HEADER_BYTES:
-            raise RequestError(400, "The headers of a part of the form are too long.")
 
     def _header_end(self) -> None:
         self._part.headers[self._header_name.decode("latin-1").lower()] = self._header_value

@@ -29,7 +29,7 @@ def routes(context: Context) -> list[Route]:
             "uptime_s": round(time.monotonic() - context.started, 1),
             "inbox": "watching" if context.inbox.is_alive() else "stopped",
             "inbox_pending": context.inbox.pending,
-            "problems": [text for text in (context.worker.paused, context.inbox.paused) if text],
+            "problems": context.problems(),
         }
         return json_response(body, 200 if well else 503)
 

@@ -47,6 +47,7 @@ def _work(context: Context) -> Iterator[str]:
     activities = [({"activity": each.value}, float(worker.activity is each)) for each in Activity]
     yield from _gauge("seedvr2_worker_activity", "What the worker does", activities)
     yield from _gauge("seedvr2_worker_paused", "Whether no job is started, for lack of disk", bool(worker.paused))
+    yield from _gauge("seedvr2_problems", "What /health names as wrong", len(context.problems()))
     heartbeat = time.monotonic() - worker.heartbeat
     yield from _gauge("seedvr2_worker_heartbeat_age_seconds", "Since the worker's last sign of life", heartbeat)
     model = context.executor.model

@@ -80,7 +80,7 @@ class EventHub:
         return subscription
 
     def listen(self, listener: Callable[[Event], None]) -> None:
-        """Call `listener` with each event, in the thread that publishes; it must be quick."""
+        """Call `listener` with each event, in the thread that publishes; it must be quick. What it raises is logged."""
         self._listeners.append(listener)
 
     def publish(self, job: Job, progress: Progress | None = None) -> None:
@@ -92,7 +92,11 @@ class EventHub:
         for subscription in subscriptions:
             subscription.offer(event)
         for listener in self._listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception:
+                # The boundary of who is told: no trouble of theirs may become the job's.
+                log.exception("job %s: one of those who are told of it failed", job.id)
 
     def drop(self, subscription: Subscription) -> None:
         """Forget a subscription."""

@@ -9,6 +9,7 @@ import sys
 import threading
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import TextIO
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 # syslog(3), as journald reads it from the beginning of a line.
@@ -19,7 +20,7 @@ def set_up(level: str, form: str) -> None:
     """Send the log to standard error in `form`; uncaught errors of threads go there too."""
     if form == "auto":
         form = "journald" if _stderr_is_journal() else "text"
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(FORMATTERS[form]())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -30,6 +31,13 @@ def set_up(level: str, form: str) -> None:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     threading.excepthook = _thread_died
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Loses what cannot be written, for a full disk or a reader that is gone: no work may fail because of its log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """There is nowhere left to say it."""
 
 
 class TextFormatter(logging.Formatter):
@@ -91,7 +99,8 @@ def _stderr_is_journal() -> bool:
         device, inode = os.environ.get("JOURNAL_STREAM", "").split(":")
         status = os.fstat(sys.stderr.fileno())
         return (status.st_dev, status.st_ino) == (int(device), int(inode))
-    except (ValueError, OSError):
+    except (ValueError, OSError, AttributeError):
+        # Standard error may be closed, or none at all.
         return False
 
 

@@ -1,10 +1,12 @@
 """Tells one address when a job ends, with retry.
 
-Each message is a file until it is told or given up, so that what waits outlives a crash and a restart.
+Each message is a file until it is told or given up, so that what waits outlives a crash and a restart. No trouble with
+these files is ever the job's: its worker calls `on_event`.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import http.client
@@ -12,21 +14,30 @@ import json
 import logging
 import queue
 import threading
-import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from daemon.outside.events import Event
+from daemon.outside.outbox import Outbox
 from daemon.settings.keys import WebhookSettings
-from daemon.store.files import write_durably
 from seedvr2 import __version__
 
 log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 BACKLOG = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A message in its file; `body` has it where the disk would not take it."""
+
+    path: Path
+    body: bytes | None = None
 
 
 class Webhook:
@@ -36,10 +47,11 @@ class Webhook:
         self, settings: WebhookSettings, folder: Path, describe: Any, first_pause_s: float = FIRST_PAUSE_S
     ) -> None:
         self._settings = settings
-        self._folder = folder
+        self._outbox = Outbox(folder)
         self._describe = describe
         self._first_pause_s = first_pause_s
-        self._queue: queue.Queue[Path | None] = queue.Queue()
+        self._queue: queue.Queue[_Message | None] = queue.Queue()
+        self._queued: set[Path] = set()
         self._stop = threading.Event()
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._thread = threading.Thread(target=self._main, name="webhook", daemon=True)
@@ -48,9 +60,11 @@ class Webhook:
         """Begin to send, if there is an address: first what an earlier run could not."""
         if not self._settings.url:
             return
-        if self._folder.is_dir():
-            for path in sorted(self._folder.glob("*.json")):
-                self._queue.put(path)
+        try:
+            for path in self._outbox.waiting():
+                self._put(_Message(path))
+        except OSError as error:
+            log.error("webhook: what an earlier run left cannot be listed: %s", error)
         self._thread.start()
 
     def stop(self) -> None:
@@ -67,29 +81,43 @@ class Webhook:
         if self._queue.qsize() >= BACKLOG:
             log.error("webhook: %d messages wait already; that of job %s is dropped", BACKLOG, event.job.id)
             return
-        message = {"event": f"task.{event.job.state}", "task": self._describe(event.job)}
-        path = self._folder / f"{time.time_ns():020}-{event.job.id}.json"
+        body = json.dumps({"event": f"task.{event.job.state}", "task": self._describe(event.job)}).encode("ascii")
+        path = self._outbox.path_for(event.job.id)
         try:
-            self._folder.mkdir(exist_ok=True)
-            write_durably(path, json.dumps(message).encode("ascii"))
+            self._outbox.keep(path, body)
         except OSError as error:
-            log.error("webhook: the message of job %s cannot be kept, it is dropped: %s", event.job.id, error)
-            return
-        self._queue.put(path)
+            log.error("webhook: the message of job %s would not outlive a restart: %s", event.job.id, error)
+            self._put(_Message(path, body))
+        else:
+            self._put(_Message(path))
+
+    def _put(self, message: _Message) -> None:
+        # A job may end before the start has listed what is there.
+        if message.path not in self._queued:
+            self._queued.add(message.path)
+            self._queue.put(message)
 
     def _main(self) -> None:
-        while (path := self._queue.get()) is not None:
+        while (message := self._queue.get()) is not None:
             if self._stop.is_set():
                 return
-            try:
-                body = path.read_bytes()
-                job_id = json.loads(body)["task"]["id"]
-            except (OSError, ValueError, LookupError, TypeError) as error:
-                log.error("webhook: %s cannot be read, it is dropped: %s", path.name, error)
-                path.unlink(missing_ok=True)
-                continue
-            if self._deliver(body, job_id):
-                path.unlink(missing_ok=True)
+            body = message.body or self._read(message.path)
+            if body is not None and self._deliver(body, json.loads(body)["task"]["id"]):
+                self._outbox.remove(message.path)
+            self._queued.discard(message.path)
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            body = self._outbox.read(path)
+            json.loads(body)["task"]["id"]
+        except OSError as error:
+            log.error("webhook: %s cannot be read, the next start tries again: %s", path.name, error)
+            return None
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            log.error("webhook: %s is damaged, it is moved aside: %s", path.name, error)
+            self._outbox.set_aside(path)
+            return None
+        return body
 
     def _deliver(self, body: bytes, job_id: Any) -> bool:
         """Whether it is done with, told or given up; otherwise the next start tries again."""
@@ -108,14 +136,18 @@ class Webhook:
 
     def _send(self, body: bytes) -> str | None:
         """Why it failed, or None."""
-        request = urllib.request.Request(self._settings.url, body, self._headers(body), method="POST")
         try:
+            url, credentials = split_credentials(self._settings.url)
+            request = urllib.request.Request(url, body, self._headers(body) | credentials, method="POST")
             with self._opener.open(request, timeout=self._settings.timeout_s) as answer:
                 status = int(answer.status)
         except urllib.error.HTTPError as error:
             status = error.code
             error.close()
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (http.client.InvalidURL, ValueError):
+            # What Python says of it would show the address, which may hold a secret.
+            return "webhook.url is not a valid address"
+        except (OSError, http.client.HTTPException) as error:
             return str(error) or type(error).__name__
         return None if 200 <= status < 300 else f"the answer was {status}"
 
@@ -125,6 +157,17 @@ class Webhook:
             signature = hmac.new(self._settings.secret.encode(), body, hashlib.sha256).hexdigest()
             headers["X-SeedVR2-Signature"] = f"sha256={signature}"
         return headers
+
+
+def split_credentials(url: str) -> tuple[str, dict[str, str]]:
+    """The address without `user:password@`, and the header that says the same. Raises ValueError."""
+    parts = urlsplit(url)
+    userinfo, found, host = parts.netloc.rpartition("@")
+    if not found:
+        return url, {}
+    encoded = base64.b64encode(unquote(userinfo).encode()).decode("ascii")
+    bare = SplitResult(parts.scheme, host, parts.path, parts.query, parts.fragment)
+    return bare.geturl(), {"Authorization": f"Basic {encoded}"}
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

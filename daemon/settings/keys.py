@@ -17,7 +17,10 @@ from seedvr2.options import Parameter
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key of the configuration. `parameter` knows its type, range and meaning."""
+    """One key of the configuration. `parameter` knows its type, range and meaning.
+
+    A `secret` is never shown; of an `address` only what can be none: passwords and tokens hide in the rest of it.
+    """
 
     section: str
     parameter: Parameter
@@ -25,6 +28,7 @@ class Setting:
     is_list: bool
     is_path: bool
     secret: bool
+    address: bool
 
     @property
     def key(self) -> str:
@@ -46,11 +50,13 @@ def setting(
     choices: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
     secret: bool = False,
+    address: bool = False,
     path: bool = False,
 ) -> Any:
     """A field of a section; its type is the type of its default, or `Path`."""
     limits = {"minimum": minimum, "maximum": maximum, "choices": choices}
-    metadata = {"meaning": meaning, "limits": limits, "aliases": aliases, "secret": secret, "path": path}
+    metadata = {"meaning": meaning, "limits": limits, "aliases": aliases}
+    metadata |= {"secret": secret, "address": address, "path": path}
     return field(default=Path(default) if path else default, metadata=metadata)
 
 
@@ -142,7 +148,7 @@ class JobSettings:
 class WebhookSettings:
     """`[webhook]`: a POST when a job ends."""
 
-    url: str = setting("", "Address that is told of finished jobs; empty: none")
+    url: str = setting("", "Address that is told of finished jobs; empty: none", address=True)
     secret: str = setting("", "Key of the HMAC-SHA256 signature sent along; empty: none", secret=True)
     attempts: int = setting(5, "How often to try", minimum=1, maximum=20)
     timeout_s: float = setting(10.0, "Seconds to wait for an answer", minimum=0.1, maximum=300)
@@ -180,7 +186,7 @@ def _setting_of(section: str, item: Field[Any]) -> Setting:
     default: Any = str(item.default) if meta["path"] else "" if is_list else item.default
     as_text = is_list or meta["path"]
     parameter = Parameter(item.name, str if as_text else kind, default, meta["meaning"], **meta["limits"])
-    return Setting(section, parameter, meta["aliases"], is_list, meta["path"], meta["secret"])
+    return Setting(section, parameter, meta["aliases"], is_list, meta["path"], meta["secret"], meta["address"])
 
 
 SETTINGS: tuple[Setting, ...] = tuple(_settings())
