@@ -6,12 +6,11 @@ factors are measured (docs/performance.md).
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
+from seedvr2 import host_memory
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.network.tiling import Tiling
 from seedvr2.options import UpscaleOptions
@@ -60,21 +59,7 @@ def available_bytes(device: torch.device) -> int:
     """Memory that a job on `device` could take now."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    info = Path("/proc/meminfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return min(int(line.split()[1]) * 1024, _cgroup_limit())
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-
-def _cgroup_limit() -> int:
-    limit = Path("/sys/fs/cgroup/memory.max")
-    used = Path("/sys/fs/cgroup/memory.current")
-    try:
-        return int(limit.read_text()) - int(used.read_text())
-    except (OSError, ValueError):  # no limit: "max", or no cgroup at all
-        return 2**62
+    return host_memory.available()
 
 
 def choose_tiling(
