@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import errno
 import hashlib
 import hmac
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.outside import webhook
+from daemon.outside import outbox, webhook
 from tests.daemon.conftest import Start, eventually
 
 
@@ -99,17 +103,121 @@ def test_what_could_not_be_told_before_a_stop_is_told_after_the_next_start(recei
     eventually(lambda: not list(kept.iterdir()))
 
 
-def test_a_message_that_cannot_be_read_holds_up_no_other(
+def test_damaged_and_foreign_files_hold_up_no_message_and_none_is_deleted(
     receiver: Receiver, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     running = start()
     folder = running.config.paths.state / "webhook"
     running.service.stop()
     folder.mkdir()
-    (folder / "0-torn.json").write_bytes(b'{"event": ')
+    own = "00000000000000000{:03}-0000000a.json"
+    damaged = {
+        own.format(1): b'{"event": ',
+        own.format(2): b"[" * 100_000,
+        own.format(3): b'{"task": []}',
+        own.format(4): b"\xff\xfe",
+        own.format(5): b"",
+        own.format(6): b'"' + b"x" * (2 << 20) + b'"',
+    }
+    foreign = {"notes.json": b"{}", "0-torn.json": b"{", ".hidden.tmp": b"", ".notes.json.abcdefgh.tmp": b""}
+    for name, content in (damaged | foreign).items():
+        (folder / name).write_bytes(content)
+    (folder / own.format(7)).mkdir()
+    (folder / own.format(8)).symlink_to(folder / "notes.json")
+    leftover = folder / f".{own.format(9)}.abcd_123.tmp"
+    leftover.write_bytes(b'{"event"')
     running = start(SEEDVR2_WEBHOOK_URL=receiver.url)
     job_id = running.submit()
     eventually(lambda: len(receiver.got) == 1)
     assert json.loads(receiver.got[0][1])["task"]["id"] == job_id
-    assert "0-torn.json cannot be read" in caplog.text
-    eventually(lambda: not list(folder.iterdir()))
+    eventually(lambda: len(list(folder.glob("0*-*.json"))) == 3)
+    assert {path.name: path.read_bytes() for path in (folder / "damaged").iterdir()} == damaged
+    assert all((folder / name).read_bytes() == content for name, content in foreign.items())
+    assert (folder / own.format(7)).is_dir()
+    assert (folder / own.format(8)).is_symlink()
+    assert not leftover.exists()
+    assert all(f"{name} is damaged" in caplog.text for name in damaged)
+
+
+def test_thousands_of_foreign_files_are_left_alone(receiver: Receiver, start: Start) -> None:
+    running = start()
+    folder = running.config.paths.state / "webhook"
+    running.service.stop()
+    folder.mkdir()
+    for number in range(3000):
+        (folder / f"{number}.json").touch()
+    running = start(SEEDVR2_WEBHOOK_URL=receiver.url)
+    running.finished(running.submit())
+    eventually(lambda: len(receiver.got) == 1)
+    eventually(lambda: len(list(folder.iterdir())) == 3000)
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EIO, errno.EACCES])
+def test_a_state_disk_that_takes_nothing_costs_no_message_and_no_job(
+    receiver: Receiver,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: int,
+) -> None:
+    def refuse(*_arguments: Any, **_more: Any) -> None:
+        raise OSError(error, os.strerror(error))
+
+    running = start(SEEDVR2_WEBHOOK_URL=receiver.url)
+    monkeypatch.setattr(outbox, "write_durably", refuse)
+    jobs = [running.submit(), running.submit()]
+    assert [running.finished(job)["status"] for job in jobs] == ["completed", "completed"]
+    eventually(lambda: len(receiver.got) == 2)
+    assert "would not outlive a restart" in caplog.text
+
+
+def test_a_file_in_the_place_of_the_folder_is_left_alone(receiver: Receiver, start: Start) -> None:
+    running = start()
+    place = running.config.paths.state / "webhook"
+    running.service.stop()
+    place.write_text("somebody else's")
+    running = start(SEEDVR2_WEBHOOK_URL=receiver.url)
+    running.finished(running.submit())
+    eventually(lambda: len(receiver.got) == 1)
+    assert place.read_text() == "somebody else's"
+
+
+def test_a_message_that_cannot_be_removed_stops_no_other(
+    receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = start(SEEDVR2_WEBHOOK_URL=receiver.url)
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.parent.name == "webhook":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for _ in range(2):
+        running.finished(running.submit())
+    eventually(lambda: len(receiver.got) == 2)
+    eventually(lambda: caplog.text.count("may be told again") == 2)
+
+
+def test_a_password_in_the_address_is_sent_as_a_header_and_never_logged(
+    receiver: Receiver, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = receiver.url.replace("http://", "http://me:s%40cret@") + "?key=t0ken"
+    running = start(SEEDVR2_WEBHOOK_URL=address)
+    running.finished(running.submit())
+    eventually(lambda: len(receiver.got) == 1)
+    assert receiver.got[0][0]["authorization"] == "Basic " + base64.b64encode(b"me:s@cret").decode()
+    assert "cret" not in caplog.text
+    assert "t0ken" not in caplog.text
+
+
+@pytest.mark.parametrize("address", ["http://me:s3cret@127.0.0.1:nine/t0ken", "http://[s3cret/t0ken", "http:///t0ken"])
+def test_an_address_that_is_none_is_not_shown_in_the_log(
+    start: Start, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    running = start(SEEDVR2_WEBHOOK_URL=address, SEEDVR2_WEBHOOK_ATTEMPTS="1")
+    running.finished(running.submit())
+    eventually(lambda: "could not be told after 1 tries" in caplog.text)
+    assert "s3cret" not in caplog.text
+    assert "t0ken" not in caplog.text
