@@ -9,12 +9,13 @@ import pytest
 from benchmarks.runs import CLIP
 from seedvr2.errors import MediaError
 from tests.daemon.conftest import Running, png
-from tests.daemon.web.browser import expect
+from tests.daemon.web.browser import do_without, expect
 from tests.daemon.web.conftest import Open, unfold_settings
 
-pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install axe-playwright-python")
-
-from axe_playwright_python.sync_playwright import Axe
+try:
+    from axe_playwright_python.sync_playwright import Axe
+except ImportError:
+    do_without("axe is not installed: pip install axe-playwright-python")
 
 
 def violations(page: Any) -> list[str]:
