@@ -1,7 +1,7 @@
 """`python -m daemon [--config FILE] [check-config]`: run the service, or say how it is configured.
 
-Exit status 2 means that somebody has to change the configuration, so that starting again is no use; 75 (EX_TEMPFAIL)
-that a disk, the state folder or the port is not as it should be, which may pass by itself.
+Exit status 2 means that somebody has to do something first, so that starting again is no use; 75 (EX_TEMPFAIL) that the
+system refused a disk, a folder or the port, which may pass by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from daemon.descriptors import raise_limit
-from daemon.errors import ServiceError, StoreError
+from daemon.errors import ServiceError
 from daemon.settings.config import Config, load_config
 from seedvr2 import __version__
 
@@ -35,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(config)
     except ServiceError as error:
         _say(str(error))
-        # What the system refused is not the configuration's fault, or may not be.
-        return MAY_PASS if isinstance(error, StoreError) or isinstance(error.__cause__, OSError) else CONFIGURATION
+        # What the system refused may pass; another daemon on the same folders or a damaged store waits for a person.
+        return MAY_PASS if isinstance(error.__cause__, OSError) else CONFIGURATION
     except OSError as error:
         _say(f"The system refuses what is needed to start: {error}.")
         return MAY_PASS

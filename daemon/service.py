@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -67,6 +68,8 @@ class Service:
         if not ended:
             self._abandon()
         self.store.close()
+        self._parts.work.release()
+        self._parts.folders.close()
         log.info("stopped")
 
     def run(self) -> None:
@@ -118,7 +121,8 @@ class Service:
         current = self.worker.current
         stored = self.store.get(current.id) if current else None
         if stored is not None and not stored.finished and stored.result is None:
-            self.store.save(stored.requeue(orderly=True))
+            with contextlib.suppress(OSError):
+                self.store.save(stored.requeue(orderly=True))
         self.store.close()
         log.warning("the engine did not stop within %.0f s; leaving without it", STOP_S)
         logging.shutdown()

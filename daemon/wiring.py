@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from daemon.api import views
 from daemon.api.app import make_app
@@ -14,21 +13,28 @@ from daemon.api.server import ApiServer
 from daemon.engine.executor import Executor
 from daemon.engine.gpu import GpuMonitor
 from daemon.engine.local_executor import LocalExecutor
-from daemon.errors import ConfigError
+from daemon.folders import Folders, open_folders
 from daemon.inbox.after import Aftermath
 from daemon.inbox.inbox import Inbox
 from daemon.inbox.intake import Intake
+from daemon.jobs.job import Job
 from daemon.jobs.queue import JobQueue
 from daemon.outside.events import EventHub
 from daemon.outside.metrics import Metrics
 from daemon.outside.webhook import Webhook
 from daemon.settings.config import Config
 from daemon.store.job_store import JobStore
+from daemon.store.owner import owner_of
+from daemon.work.ending import Ending
 from daemon.work.estimates import Estimates
 from daemon.work.operations import Operations
-from daemon.work.recovery import clear_uploads, recover
+from daemon.work.publish import Publisher
+from daemon.work.recovery import Recovery
 from daemon.work.retention import Retention
 from daemon.work.runner import JobRunner
+from daemon.work.source import Sources
+from daemon.work.surroundings import Surroundings
+from daemon.work.work_folder import WorkFolder
 from daemon.work.worker import Worker
 
 MIB = 1 << 20
@@ -42,42 +48,70 @@ class Parts:
     api: ApiServer
     retention: Retention
     webhook: Webhook
+    folders: Folders
+    work: WorkFolder
 
 
 def wire(config: Config, executor: Executor | None) -> Parts:
     """Open the store, put in order what a crash left, and make every part.
 
     Raises:
-        ServiceError: the configuration or the state folder does not let it start.
+        ServiceError: the configuration or a folder does not let it start.
     """
-    paths = config.paths
-    for folder in (paths.inbox, paths.outputs, paths.state):
-        _make(folder)
-    uploads = uploads_folder(config)
-    store = JobStore(paths.state, keep_count=config.jobs.history_count, keep_days=config.jobs.history_days)
+    folders = open_folders(config)
+    jobs = config.jobs
+    operations: list[Operations] = []
+
+    def forgotten(job: Job) -> None:
+        # Whoever keeps uploads for ever keeps those of forgotten jobs too.
+        if jobs.uploads_days and operations:
+            operations[0].remove_upload(job)
+
     try:
-        return _wire(config, executor or LocalExecutor(paths.models, config.model), store, uploads)
+        store = JobStore(
+            config.paths.state, keep_count=jobs.history_count, keep_days=jobs.history_days, on_forget=forgotten
+        )
+    except BaseException:
+        folders.close()
+        raise
+    try:
+        parts = _wire(config, executor or LocalExecutor(config.paths.models, config.model), store, folders)
     except BaseException:
         store.close()
+        folders.close()
         raise
+    operations.append(parts.context.operations)
+    return parts
 
 
-def _wire(config: Config, executor: Executor, store: JobStore, uploads: Path) -> Parts:
-    paths, hub, estimates = config.paths, EventHub(), Estimates(store)
-    after = Aftermath(store, paths.inbox, config.inbox.after)
-    queue = JobQueue(recover(store, paths.outputs, after))
-    clear_uploads(uploads, store)
+def _wire(config: Config, executor: Executor, store: JobStore, folders: Folders) -> Parts:
+    paths, hub, estimates, disks = config.paths, EventHub(), Estimates(store), folders.disks
+    folders.settle(store)
+    work = WorkFolder(paths.outputs, owner_of(paths.state))
+    publisher = Publisher(store, paths.outputs, work)
+    surroundings = Surroundings(paths.outputs, paths.state, work, disks, min_free_bytes=config.jobs.min_free_mb * MIB)
+    found = Recovery(store, publisher, work, surroundings.outputs_missing).run()
+    after = Aftermath(store, paths.inbox, config.inbox.after, folders.check_inbox)
+    queue = JobQueue(found.waiting)
+    sources = Sources((paths.inbox, folders.uploads), paths.state / "reading", surroundings.missing)
     worker = Worker(
-        JobRunner(store, executor, estimates, hub, paths.outputs),
+        JobRunner(store, executor, estimates, hub, paths.outputs, work, sources),
         executor,
         queue,
-        paths.outputs,
+        surroundings,
+        hub,
+        lambda job: Ending(job, store, publisher, work),
         after,
         idle_timeout_s=config.model.idle_timeout_s,
-        min_free_bytes=config.jobs.min_free_mb * MIB,
     )
     worker.on_progress = hub.publish
-    operations = Operations(store, queue, worker, estimates, hub, uploads=uploads, max_waiting=config.jobs.max_waiting)
+    for step in found.left:
+        worker.finish(step)
+    for job in found.ended:
+        worker.settle(job)
+    operations = Operations(
+        store, queue, worker, estimates, hub, uploads=folders.all_uploads, max_waiting=config.jobs.max_waiting
+    )
     intake = Intake(config, store, executor, operations.submit)
     context = Context(
         config=config,
@@ -89,40 +123,29 @@ def _wire(config: Config, executor: Executor, store: JobStore, uploads: Path) ->
         executor=executor,
         hub=hub,
         gpu=GpuMonitor(config.model.gpu),
-        inbox=Inbox(config, store, queue, operations, intake, after),
-        uploads=uploads,
+        inbox=Inbox(
+            config,
+            store,
+            queue,
+            operations,
+            intake,
+            after,
+            disks,
+            busy=lambda: worker.current is not None,
+            alone=lambda: worker.alone,
+        ),
+        uploads=folders.uploads,
         metrics=Metrics(hub),
         redact=Redactor(paths),
     )
     webhook = Webhook(config.webhook, paths.state / "webhook", lambda job: views.task(context, job))
     hub.listen(webhook.on_event)
-    gate = Gate(config.server, uploads, config.jobs.min_free_mb * MIB)
+    gate = Gate(config.server, folders.uploads, config.jobs.min_free_mb * MIB)
     return Parts(
         context=context,
         api=ApiServer(make_app(context), config.server, gate),
         retention=Retention(store, operations, config.jobs),
         webhook=webhook,
+        folders=folders,
+        work=work,
     )
-
-
-def uploads_folder(config: Config) -> Path:
-    """Where uploads go: as configured, else in `state`, or in the inbox where that is on another disk.
-
-    Media files belong on the disk that was chosen for media files; a state folder may be on a small one.
-    """
-    paths = config.paths
-    if paths.uploads != Path():
-        folder = paths.uploads
-    elif paths.state.stat().st_dev == paths.inbox.stat().st_dev:
-        folder = paths.state / "uploads"
-    else:
-        folder = paths.inbox / ".uploads"
-    _make(folder)
-    return folder
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"The folder {folder} cannot be made: {error.strerror}.") from error

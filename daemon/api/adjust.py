@@ -17,8 +17,7 @@ from daemon.errors import RequestError
 from daemon.jobs.drafts import make_draft
 from daemon.jobs.job import Job
 from daemon.jobs.parameters import PRIORITY, JobRequest
-from daemon.work.naming import result_suffix
-from daemon.work.runner import wrong_format
+from daemon.work.naming import result_suffix, wrong_format
 from seedvr2.errors import OptionError
 
 

@@ -43,4 +43,8 @@ class Context:
 
     def problems(self) -> list[str]:
         """What is wrong now, a sentence each; nothing if all is well."""
-        return [text for text in (self.worker.paused, self.inbox.paused) if text]
+        unreadable = self.store.unreadable
+        damaged = f"{unreadable} records of the job store cannot be read; the log shows them." if unreadable else ""
+        told = [*self.worker.problems, *self.inbox.problems, damaged]
+        # The same disk may trouble both; it is named once.
+        return list(dict.fromkeys(self.redact(text) for text in told if text))

@@ -97,7 +97,8 @@ def _matches(header: str, etag: str) -> bool:
 def _result_path(job: Job, outputs: Path) -> Path:
     assert job.result is not None
     path = Path(job.result.path)
-    # The record is ours, but a folder on the way may have been replaced by a link since.
-    if not path.resolve().is_relative_to(outputs.resolve()):
+    # The record has the true folder, also where a link leads there; one that has come since leads nowhere.
+    resolved = path.resolve()
+    if resolved != path and not resolved.is_relative_to(outputs.resolve()):
         raise RequestError(404, "The result is not there any more.")
     return path

@@ -17,8 +17,7 @@ from daemon.errors import RequestError
 from daemon.jobs.drafts import digest, make_draft
 from daemon.jobs.job import Job
 from daemon.jobs.parameters import JobRequest
-from daemon.work.naming import result_suffix
-from daemon.work.runner import wrong_format
+from daemon.work.naming import result_suffix, wrong_format
 from seedvr2.errors import OptionError
 
 # A client may say on whose behalf it sends; anything else is the API itself.
@@ -70,9 +69,4 @@ def _accept(context: Context, request: JobRequest, upload: Upload) -> Job:
     )
     # On the disk before its record is, and in its place after: a crash in between loses neither.
     upload.sync()
-    upload.claim()
-    try:
-        return context.operations.submit(draft)
-    except BaseException:
-        upload.discard()
-        raise
+    return context.operations.submit(draft, place=upload.claim)

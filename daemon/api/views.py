@@ -44,7 +44,8 @@ def process_time(job: Job) -> float | None:
     """Seconds from start to end."""
     if job.started_at is None or job.completed_at is None:
         return None
-    return round(job.completed_at - job.started_at, 2)
+    # By a clock that nobody sets, where that was measured.
+    return round(max(job.completed_at - job.started_at, 0.0) if job.took_s is None else job.took_s, 2)
 
 
 def task(context: Context, job: Job) -> dict[str, Any]:
@@ -84,6 +85,11 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
         view["duplicate_of"] = job.draft.duplicate_of
     if job.draft.retry_of:
         view["retry_of"] = job.draft.retry_of
+    if job.state is State.QUEUED:
+        # The reason why it does not begin, where there is one.
+        view["waiting_for"] = context.redact(context.worker.waits_for(job)) or None
+    if job.kept:
+        view |= {"output_path": text(job.kept), "output_filename": text(Path(job.kept).name)}
     if job.state in (State.FAILED, State.CANCELLED):
         view["error"] = text(context.redact(job.error))
     if job.state is State.COMPLETED:

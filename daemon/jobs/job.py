@@ -147,9 +147,9 @@ class Job:
             raise IllegalMoveError(f"job {self.id} cannot be completed: it has no result")
         return self._move(State.COMPLETED, completed_at=self._end(now))
 
-    def fail(self, now: float, error: str, *, kept: str = "") -> Job:
+    def fail(self, now: float, error: str) -> Job:
         """It cannot be done; `error` is one sentence that says why and what to do."""
-        return self._move(State.FAILED, completed_at=self._end(now), error=error, result=None, kept=kept)
+        return self._move(State.FAILED, completed_at=self._end(now), error=error, result=None)
 
     def cancel(self, now: float, reason: str) -> Job:
         """Somebody did not want it any more."""
@@ -164,6 +164,10 @@ class Job:
         if self.state is not State.PROCESSING:
             raise IllegalMoveError(f"job {self.id} is {self.state}; only a running job gets a result")
         return self._changed(result=result)
+
+    def with_kept(self, path: str) -> Job:
+        """Its result could not be put in its place and is at `path` instead."""
+        return self._changed(kept=path)
 
     def with_time(self, seconds: float) -> Job:
         """How long the engine took, by a clock that nobody sets."""

@@ -1,5 +1,7 @@
 """Which job is next: high before normal before low, and within a priority first come, first served.
 
+A job over which the process ended abruptly comes after all others: if it was at fault, they are done by then.
+
 Whoever takes a job out of the queue owns it, so that a cancel and a start can never both have it.
 """
 
@@ -12,7 +14,7 @@ from collections.abc import Callable, Iterable
 from daemon.jobs.job import Job
 from daemon.jobs.parameters import PRIORITIES
 
-Key = tuple[int, int]
+Key = tuple[bool, int, int]
 
 
 class JobQueue:
@@ -31,7 +33,7 @@ class JobQueue:
 
     def put(self, job: Job) -> int:
         """Queue a job; answers its position, from 1."""
-        key = (-PRIORITIES.index(job.draft.priority), job.number)
+        key = (job.starts > 0, -PRIORITIES.index(job.draft.priority), job.number)
         with self._lock:
             index = bisect.bisect_left(self._order, key)
             if key not in self._jobs:
@@ -40,10 +42,10 @@ class JobQueue:
             self._keys[job.id] = key
             return index + 1
 
-    def take_next(self) -> Job | None:
-        """Take the first job out, or None."""
+    def take_next(self, ready: Callable[[Job], bool] = lambda _job: True) -> Job | None:
+        """Take the first job out that is `ready`, or None."""
         with self._lock:
-            return self._take(self._order[0]) if self._order else None
+            return next((self._take(key) for key in self._order if ready(self._jobs[key])), None)
 
     def take(self, job_id: str) -> Job | None:
         """Take this job out; None if it does not wait (any more)."""

@@ -187,14 +187,7 @@ def _unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def _check_whole(config: Config) -> None:
     """What no key can check alone."""
-    inbox, outputs, state = config.paths.inbox, config.paths.outputs, config.paths.state
-    for name, folder in (("outputs", outputs), ("state", state), ("models", config.paths.models)):
-        if folder == inbox or folder.is_relative_to(inbox):
-            raise ConfigError(
-                f"paths.{name} ({folder}) must not lie in paths.inbox: its files would be taken as new ones."
-            )
-    if inbox.is_relative_to(outputs) or inbox.is_relative_to(state):
-        raise ConfigError(f"paths.inbox ({inbox}) must not lie in paths.outputs or paths.state.")
+    _check_paths(config.paths)
     server = config.server
     if not is_loopback(server.host) and not server.token and not server.allow_anonymous:
         raise ConfigError(
@@ -203,6 +196,27 @@ def _check_whole(config: Config) -> None:
         )
     if config.webhook.url and not config.webhook.url.startswith(("http://", "https://")):
         raise ConfigError("webhook.url takes an address that starts with http:// or https://.")
+
+
+def _check_paths(paths: PathSettings) -> None:
+    """No folder may lie where its files would be taken, listed or cleared as those of another."""
+    folders = {"inbox": paths.inbox, "outputs": paths.outputs, "state": paths.state, "models": paths.models}
+    if paths.uploads != Path():
+        folders["uploads"] = paths.uploads
+    for name, folder in folders.items():
+        for other, holder in folders.items():
+            if name == other:
+                continue
+            if folder == holder:
+                raise ConfigError(f"paths.{name} and paths.{other} are the same folder ({folder}). Give each its own.")
+            if not folder.is_relative_to(holder):
+                continue
+            if other == "inbox":
+                raise ConfigError(
+                    f"paths.{name} ({folder}) must not lie in paths.inbox: its files would be taken as new ones."
+                )
+            if other == "uploads" or name == "inbox" or (name == "uploads" and other != "state"):
+                raise ConfigError(f"paths.{name} ({folder}) must not lie in paths.{other}. Give each its own folder.")
 
 
 def is_loopback(host: str) -> bool:

@@ -81,6 +81,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Bring the contents of a file to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def place(source: Path, target: Path) -> None:
     """Rename `source` to `target` on the same file system; never overwrites.
 
@@ -152,6 +161,22 @@ def clean_name(raw: str, fallback: str = "upload") -> str:
     name = "".join("_" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in name)
     name = name.strip().lstrip(".") or fallback
     return cut(*split(name))
+
+
+def probe_writable(folder: Path) -> None:
+    """Write a small file in `folder` and remove it.
+
+    Raises:
+        OSError: as the disk says.
+    """
+    handle, name = tempfile.mkstemp(prefix=".seedvr2d.", suffix=".tmp", dir=folder)
+    try:
+        # A page and a half: a disk may be full that still has room for a name.
+        os.write(handle, bytes(6144))
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+        Path(name).unlink(missing_ok=True)
 
 
 def free_bytes(folder: Path) -> int:

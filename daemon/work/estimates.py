@@ -5,12 +5,14 @@ The speeds live in the store, so the first estimate after a restart is as good a
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from daemon.jobs.job import Job
 from daemon.store.job_store import JobStore
 
+log = logging.getLogger(__name__)
 # A quarter of the newest measurement: follows a change of machine within a few jobs, ignores one odd job.
 WEIGHT = 0.25
 # Megapixel-frames a second until something was measured: a middling GPU.
@@ -25,7 +27,7 @@ class Estimates:
     def __init__(self, store: JobStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._speeds = store.speeds()
+        self._speeds = _sane(store.speeds())
 
     def seconds(self, job: Job, model: str = "") -> float:
         """Seconds that this job will take from its beginning."""
@@ -41,7 +43,7 @@ class Estimates:
             return self._speeds.get(model) or self._speeds.get(ANY) or FIRST_GUESS
 
     def measured(self, model: str, work: float, seconds: float) -> None:
-        """Learn from a finished job."""
+        """Learn from a finished job. Never fails."""
         if seconds <= 0 or work <= 0:
             return
         speed = work / seconds
@@ -50,4 +52,13 @@ class Estimates:
                 old = self._speeds.get(key)
                 self._speeds[key] = speed if old is None else old + WEIGHT * (speed - old)
             speeds = dict(self._speeds)
-        self._store.save_speeds(speeds)
+        try:
+            self._store.save_speeds(speeds)
+        except OSError as error:
+            # Only a figure for estimates: no result may be lost over it.
+            log.warning("the speed of %s cannot be noted: %s", model, error)
+
+
+def _sane(speeds: Mapping[str, object]) -> dict[str, float]:
+    """What can be divided by; anything else is measured anew."""
+    return {name: float(speed) for name, speed in speeds.items() if isinstance(speed, int | float) and speed > 0}

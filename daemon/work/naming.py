@@ -28,6 +28,12 @@ def result_suffix(kind: str, output_format: str) -> str | None:
     return None if (kind == "video") != (output_format in VIDEO_FORMATS) else SUFFIXES[output_format]
 
 
+def wrong_format(kind: str, output_format: str) -> str:
+    """Why a picture cannot become a video file, or a video a picture file."""
+    fitting = "mp4 or mkv" if kind == "video" else "png, jpg, webp or tiff"
+    return f"A {kind} cannot be written as {output_format}. Ask for output_format auto, {fitting}."
+
+
 def result_name(
     original: str,
     *,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,15 +13,21 @@ from daemon.jobs.job import Draft, Job, State
 from daemon.jobs.queue import JobQueue
 from daemon.outside.events import EventHub
 from daemon.store.job_store import JobStore
+from daemon.store.uploads import is_upload
+from daemon.store.uploads import remove as remove_upload
 from daemon.work.estimates import Estimates
-from daemon.work.publish import description_path
+from daemon.work.publish import description_path, identity
 from daemon.work.worker import Worker
 
 log = logging.getLogger(__name__)
 
 
 class Operations:
-    """The verbs of the service. Thread-safe; none waits for the worker."""
+    """The verbs of the service. Thread-safe; none waits for the worker.
+
+    Args:
+        uploads: the folders in which files that were sent can be: the present one, and those of other settings.
+    """
 
     def __init__(
         self,
@@ -31,7 +37,7 @@ class Operations:
         estimates: Estimates,
         hub: EventHub,
         *,
-        uploads: Path,
+        uploads: Sequence[Path],
         max_waiting: int,
     ) -> None:
         self._store = store
@@ -39,17 +45,26 @@ class Operations:
         self._worker = worker
         self._estimates = estimates
         self._hub = hub
-        self._uploads = uploads
+        self._uploads = tuple(uploads)
         self._max_waiting = max_waiting
 
-    def submit(self, draft: Draft) -> Job:
+    def submit(self, draft: Draft, place: Callable[[], object] = lambda: None) -> Job:
         """Store and queue a job. When this returns, it survives anything.
 
+        Args:
+            place: gives the source the name that the draft says, once the job is stored: a crash in between leaves a
+                job whose source can be found, not a source that nobody knows.
+
         Raises:
-            RequestError: the queue is full.
+            RequestError: the queue is full. OSError: the disk refuses; then there is no job.
         """
         self.check_room()
         job = self._store.add(draft)
+        try:
+            place()
+        except BaseException:
+            self._store.withdraw(job)
+            raise
         # Before the worker can have it: nobody must hear that it waits after hearing that it runs.
         self._hub.publish(job)
         self._queue.put(job)
@@ -82,7 +97,7 @@ class Operations:
             return 0.0
         if progress is not None and progress.eta_s is not None:
             return progress.eta_s
-        elapsed = time.time() - (current.started_at or time.time())
+        elapsed = max(time.time() - (current.started_at or time.time()), 0.0)
         return max(self._estimates.seconds(current) - elapsed, 0.0)
 
     def cancel(self, job_id: str, reason: str = "Cancelled on request.") -> Job:
@@ -93,7 +108,11 @@ class Operations:
                 return self.find(job_id)
             job = self.find(job_id)
             raise RequestError(409, f"Task {job_id} is {job.state}; only a waiting or running one can be cancelled.")
-        job = self._store.save(job.cancel(time.time(), reason))
+        try:
+            job = self._store.save(job.cancel(time.time(), reason))
+        except OSError:
+            self._queue.put(job)
+            raise
         self._hub.publish(job)
         log.info("job %s: cancelled while it waited", job.id)
         self._worker.settle(job)
@@ -120,16 +139,28 @@ class Operations:
         return self.submit(replace(job.draft, origin="api", fingerprint=(), retry_of=job.id))
 
     def remove_result(self, job: Job) -> None:
-        """Delete the result of a job and the description beside it."""
-        if job.result is not None:
-            result = Path(job.result.path)
-            result.unlink(missing_ok=True)
-            description_path(result).unlink(missing_ok=True)
+        """Delete the result of a job and the description beside it, unless something else is in its place by now."""
+        if job.kept:
+            _remove(Path(job.kept))
+        if job.result is None:
+            return
+        result = Path(job.result.path)
+        if job.result.identity and identity(result) not in ((), tuple(job.result.identity)):
+            log.warning("job %s: %s was changed since it was made, so it is kept", job.id, result)
+            return
+        _remove(result)
 
     def remove_upload(self, job: Job) -> None:
         """Delete the uploaded source of a job; the folders of the user are not touched."""
-        folder = Path(job.draft.source).parent
+        source = Path(job.draft.source)
         # A retry works on the same file.
         in_use = any(other.draft.source == job.draft.source for other in self._store.open_jobs())
-        if folder.parent == self._uploads and not in_use:
-            shutil.rmtree(folder, ignore_errors=True)
+        if not in_use and is_upload(source, self._uploads) and source.parent.is_dir():
+            remove_upload(source)
+
+
+def _remove(result: Path) -> None:
+    for file in (result, description_path(result)):
+        if file.exists():
+            log.info("removing %s", file)
+            file.unlink(missing_ok=True)

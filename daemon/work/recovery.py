@@ -1,67 +1,80 @@
-"""Puts things in order at the start: what a crash interrupted goes on, what it left lying about goes away."""
+"""Puts things in order at the start: what a crash interrupted goes on, what it left lying about goes away.
+
+Nothing that one job's record or files do keeps the service from starting: what cannot be done now is done later.
+"""
 
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from daemon.jobs.job import Job, State
 from daemon.store.job_store import JobStore
-from daemon.work.publish import WORK, discard_work, resume
+from daemon.work.ending import Ending, Resumption, Step
+from daemon.work.publish import Publisher
+from daemon.work.work_folder import WorkFolder
 
 log = logging.getLogger(__name__)
-# A job that ended the process this often is not tried again.
-MAX_STARTS = 2
-POISON = "The service ended abruptly twice while it worked on this file, so it is not tried again."
 
 
-def recover(store: JobStore, outputs: Path, after: Callable[[Job], None]) -> list[Job]:
-    """Bring every open job into a state from which it can go on; answers the waiting ones in order."""
-    waiting = []
-    for job in store.open_jobs():
-        if job.state is State.PROCESSING:
-            job = _interrupted(store, outputs, job)
-        if job.finished:
-            after(job)
-        else:
-            waiting.append(job)
-    _clear_work(outputs, {job.id for job in waiting})
-    return waiting
+@dataclass(slots=True)
+class Recovered:
+    """What a start found: jobs that wait, jobs that have ended and are to be settled, and what is left for later."""
+
+    waiting: list[Job] = field(default_factory=list)
+    ended: list[Job] = field(default_factory=list)
+    left: list[Step] = field(default_factory=list)
+
+    def sort(self, job: Job) -> None:
+        """Put a job where it belongs."""
+        (self.ended if job.finished else self.waiting).append(job)
 
 
-def clear_uploads(uploads: Path, store: JobStore) -> None:
-    """Remove uploads that never became a job, and those of jobs that were forgotten."""
-    if not uploads.is_dir():
-        return
-    known = {Path(job.draft.source).parent.name for job in store.open_jobs()}
-    known |= {Path(job.draft.source).parent.name for job in store.finished_before(float("inf"))}
-    for entry in uploads.iterdir():
-        if entry.name not in known:
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
+class Recovery:
+    """Takes up the open jobs, once, before the worker starts."""
 
+    def __init__(self, store: JobStore, publisher: Publisher, work: WorkFolder, missing: Callable[[], str]) -> None:
+        """`missing` says why the disk of the results is not there, or nothing."""
+        self._store = store
+        self._publisher = publisher
+        self._work = work
+        self._missing = missing
 
-def _interrupted(store: JobStore, outputs: Path, job: Job) -> Job:
-    published = resume(store, outputs, job)
-    if published is not None:
-        log.info("job %s: its finished result was put in place", job.id)
-        return published
-    if job.starts >= MAX_STARTS:
-        log.error("job %s: %s", job.id, POISON)
-        return store.save(job.fail(time.time(), POISON))
-    log.info("job %s: interrupted by the end of the service; it runs again", job.id)
-    discard_work(outputs, job.id)
-    return store.save(job.requeue(orderly=False))
+    def run(self) -> Recovered:
+        """Bring every open job into a state from which it can go on."""
+        found = Recovered()
+        for job in self._store.open_jobs():
+            try:
+                self._take_up(job, found)
+            except Exception:
+                # Whatever is wrong with this one, the others are not to blame.
+                log.exception("job %s: it cannot be taken up", job.id)
+                failed = job.fail(time.time(), "Its record or its files are damaged; the log says more.")
+                found.left.append(Ending(failed, self._store, self._publisher, self._work))
+        self._tidy(found)
+        return found
 
+    def _take_up(self, job: Job, found: Recovered) -> None:
+        if job.state is not State.PROCESSING:
+            found.sort(job)
+            return
+        step = Resumption(job, self._store, self._publisher, self._work)
+        if self._missing():
+            found.left.append(step)
+            return
+        try:
+            found.sort(step.advance(lambda: False))
+        except OSError as error:
+            log.error("job %s: it cannot be brought to its end yet: %s", job.id, error)
+            found.left.append(step)
 
-def _clear_work(outputs: Path, keep: set[str]) -> None:
-    folder = outputs / WORK
-    if folder.is_dir():
-        for entry in folder.iterdir():
-            if entry.name not in keep:
-                shutil.rmtree(entry, ignore_errors=True)
+    def _tidy(self, found: Recovered) -> None:
+        if self._missing():
+            return
+        keep = {job.id for job in found.waiting} | {step.job.id for step in found.left}
+        try:
+            self._work.tidy(keep)
+        except OSError as error:
+            log.error("%s cannot be tidied: %s", self._work.root, error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 
 from daemon.settings.keys import JobSettings
 from daemon.store.job_store import JobStore
@@ -36,7 +35,7 @@ class Retention:
             self._thread.join(5)
 
     def apply(self, now: float) -> None:
-        """Delete what is too old at `now` (seconds since 1970)."""
+        """Delete what is too old at `now` of the store's clock."""
         settings = self._settings
         if settings.uploads_days:
             for job in self._store.finished_before(now - settings.uploads_days * DAY_S):
@@ -51,7 +50,8 @@ class Retention:
     def _main(self) -> None:
         while not self._stop.is_set():
             try:
-                self.apply(time.time())
+                self._store.clock.save()
+                self.apply(self._store.clock.now())
             except OSError as error:
                 log.warning("retention: %s; trying again in an hour", error)
             self._stop.wait(PERIOD_S)

@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import enum
 import logging
-import shutil
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 
 from daemon.engine.executor import Executor
-from daemon.errors import RequestError
+from daemon.errors import RequestError, StoreError
 from daemon.jobs.job import Job, Progress, State
 from daemon.jobs.queue import JobQueue
-from daemon.work.runner import JobRunner
+from daemon.outside.events import EventHub
+from daemon.work.ending import Step
+from daemon.work.runner import JobRunner, RefusedError
+from daemon.work.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 # How often an idle worker looks around without being woken.
 TICK_S = 1.0
-PAUSE_S = 5.0
+# The folders that sources lie in, by their names.
+SOURCES = ("inbox", "uploads")
 
 
 class Activity(enum.StrEnum):
@@ -41,8 +43,8 @@ class Worker:
 
     Args:
         after: called in the worker's thread with each job that has ended; settles the source and archives it.
+        make_ending: what is left to do for a job once the engine is done with it.
         idle_timeout_s: seconds without work until the model is unloaded; 0 never.
-        min_free_bytes: no job is started while the disk of `outputs` has less.
     """
 
     def __init__(
@@ -50,25 +52,29 @@ class Worker:
         runner: JobRunner,
         executor: Executor,
         queue: JobQueue,
-        outputs: Path,
+        surroundings: Surroundings,
+        hub: EventHub,
+        make_ending: Callable[[Job], Step],
         after: Callable[[Job], None],
         *,
         idle_timeout_s: float,
-        min_free_bytes: int = 0,
     ) -> None:
         self._runner = runner
         self._executor = executor
         self._queue = queue
-        self._outputs = outputs
+        self._surroundings = surroundings
+        self._hub = hub
+        self._make_ending = make_ending
         self._after = after
         self._idle_timeout_s = idle_timeout_s
-        self._min_free_bytes = min_free_bytes
         self._wake = threading.Condition()
         self._stop = threading.Event()
         self._cancelled: set[str] = set()
         self._switches: deque[tuple[str, Future[str]]] = deque()
-        self._offload = False
+        self._offload = self._news = False
+        self._endings: deque[Step] = deque()
         self._unsettled: deque[Job] = deque()
+        self._unsettled_reason = ""
         self._thread = threading.Thread(target=self._main, name="worker", daemon=True)
         self.current: Job | None = None
         self.progress: Progress | None = None
@@ -88,6 +94,19 @@ class Worker:
         if self.loading_model is not None:
             return Activity.LOADING
         return Activity.PROCESSING if self.current else Activity.IDLE
+
+    @property
+    def problems(self) -> list[str]:
+        """What keeps it from its work, in sentences."""
+        left = len(self._unsettled)
+        unsettled = f"{left} finished tasks cannot be put away yet: {self._unsettled_reason}" if left else ""
+        return [text for text in (self.paused, *self._surroundings.problems, unsettled) if text]
+
+    @property
+    def alone(self) -> bool:
+        """Whether the running job ended the process before: no probe may run beside it that could be at fault too."""
+        current = self.current
+        return current is not None and current.starts > 1
 
     @property
     def model_idle_s(self) -> float | None:
@@ -111,6 +130,7 @@ class Worker:
     def notify(self) -> None:
         """There may be something to do."""
         with self._wake:
+            self._news = True
             self._wake.notify_all()
 
     def cancel(self, job_id: str) -> bool:
@@ -132,13 +152,25 @@ class Worker:
             self._wake.notify_all()
         return future
 
-    def settle(self, job: Job) -> None:
-        """Settle a job that has ended: at once, or later if the disk refuses. For any thread."""
+    def finish(self, ending: Step) -> None:
+        """Carry out what an earlier run left, before anything else. Before the start only."""
+        self._endings.append(ending)
+
+    def settle(self, job: Job) -> bool:
+        """Settle a job that has ended: at once, or (False) later if the disk refuses. For any thread."""
         try:
             self._after(job)
         except OSError as error:
-            log.error("job %s: its source is settled later: %s", job.id, error)
+            if not self._unsettled:
+                log.error("job %s: its source is settled later: %s", job.id, error)
+            self._unsettled_reason = f"{error.strerror or error}."
             self._unsettled.append(job)
+            return False
+        return True
+
+    def waits_for(self, job: Job) -> str:
+        """Why a waiting job does not begin though it is its turn; empty where nothing is wrong. For any thread."""
+        return self._surroundings.waits_for(job)
 
     def offload(self) -> bool:
         """Unload the model; True if that has to wait for the running job."""
@@ -153,11 +185,11 @@ class Worker:
         try:
             self._prepare()
             while not self._stop.is_set():
-                self.heartbeat = time.monotonic()
+                self.heartbeat, self._news = time.monotonic(), False
                 if not self._step():
                     with self._wake:
                         if not self._has_work():
-                            self._wake.wait(PAUSE_S if self.paused else TICK_S)
+                            self._wake.wait(TICK_S)
             self._executor.unload()
         except Exception:
             # /health turns to 503 and the watchdog is let go: systemd starts the service again.
@@ -175,7 +207,8 @@ class Worker:
             log.exception("the engine cannot be prepared")
 
     def _has_work(self) -> bool:
-        return bool(self._stop.is_set() or self._offload or self._switches or (len(self._queue) and not self.paused))
+        # What was refused is tried again at the next tick, not at once.
+        return self._stop.is_set() or self._news or self._offload or bool(self._switches)
 
     def _step(self) -> bool:
         """Do one thing; False if there was nothing to do."""
@@ -186,13 +219,16 @@ class Worker:
         if self._switches:
             self._load(*self._switches.popleft())
             return True
-        self.paused = self._reason_to_pause()
+        while self._unsettled and self.settle(self._unsettled.popleft()):
+            self.heartbeat = time.monotonic()
+        if self._endings:
+            return self._end(self._endings[0])
+        self._pause(self._surroundings.trouble())
+        self._surroundings.look(SOURCES)
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
-            job = None if self.paused else self._queue.take_next()
+            job = None if self.paused else self._queue.take_next(self._surroundings.ready)
             self.current, self.progress = job, Progress(job.id) if job else None
-        for _ in range(len(self._unsettled)):
-            self.settle(self._unsettled.popleft())
         if job is None:
             self._unload_when_idle()
             return False
@@ -201,29 +237,78 @@ class Worker:
 
     def _process(self, job: Job) -> None:
         try:
-            job = self._runner.run(
+            ended = self._runner.run(
                 job,
                 on_start=self._started,
                 on_progress=self._progressed,
                 cancelled=lambda: self._alive() and job.id in self._cancelled,
                 stopping=self._stop.is_set,
             )
+        except RefusedError as refusal:
+            ended = self._refused(refusal)
         except OSError as error:
-            log.error("job %s: its record cannot be written: %s", job.id, error)
-            self.paused = "the state folder cannot be written"
-            if not self._stop.is_set():
-                self._queue.put(job)
-                self._stop.wait(PAUSE_S)
-            return
-        finally:
-            with self._wake:
-                self._cancelled.discard(job.id)
-                self.last_used = time.monotonic()
-                self.current = self.progress = None
-        if job.finished:
-            self.settle(job)
-        elif job.state is State.QUEUED:
+            log.error("job %s: its start cannot be recorded: %s", job.id, error)
+            self._surroundings.blame(job, error.errno or 0, str(error))
+            self._let_go(job)
             self._queue.put(job)
+            return
+        self._endings.append(self._make_ending(ended))
+        self._end(self._endings[0])
+
+    def _refused(self, refusal: RefusedError) -> Job:
+        """A job that the machine refused waits again, unless the machine is well and the job always is refused."""
+        job = refusal.job
+        reason = self._surroundings.blame(job, refusal.errno, str(refusal))
+        if reason:
+            # `job` is queued again already, and that may fail.
+            return job.fail(time.time(), reason)
+        log.error("job %s: it waits again, since the machine is in trouble: %s", job.id, refusal)
+        return job
+
+    def _end(self, ending: Step) -> bool:
+        """Carry out the first ending; False if it is refused."""
+        job_id = ending.job.id
+        with self._wake:
+            # So that it shows as the running one, and a cancel finds it.
+            if self.current is None:
+                self.current = ending.job
+        missing = self._surroundings.outputs_missing()
+        if missing and job_id not in self._cancelled:
+            # Its result is on that disk, or is to go there, and must not be looked for or put elsewhere.
+            self._pause(missing)
+            return False
+        try:
+            job = ending.advance(lambda: job_id in self._cancelled)
+        except OSError as error:
+            name = error.filename or "the state folder"
+            self._pause(f"A finished task cannot be recorded or put in its place ({name}): {error.strerror or error}.")
+            return False
+        except StoreError as error:
+            self._pause(str(error))
+            return False
+        self._endings.popleft()
+        self._let_go(job)
+        log_end(job)
+        self._hub.publish(job)
+        if job.finished:
+            self._surroundings.forget(job)
+            self.settle(job)
+        else:
+            self._queue.put(job)
+        return True
+
+    def _let_go(self, job: Job) -> None:
+        with self._wake:
+            self._cancelled.discard(job.id)
+            self.last_used = time.monotonic()
+            self.current = self.progress = None
+
+    def _pause(self, reason: str) -> None:
+        if reason and reason != self.paused:
+            log.error("no job is started: %s", reason)
+        elif self.paused and not reason:
+            log.info("jobs are started again")
+        self.paused = reason
 
     def _started(self, job: Job) -> None:
         # The record that waited says neither that it runs nor since when.
@@ -269,22 +354,24 @@ class Worker:
         if model is not None:
             log.info("model %s unloaded %s", model, why)
 
-    def _reason_to_pause(self) -> str:
-        try:
-            free = shutil.disk_usage(self._outputs).free
-        except OSError as error:
-            reason = f"the outputs folder cannot be used: {error.strerror}"
-        else:
-            reason = "the disk of the outputs is full" if free < self._min_free_bytes else ""
-        if reason and reason != self.paused:
-            log.error("no job is started: %s", reason)
-        return reason
-
     def _refuse_switches(self) -> None:
         while self._switches:
             _, future = self._switches.popleft()
             if future.set_running_or_notify_cancel():
                 future.set_exception(_stopped())
+
+
+def log_end(job: Job) -> None:
+    """Say how a job has ended."""
+    if job.state is State.COMPLETED and job.result is not None:
+        seconds, model = job.result.seconds, job.result.model
+        log.info("job %s: completed in %.1f s with %s: %s", job.id, seconds, model, job.result.path)
+    elif job.state is State.FAILED:
+        log.error("job %s: failed: %s", job.id, job.error)
+    elif job.state is State.CANCELLED:
+        log.info("job %s: cancelled", job.id)
+    else:
+        log.info("job %s: interrupted, runs again", job.id)
 
 
 def _stopped() -> RequestError:

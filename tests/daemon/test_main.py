@@ -51,11 +51,17 @@ def test_a_folder_that_cannot_be_made_may_be_there_later(tmp_path: Path) -> None
     assert "Traceback" not in ended.stderr
 
 
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [
         (ConfigError("wrong"), CONFIGURATION),
-        (StoreError("The state folder cannot be used."), MAY_PASS),
+        (StoreError("Another seedvr2d uses it."), CONFIGURATION),
+        (_caused(StoreError("The state folder cannot be used."), OSError(errno.EIO, "Input/output error")), MAY_PASS),
         (OSError(errno.EIO, "Input/output error"), MAY_PASS),
     ],
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from daemon.jobs.job import Job, State
-from daemon.work.recovery import POISON
+from daemon.work.ending import MAX_STARTS, POISON
 from daemon.work.runner import shrink
 from daemon.work.worker import Activity
 from seedvr2.errors import MediaError, OutOfMemoryError
@@ -137,32 +138,78 @@ def test_a_dead_worker_refuses_a_switch_at_once(running: Running) -> None:
     assert answer.status_code == 503
 
 
+@dataclass
 class Killing(FakeExecutor):
     """Stands for a process that dies in the middle of a job: the worker's thread ends, nothing is tidied up."""
 
-    def run(self, *_arguments: object, **_more: object):  # type: ignore[no-untyped-def]
+    frames: int = 0
+
+    def run(self, *_arguments: object, **more):  # type: ignore[no-untyped-def]
         self.running.set()
+        more["on_progress"]("restoring", self.frames, 1000, 0.1)
         raise SystemExit
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_job_that_ends_the_process_twice_is_failed_at_the_third_start(start: Start) -> None:
-    for _ in range(2):
-        running = start(Killing())
-        if not (running.inbox / "killer.png").exists():
-            picture(running.inbox / "killer.png")
-        eventually(lambda running=running: running.service.worker.activity is Activity.DEAD)
-        assert running.get("/health").status_code == 503
-        (job,) = running.service.store.open_jobs()
-        assert job.state is State.PROCESSING
-        running.service.stop()
+unhandled = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+def kill_once(start: Start, executor: Killing) -> None:
+    running = start(executor)
+    eventually(lambda: running.service.worker.activity is Activity.DEAD)
+    assert running.get("/health").status_code == 503
+    assert running.service.store.open_jobs()[0].state is State.PROCESSING
+    running.service.stop()
+
+
+@unhandled
+def test_a_job_that_always_ends_the_process_is_given_up_in_the_end(start: Start, tmp_path: Path) -> None:
+    picture(tmp_path / "inbox" / "killer.png")
+    for _ in range(MAX_STARTS):
+        kill_once(start, Killing())
     running = start()
-    status = running.finished(job.id)
-    assert status["status"] == "failed"
-    assert status["error"] == POISON
+    (job,) = eventually(running.history)
     assert running.executor.runs == []
+    assert job.state is State.FAILED
+    assert job.error == POISON
     assert POISON in (running.inbox / "_failed" / "killer.png.error.txt").read_text()
     assert running.finished(running.submit())["status"] == "completed"
+
+
+@unhandled
+def test_a_good_file_survives_a_few_abrupt_ends(start: Start, tmp_path: Path) -> None:
+    picture(tmp_path / "inbox" / "good.png")
+    for _ in range(MAX_STARTS - 1):
+        kill_once(start, Killing())
+    running = start()
+    eventually((running.inbox / "_done" / "good.png").exists)
+
+
+@unhandled
+def test_an_end_that_comes_later_each_time_does_not_count(start: Start, tmp_path: Path) -> None:
+    picture(tmp_path / "inbox" / "long.png")
+    for attempt in range(1, MAX_STARTS + 3):
+        kill_once(start, Killing(frames=10 * attempt))
+    running = start()
+    eventually((running.inbox / "_done" / "long.png").exists)
+
+
+@unhandled
+def test_what_ended_the_process_comes_last(start: Start, tmp_path: Path) -> None:
+    picture(tmp_path / "inbox" / "killer.png")
+    kill_once(start, Killing())
+    executor = FakeExecutor()
+    executor.gate.clear()
+    running = start(executor)
+    # It was taken up as the only one; all that comes before it runs again goes first.
+    assert running.executor.running.wait(PATIENCE_S)
+    assert running.service.worker.alone
+    running.service.stop()
+    executor = FakeExecutor()
+    executor.gate.clear()
+    running = start(executor, SEEDVR2_INBOX_RESCAN_S="60")
+    eventually(lambda: running.service.worker.current is not None)
+    running.executor.gate.set()
+    eventually((running.inbox / "_done" / "killer.png").exists)
 
 
 def test_stopping_orderly_again_and_again_does_not_count_as_dying(start: Start) -> None:

@@ -1,0 +1,185 @@
+"""Tells trouble of the machine from trouble with a file: is something wrong with the disks, or out of what it has?
+
+A job that the machine refuses is not the file's fault. What it met is looked for in our own folders; while it is found
+there, nothing is started, and the reason is told. When it is gone, work goes on by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.errors import StoreError
+from daemon.jobs.job import Job
+from daemon.store.disks import Disks
+from daemon.store.files import free_bytes, probe_writable
+from daemon.work.work_folder import WorkFolder
+
+log = logging.getLogger(__name__)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# A file cannot be at fault for these, however often they come back.
+NEVER_A_FILE = (*FULL, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+# A full disk counts as full until there is this much more room than when it was met.
+GROWTH = 1 << 20
+# Without a cause that can be seen, a job is tried again after so many seconds, each time twice as long.
+FIRST_REST_S, LONGEST_REST_S = 5.0, 600.0
+MAX_TRIES = 4
+SPARE_DESCRIPTORS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    until: float
+    tries: int
+    reason: str
+
+
+class Surroundings:
+    """What the worker asks before each job and after each refusal. Used by one thread.
+
+    Args:
+        min_free_bytes: nothing is started while the disk of `outputs` has less.
+    """
+
+    def __init__(self, outputs: Path, state: Path, work: WorkFolder, disks: Disks, *, min_free_bytes: int = 0) -> None:
+        self._outputs = outputs
+        self._state = state
+        self._work = work
+        self._disks = disks
+        self._min_free_bytes = min_free_bytes
+        self._suspicious = True
+        self._floor = 0
+        self._resting: dict[str, _Rest] = {}
+        self._away: dict[str, str] = {}
+
+    @property
+    def problems(self) -> list[str]:
+        """Missing disks, as `look` found them, and what tasks met that wait to be tried again, in sentences."""
+        now = time.monotonic()
+        resting = {rest.reason: None for rest in list(self._resting.values()) if rest.until > now}
+        return [reason for reason in self._away.values() if reason] + list(resting)
+
+    def look(self, sources: Sequence[str]) -> None:
+        """Find out whether the disks of the sources are there, the folders being named."""
+        self._away = {name: self._disks.missing(name, needed=True) for name in sources}
+
+    def outputs_missing(self) -> str:
+        """Why the disk of the results is not there; empty if it is."""
+        return self._disks.missing("outputs")
+
+    def trouble(self) -> str:
+        """Why no job can be run now, in a sentence; empty if one can."""
+        missing = self.outputs_missing()
+        if missing:
+            self._suspicious = True
+            return missing
+        try:
+            free = free_bytes(self._outputs)
+        except FileNotFoundError:
+            return self._made_anew()
+        except OSError as error:
+            return f"The outputs folder cannot be used: {error.strerror}."
+        if free < max(self._min_free_bytes, self._floor):
+            return "The disk of the outputs is full."
+        self._floor = 0
+        if self._suspicious:
+            reason = self._examined()
+            self._suspicious = bool(reason)
+            return reason
+        return ""
+
+    def blame(self, job: Job, error_number: int, reason: str) -> str:
+        """What to do with a job that the machine refused: why it is to be failed after all, or empty to try it again.
+
+        Args:
+            job: queued again, or about to be. error_number: of the system. reason: the sentence of its error.
+        """
+        self._suspicious = True
+        if error_number == errno.ENOSPC:
+            self._floor = _free(self._outputs) + GROWTH
+        known = self._resting.get(job.id)
+        tries = known.tries + 1 if known else 1
+        if self._examined():
+            # Found: the pause will last until it is mended.
+            tries = 0
+        elif tries >= MAX_TRIES and error_number not in NEVER_A_FILE:
+            self._resting.pop(job.id, None)
+            return reason
+        pause = min(FIRST_REST_S * 2 ** max(tries - 1, 0), LONGEST_REST_S) if tries else 0.0
+        self._resting[job.id] = _Rest(time.monotonic() + pause, tries, reason)
+        return ""
+
+    def ready(self, job: Job) -> bool:
+        """Whether a waiting job may begin: its disk is there, and it does not rest after a refusal."""
+        rest = self._resting.get(job.id)
+        return (rest is None or time.monotonic() >= rest.until) and not self.waits_for(job)
+
+    def waits_for(self, job: Job) -> str:
+        """Why a job cannot begin though it is its turn: its disk, as `look` found it. For any thread."""
+        return self._away.get(self._disks.holds(job.draft.source), "")
+
+    def missing(self, job: Job) -> str:
+        """Why the source of a job cannot be reached at this moment; empty if its disk is there."""
+        name = self._disks.holds(job.draft.source)
+        return self._disks.missing(name, needed=True) if name else ""
+
+    def forget(self, job: Job) -> None:
+        """The job has ended."""
+        self._resting.pop(job.id, None)
+
+    def _made_anew(self) -> str:
+        try:
+            self._disks.make("outputs", needed=False)
+        except OSError as error:
+            return f"The outputs folder is gone and cannot be made: {error.strerror}."
+        return ""
+
+    def _examined(self) -> str:
+        """What is wrong with our own folders or with this process; empty if nothing is."""
+        for name, folder in (("outputs", self._work.root), ("state", self._state)):
+            try:
+                if folder == self._work.root:
+                    self._work.claim()
+                probe_writable(folder)
+                self._work.leave()
+            except StoreError as error:
+                return str(error)
+            except OSError as error:
+                return _sentence(name, error)
+        try:
+            _try_descriptors()
+        except OSError as error:
+            return _sentence("machine", error)
+        return ""
+
+
+def _try_descriptors() -> None:
+    opened: list[int] = []
+    try:
+        for _ in range(SPARE_DESCRIPTORS):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _sentence(name: str, error: OSError) -> str:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "Too many files are open at once: raise the limit (LimitNOFILE= of the unit, ulimit -n)."
+    if error.errno in FULL:
+        return f"The disk of the {name} is full." if name == "outputs" else f"The disk of the {name} folder is full."
+    if error.errno == errno.EROFS:
+        return f"The disk of the {name} folder is read-only."
+    return f"The {name} folder cannot be written: {error.strerror}."
+
+
+def _free(folder: Path) -> int:
+    try:
+        return free_bytes(folder)
+    except OSError:
+        return 0

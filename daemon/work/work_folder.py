@@ -1,0 +1,130 @@
+"""Where unfinished results are: `outputs/.work/OWNER/JOB/`, on the disk that they will stay on.
+
+Several daemons may share `outputs`, one for each GPU. Each works in a folder of its own name and holds a lock on it;
+what lies in those of others is theirs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from daemon.errors import StoreError
+from daemon.jobs.job import Job, Result
+from daemon.store.files import write_durably
+from daemon.store.owner import lock_folder
+
+log = logging.getLogger(__name__)
+WORK = ".work"
+STEM = "result"
+_NOTE, _REACHED = "result.json", "reached"
+
+
+class WorkFolder:
+    """The work folder of this daemon. Used by one thread at a time."""
+
+    def __init__(self, outputs: Path, owner: str) -> None:
+        self.root = outputs / WORK / owner
+        self._shared = outputs / WORK
+        self._lock: int | None = None
+
+    def of(self, job_id: str) -> Path:
+        """Where the unfinished result of a job is."""
+        return self.root / job_id
+
+    def claim(self) -> None:
+        """Make the folder and lock it, once.
+
+        Raises:
+            OSError: the disk refuses.
+            StoreError: another daemon goes by the same name.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self._lock = lock_folder(self.root)
+            if self._lock is None:
+                raise StoreError(
+                    f"Another seedvr2d works in {self.root}: its state folder is a copy of this one's, or the other "
+                    "way round. End it, or delete the file 'owner' in one of the two."
+                )
+
+    def fresh(self, job_id: str) -> Path:
+        """An empty folder for a job that begins. Raises OSError."""
+        shutil.rmtree(self.of(job_id), ignore_errors=True)
+        self.claim()
+        folder = self.of(job_id)
+        folder.mkdir()
+        return folder
+
+    def discard(self, job_id: str) -> None:
+        """Remove what a job left."""
+        shutil.rmtree(self.of(job_id), ignore_errors=True)
+        self.leave()
+
+    def leave(self) -> None:
+        """Leave nothing behind in the users' folder while there is no work in it."""
+        with contextlib.suppress(OSError):
+            self.root.rmdir()
+            self.release()
+
+    def adopt(self, job_id: str) -> None:
+        """Take over what an earlier version left of a job in the folder that was everybody's. Raises OSError."""
+        former = self._shared / job_id
+        if former.is_dir() and not former.is_symlink() and not self.of(job_id).exists():
+            self.claim()
+            former.rename(self.of(job_id))
+
+    def tidy(self, keep: set[str]) -> None:
+        """Remove what jobs left that are not in `keep`. Raises OSError."""
+        self.claim()
+        for entry in self.root.iterdir():
+            if entry.name not in keep:
+                log.info("removing %s, which an interrupted task left", entry)
+                shutil.rmtree(entry, ignore_errors=True)
+        self.leave()
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # -- notes beside an unfinished result, for a start after a crash -------------------------------------
+
+    def note_result(self, job_id: str, result: Result) -> None:
+        """Note what the engine gave: the job's own record may be on a disk that is full just now."""
+        try:
+            write_durably(self.of(job_id) / _NOTE, json.dumps(asdict(result)).encode("ascii"))
+        except OSError as error:
+            log.warning("job %s: its result cannot be noted: %s", job_id, error.strerror)
+
+    def noted_result(self, job: Job) -> Result | None:
+        """What the engine gave, if the record does not know yet and the file is whole."""
+        try:
+            noted = json.loads((self.of(job.id) / _NOTE).read_bytes())
+            result = Result(**noted | {name: tuple(noted[name]) for name in ("warnings", "identity")})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return result if self.hidden(job.id, result) else None
+
+    def hidden(self, job_id: str, result: Result) -> Path | None:
+        """The whole but unpublished result of a job, if there is one."""
+        path = self.of(job_id) / (STEM + Path(result.path).suffix)
+        return path if path.is_file() else None
+
+    def note_reached(self, job_id: str, frames: int) -> None:
+        """Note how many frames are done. Outlives the process, not a power cut; never fails."""
+        with contextlib.suppress(OSError):
+            (self.of(job_id) / _REACHED).write_text(str(frames), encoding="ascii")
+
+    def reached(self, job_id: str) -> int:
+        """How many frames were done when the process ended."""
+        try:
+            return int((self.of(job_id) / _REACHED).read_text("ascii"))
+        except (OSError, ValueError):
+            return 0
