@@ -1,4 +1,4 @@
-"""Teaches waitress three things: forms that stream to disk, early refusals, and errors in JSON.
+"""Teaches waitress four things: forms that stream to disk, files read ahead, early refusals, and errors in JSON.
 
 Parsers and channels live in the one thread of all sockets, where nothing may wait.
 """
@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask, WSGITask
 
+from daemon.api.ahead import FileAhead
+from daemon.api.disk_threads import DiskThreads
 from daemon.api.gate import MAX_BODY, Gate
-from daemon.api.pipe import FormPipe, Writers
+from daemon.api.pipe import FormPipe
 from daemon.api.replies import problem_body
 from daemon.errors import RequestError
 
@@ -54,7 +56,7 @@ class StreamingParser(HTTPRequestParser):  # type: ignore[misc] # waitress has n
     # Of a request that is no valid HTTP, too.
     path = ""
 
-    def __init__(self, adj: Any, gate: Gate, writers: Writers, wake: Callable[[], None]) -> None:
+    def __init__(self, adj: Any, gate: Gate, writers: DiskThreads, wake: Callable[[], None]) -> None:
         super().__init__(adj)
         self._gate = gate
         self._writers = writers
@@ -98,12 +100,16 @@ class StreamingParser(HTTPRequestParser):  # type: ignore[misc] # waitress has n
 
 
 class StreamingTask(WSGITask):  # type: ignore[misc]
-    """Hands the received form to the application."""
+    """Hands the received form to the application, and takes files from it."""
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         environ[FORM_KEY] = self.request.form
+        environ["wsgi.file_wrapper"] = self._ahead
         return environ
+
+    def _ahead(self, file: BinaryIO, *_block_size: int) -> FileAhead:
+        return FileAhead(file, self.channel.readers, self.channel.server.pull_trigger)
 
 
 class JsonErrorTask(ErrorTask):  # type: ignore[misc]
@@ -124,10 +130,11 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         self.write(body)
 
 
-def channel_class(gate: Gate, writers: Writers) -> type[Any]:
-    """A channel for waitress whose requests pass through `gate`, and whose forms `writers` write."""
+def channel_class(gate: Gate, writers: DiskThreads, file_readers: DiskThreads) -> type[Any]:
+    """A channel for waitress whose requests pass through `gate`; others write its forms and read its files."""
 
     class StreamingChannel(HTTPChannel):  # type: ignore[misc]
+        readers = file_readers
         task_class = StreamingTask
         error_task_class = JsonErrorTask
 
@@ -143,6 +150,11 @@ def channel_class(gate: Gate, writers: Writers) -> type[Any]:
         def readable(self) -> bool:
             form = self.request.form if self.request is not None else None
             return bool(super().readable()) and not (form is not None and form.full)
+
+        def writable(self) -> bool:
+            first = self.outbufs[0]
+            waits = isinstance(first, FileAhead) and not first.ready and not self.will_close
+            return bool(super().writable()) and not waits
 
         def handle_close(self) -> None:
             super().handle_close()

@@ -7,68 +7,22 @@ from __future__ import annotations
 
 import io
 import logging
-import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
+from daemon.api.disk_threads import DiskThreads
 from daemon.api.form import FormReceiver
 from daemon.api.replies import UNEXPECTED
 from daemon.api.surroundings import RETRY
 from daemon.errors import RequestError
 
 log = logging.getLogger(__name__)
-THREADS = 8
 # What an upload, and all of them, may have waiting before no more is read from their connections.
 MAX_WAITING = 1 << 20
 MAX_WAITING_OF_ALL = 64 << 20
 # A request gives up on a disk that has taken nothing for so long.
 STALL_S = 60.0
-
-
-class Writers:
-    """A few threads that every upload shares. They end with the process, even while a disk holds them."""
-
-    def __init__(self, count: int = THREADS) -> None:
-        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._main, name=f"writer-{number}", daemon=True) for number in range(count)
-        ]
-        self._lock = threading.Lock()
-        self._waiting = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether so much waits that nobody should bring more."""
-        return self._waiting >= MAX_WAITING_OF_ALL
-
-    def start(self) -> None:
-        """Begin to write."""
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Let what is queued be done, but do not wait longer than `timeout`."""
-        deadline = time.monotonic() + timeout
-        for _ in self._threads:
-            self._tasks.put(None)
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(max(deadline - time.monotonic(), 0.0))
-
-    def submit(self, task: Callable[[], None]) -> None:
-        """Have a task done."""
-        self._tasks.put(task)
-
-    def count(self, size: int) -> None:
-        """So many bytes more wait, or fewer."""
-        with self._lock:
-            self._waiting += size
-
-    def _main(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            task()
 
 
 class FormPipe:
@@ -78,7 +32,7 @@ class FormPipe:
         wake: called by a writer when something changed that the thread of the sockets may wait for.
     """
 
-    def __init__(self, form: FormReceiver, writers: Writers, wake: Callable[[], None]) -> None:
+    def __init__(self, form: FormReceiver, writers: DiskThreads, wake: Callable[[], None]) -> None:
         self._form = form
         self._writers = writers
         self._wake = wake
@@ -98,7 +52,7 @@ class FormPipe:
     @property
     def full(self) -> bool:
         """Whether to wait before reading more of the body."""
-        return self._waiting >= MAX_WAITING or self._writers.full
+        return self._waiting >= MAX_WAITING or self._writers.held >= MAX_WAITING_OF_ALL
 
     def append(self, data: bytes) -> None:
         """Take the next piece of the body."""
@@ -181,4 +135,4 @@ class FormPipe:
 
     def _count(self, size: int) -> None:
         self._waiting += size
-        self._writers.count(size)
+        self._writers.hold(size)

@@ -10,9 +10,9 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
 from daemon.api.channel import channel_class
+from daemon.api.disk_threads import DiskThreads
 from daemon.api.gate import MAX_BODY, Gate
 from daemon.api.listener import Dispatcher, Listener
-from daemon.api.pipe import Writers
 from daemon.descriptors import connection_limit
 from daemon.errors import ConfigError
 from daemon.settings.keys import ServerSettings
@@ -27,7 +27,8 @@ class ApiServer:
 
     def __init__(self, app: Any, settings: ServerSettings, gate: Gate) -> None:
         self._map: dict[int, Any] = {}
-        self._writers = Writers()
+        # Apart from each other, for uploads and results may be on different disks.
+        self._writers, self._readers = DiskThreads("writer"), DiskThreads("reader")
         # A stream holds its thread for as long as it is open.
         self._dispatcher = Dispatcher(settings.threads + settings.max_streams)
         try:
@@ -45,7 +46,7 @@ class ApiServer:
                 "Is another seedvr2d running? Set server.port (PORT) to another one."
             ) from error
         for listener in self._listeners:
-            listener.channel_class = channel_class(gate, self._writers)
+            listener.channel_class = channel_class(gate, self._writers, self._readers)
         self._thread = threading.Thread(target=self._run, name="api", daemon=True)
 
     @property
@@ -56,6 +57,7 @@ class ApiServer:
     def start(self) -> None:
         """Begin to answer."""
         self._writers.start()
+        self._readers.start()
         self._thread.start()
 
     def is_alive(self) -> bool:
@@ -75,6 +77,7 @@ class ApiServer:
         self._thread.join(timeout)
         # What unfinished uploads left is being removed.
         self._writers.stop(timeout)
+        self._readers.stop(timeout)
 
     def _run(self) -> None:
         # poll, since select() cannot take a descriptor above 1023 and would end the server.

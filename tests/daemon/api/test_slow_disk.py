@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from daemon.api import ahead, disk_threads, download, pipe, room
 from daemon.api import form as form_module
-from daemon.api import pipe, room
 from tests.daemon.api.raw import exchange, form, json_of, post, read_answer, status_of
 from tests.daemon.api.test_upload import left_over
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, png
@@ -198,6 +200,119 @@ def test_an_error_of_ours_in_a_writer_is_answered_and_the_writers_live(
 
     with monkeypatch.context() as patched:
         patched.setattr(form_module.FormReceiver, "append", broken)
-        for _ in range(2 * pipe.THREADS):
+        for _ in range(2 * disk_threads.THREADS):
             assert status_of(exchange(running.service.api.port, post(form([(FILE, png())])))) == 500
     running.finished(running.submit())
+
+
+class Result:
+    """A result whose disk lets nobody read before `answers` is set, or fails then."""
+
+    def __init__(self, file: Any, error: OSError | None = None) -> None:
+        self._file, self._error = file, error
+        self.answers, self.asked = threading.Event(), threading.Event()
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        self.asked.set()
+        assert self.answers.wait(PATIENCE_S)
+        if self._error is not None:
+            raise self._error
+        return bytes(self._file.read(size))
+
+
+@pytest.fixture
+def result(running: Running, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bytes, list[Result]]:
+    """The path of a large result, what is in it, and what becomes of each download of it."""
+    job_id = running.submit()
+    running.finished(job_id)
+    (path,) = running.results()
+    content = b"".join(b"%015d\n" % number for number in range(1 << 17))
+    path.write_bytes(content)
+    opened: list[Result] = []
+
+    def held(descriptor: int, mode: str) -> Result:
+        opened.append(Result(os.fdopen(descriptor, mode)))
+        return opened[-1]
+
+    monkeypatch.setattr(download, "os", _OsWith(held))
+    return f"/api/download/{job_id}", content, opened
+
+
+class _OsWith:
+    def __init__(self, fdopen: Callable[[int, str], Result]) -> None:
+        self.fdopen = fdopen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
+def test_while_a_download_hangs_everybody_else_is_answered(
+    running: Running, result: tuple[str, bytes, list[Result]]
+) -> None:
+    path, content, opened = result
+    with socket.create_connection(("127.0.0.1", running.service.api.port), timeout=PATIENCE_S) as hanging:
+        hanging.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        eventually(lambda: opened and opened[0].asked.is_set())
+        for other in ("/health", "/api/queue/status", "/"):
+            assert running.get(other).status_code == 200
+        opened[0].answers.set()
+        received = b""
+        while piece := hanging.recv(1 << 20):
+            received += piece
+    assert received.partition(b"\r\n\r\n")[2] == content
+
+
+def test_only_a_little_is_read_ahead_of_a_slow_client(
+    running: Running, result: tuple[str, bytes, list[Result]]
+) -> None:
+    path, content, opened = result
+    made: list[int] = []
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", running.service.api.port))
+        slow.settimeout(PATIENCE_S)
+        slow.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        eventually(lambda: opened and opened[0].asked.is_set())
+        opened[0].answers.set()
+        (channel,) = (each for each in running.service.api._listeners[0].active_channels.values() if not each.idle)
+        received = b""
+        while piece := slow.recv(65536):
+            received += piece
+            made.append(sum(len(each) for each in getattr(channel.outbufs[0], "_pieces", ())))
+    assert received.partition(b"\r\n\r\n")[2] == content
+    assert max(made) <= ahead.PIECES * ahead.PIECE
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), None])
+def test_a_result_that_cannot_be_read_on_ends_the_connection(
+    running: Running, result: tuple[str, bytes, list[Result]], error: OSError | None
+) -> None:
+    path, content, opened = result
+    with socket.create_connection(("127.0.0.1", running.service.api.port), timeout=PATIENCE_S) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        eventually(lambda: opened and opened[0].asked.is_set())
+        # Without an error of its disk, it has become shorter.
+        opened[0]._error = error
+        running.results()[0].write_bytes(b"short")
+        opened[0].answers.set()
+        received = b""
+        while piece := connection.recv(1 << 20):
+            received += piece
+    assert len(received.partition(b"\r\n\r\n")[2]) < len(content)
+    assert running.get("/health").status_code == 200
+
+
+def test_a_download_that_is_broken_off_lets_go_of_the_file(
+    running: Running, result: tuple[str, bytes, list[Result]]
+) -> None:
+    path, _, opened = result
+    with socket.create_connection(("127.0.0.1", running.service.api.port), timeout=PATIENCE_S) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        eventually(lambda: opened and opened[0].asked.is_set())
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    opened[0].answers.set()
+    eventually(lambda: opened[0]._file.closed)
+    eventually(
+        lambda: not [each for each in running.service.api._listeners[0].active_channels.values() if not each.idle]
+    )
