@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from daemon.api.form import Upload
 from tests.daemon.api.raw import exchange, form, json_of, post, read_answer, status_of
 from tests.daemon.conftest import Running, Start, eventually, png
 
@@ -55,6 +57,14 @@ def test_a_chunked_body_is_taken_too(running: Running) -> None:
         ("e\u0301.png", "\u00e9.png"),
         ("長" * 200 + ".png", "長" * 83 + ".png"),
         ("..", "upload"),
+        ("../..", "upload"),
+        ("/", "upload"),
+        ("d/" * 1000 + "deep.png", "deep.png"),
+        ("folder with a name/" * 800 + "deeper.png", "deeper.png"),
+        ("n" * 10_000 + ".png", "n" * 251 + ".png"),
+        ("n.png" * 1000, "n.png" * 50 + "n.png"),
+        ("a\u202egnp.exe", "a_gnp.exe"),
+        ("con:aux|*?.png", "con:aux|*?.png"),
     ],
 )
 def test_names_are_made_safe(running: Running, name: str, expected: str) -> None:
@@ -66,6 +76,64 @@ def test_names_are_made_safe(running: Running, name: str, expected: str) -> None
     assert Path(job.draft.source).resolve().is_relative_to(running.service.context.uploads.resolve())
     running.finished(job.id)
     assert all(len(os.fsencode(each.name)) <= 255 for each in running.results())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [(b"a\0b.png", "a_b.png"), (b"\xff\xfe.png", "\ufffd" * 2 + ".png"), (b"\xed\xa0\x80.png", "\ufffd" * 3 + ".png")],
+    ids=["NUL", "no UTF-8", "surrogate"],
+)
+def test_names_that_are_no_text_are_made_one(running: Running, name: bytes, expected: str) -> None:
+    body = form([(FILE, png())]).replace(b"a.png", name)
+    job_id = json_of(exchange(running.service.api.port, post(body)))["task_id"]
+    assert running.finished(job_id)["original_filename"] == expected
+
+
+def test_the_record_is_there_before_the_upload_gets_its_name(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, bool, list[str]]] = []
+    claim = Upload.claim
+
+    def watched(upload: Upload) -> None:
+        (job,) = running.service.store.open_jobs()
+        arrived = [each.name for each in running.service.context.uploads.iterdir() if each.is_dir()]
+        seen.append((job.draft.source, Path(job.draft.source).exists(), arrived))
+        claim(upload)
+
+    monkeypatch.setattr(Upload, "claim", watched)
+    job_id = running.submit()
+    ((source, there, arrived),) = seen
+    assert not there
+    assert arrived == [f".{Path(source).parent.name}"]
+    assert re.fullmatch(r"[0-9a-f]{16}", Path(source).parent.name)
+    assert running.finished(job_id)["status"] == "completed"
+    assert Path(source).is_file()
+
+
+def test_a_header_of_a_part_without_end_is_refused_and_leaves_nothing(running: Running) -> None:
+    body = form([(f'name="file"; filename="{"n" * 100_000}.png"', png())])
+    answer = exchange(running.service.api.port, post(body))
+    assert status_of(answer) == 400
+    assert left_over(running) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/" + "d/" * 1000,
+        "/static/" + "../" * 1000 + "etc/passwd",
+        "/static/%2e%2e/%2e%2e/etc/passwd",
+        "/static/a%00b.js",
+        "/static/" + "n" * 300,
+        "/api/status/" + "n" * 5000,
+        "/api/download/..%2f..%2fetc%2fpasswd",
+        "/api/source/%00",
+        "/api/download/" + "%F0%9F%98%80" * 300,
+    ],
+)
+def test_paths_that_nobody_asks_for_are_404(running: Running, path: str) -> None:
+    answer = exchange(running.service.api.port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert status_of(answer) == 404
+    assert json_of(answer)["error"]
 
 
 def test_over_the_limit_is_413_and_leaves_nothing(start: Start) -> None:

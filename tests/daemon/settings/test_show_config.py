@@ -11,6 +11,7 @@ import pytest
 from daemon.__main__ import main
 from daemon.settings.config import load_config
 from daemon.settings.show_config import describe, exposed, masked
+from tests.daemon.conftest import Running
 
 SECRET = "hush-hush"
 
@@ -103,3 +104,9 @@ def test_the_modes_of_results_are_told(tmp_path: Path, mask: int, file: str, fol
     assert f"# umask {mask:04o}: results get mode {file}, new folders {folder}" in shown
     assert f"{(tmp_path / 'made').stat().st_mode & 0o777:04o}" == file
     assert f"{(tmp_path / 'folder').stat().st_mode & 0o777:04o}" == folder
+
+
+def test_results_really_get_that_mode(running: Running) -> None:
+    running.finished(running.submit())
+    (result,) = running.results()
+    assert f"results get mode {result.stat().st_mode & 0o7777:04o}," in describe(running.config)
