@@ -1,99 +1,201 @@
-"""What becomes of a source when its job has ended: to `_done` or `_failed`, stays, or is deleted."""
+"""What becomes of a source when it has been dealt with: to `_done` or `_failed`, stays, or is deleted.
+
+Everything here may be done twice: a crash in the middle is followed by another try, which goes on where that one was.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
-from pathlib import Path
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePath
 
-from daemon.inbox.scan import DONE, ERROR_SUFFIX, FAILED, fingerprint, same_content
-from daemon.inbox.sidecar import sidecars_of
+from daemon.inbox.beside import error_name, sidecar_names, write_reason
+from daemon.inbox.problems import Problems
+from daemon.inbox.scan import DONE, FAILED, NOTE_SUFFIX, Found
 from daemon.jobs.job import Job, State
-from daemon.store.files import cut, move_aside, write_durably
+from daemon.store.files import cut, free_names
 from daemon.store.job_store import JobStore
+from daemon.store.safe_folder import SafeFolder, folder_below
+from daemon.store.safe_open import below, fingerprint, same_content
+from seedvr2.trouble import is_machine_trouble
 
 log = logging.getLogger(__name__)
 
 
 class Aftermath:
-    """Settles the source of each ended job, then moves its record to the history. May be called twice for a job."""
+    """Settles the source of each ended job, then moves its record to the history. For any thread.
 
-    def __init__(self, store: JobStore, inbox: Path, policy: str) -> None:
+    Args:
+        check: raises OSError while the disk of the inbox is not the one that it should be.
+    """
+
+    def __init__(self, store: JobStore, inbox: Path, policy: str, check: Callable[[], None] = lambda: None) -> None:
         self._store = store
         self._inbox = inbox
         self._policy = policy
+        self._check = check
+        self.problems = Problems()
 
     def __call__(self, job: Job) -> None:
-        """Settle the source of `job` and archive the job."""
+        """Settle the source of `job` and archive the job.
+
+        Raises:
+            OSError: the machine refuses at the moment; the job has to be settled later.
+        """
         if job.draft.origin == "inbox":
             job = self._settle(job)
         self._store.archive(job)
 
-    def refuse(self, source: Path, folder: str, reason: str) -> Path | None:
-        """Take a file that never became a job out of the way; answers where it is now."""
-        try:
-            return self._to_failed(source, folder, reason)
-        except OSError as error:
-            log.warning("inbox: %s could not be moved to %s: %s", source.name, FAILED, error.strerror)
-            return None
+    def refuse(self, found: Found, reason: str) -> None:
+        """Take a file that will never become a job out of the way; it is not taken again.
+
+        Raises:
+            OSError: the machine refuses at the moment.
+        """
+        if self._policy == "keep":
+            self._store.mark_seen(str(found.path), found.fingerprint, "")
+        else:
+            self._try(found.path, found.fingerprint, "", lambda: self._refuse(found, reason))
+
+    def pass_duplicate(self, found: Found, reason: str) -> None:
+        """Treat a file whose result is there already as one that is done.
+
+        Raises:
+            OSError: the machine refuses at the moment.
+        """
+        if self._policy == "keep":
+            self._store.mark_seen(str(found.path), found.fingerprint, "")
+        else:
+            self._try(found.path, found.fingerprint, "", lambda: self._pass_duplicate(found, reason))
+
+    def review(self) -> None:
+        """Forget the problems with files that are gone."""
+        for topic in self.problems.topics():
+            if not os.path.lexists(topic):
+                self.problems.clear(topic)
 
     def _settle(self, job: Job) -> Job:
-        source = Path(job.draft.source)
+        source, known = Path(job.draft.source), job.draft.fingerprint
+        moved: list[Path] = []
+        self._try(source, known, job.id, lambda: moved.extend(self._apply(job, source)))
+        return job.with_source(str(moved[0])) if moved else job
+
+    def _try(self, source: Path, known: tuple[int, ...], job_id: str, action: Callable[[], None]) -> None:
         try:
-            status = source.lstat()
-        except OSError:
-            return job
-        if job.draft.fingerprint and not same_content(fingerprint(status), job.draft.fingerprint):
-            log.warning("inbox: %s was replaced while it was worked on; the new one is a new job", source.name)
-            return job
-        try:
-            return self._apply(job, source)
+            self._check()
+            if not self._inbox.is_dir():
+                raise OSError(errno.ENODEV, "the inbox is not there")
+            action()
+        except FileNotFoundError:
+            log.debug("inbox: %s was taken away by somebody else", source.name)
         except OSError as error:
-            log.warning("inbox: %s stays where it is: %s", source.name, error.strerror)
-            # Whatever the folder allows, the same file must not be taken again and again.
-            self._store.mark_seen(str(source), fingerprint(status), job.id)
-            return job
+            # A folder of somebody else, or a link, refuses for good; all others of these errors pass.
+            if is_machine_trouble(error) and not isinstance(error, PermissionError):
+                self.problems.tell(str(source), f"Files that are dealt with cannot be put away yet: {error.strerror}.")
+                raise
+            self._stays(source, known, job_id, error)
+            return
+        self.problems.clear(str(source))
 
-    def _apply(self, job: Job, source: Path) -> Job:
-        completed = job.state is State.COMPLETED
-        if self._policy == "keep":
-            self._store.mark_seen(str(source), fingerprint(source.lstat()), job.id)
-            if completed:
-                error_file(source).unlink(missing_ok=True)
+    def _stays(self, source: Path, known: tuple[int, ...], job_id: str, error: OSError) -> None:
+        # Whatever the folder allows, the same file must not be taken again and again.
+        self._store.mark_seen(str(source), known, job_id)
+        sentence = f"Files stay in {source.parent} when they are dealt with: {_sentence(error)}."
+        # One of them will do: a folder of somebody else may hold thousands.
+        if sentence not in self.problems.sentences():
+            self.problems.tell(str(source), sentence)
+
+    def _apply(self, job: Job, source: Path) -> list[Path]:
+        """Do what the policy says; answers where the source is now if it was moved."""
+        way, completed = below(self._inbox, source), job.state is State.COMPLETED
+        with folder_below(self._inbox, way.parent) as here:
+            status = here.status(way.name)
+            if status and job.draft.fingerprint and not same_content(fingerprint(status), job.draft.fingerprint):
+                log.warning("inbox: %s was replaced while it was worked on; the new one is a new job", source.name)
+            elif self._policy == "keep":
+                self._keep(job, here, way.name)
+            elif completed and self._policy == "delete":
+                for name in (*sidecar_names(here, way.name), way.name):
+                    here.remove(name)
             else:
-                write_reason(source, job.error)
-            return job
-        if completed and self._policy == "delete":
-            for file in (*sidecars_of(source), source):
-                file.unlink(missing_ok=True)
-            return job
-        if completed:
-            moved = self._move(source, DONE, job.draft.folder)
-        else:
-            moved = self._to_failed(source, job.draft.folder, job.error)
-        return job.with_source(str(moved))
+                shelf = PurePath(DONE if completed else FAILED, job.draft.folder)
+                return self._shelve(job, here, way.name, shelf)
+        return []
 
-    def _to_failed(self, source: Path, folder: str, reason: str) -> Path:
-        moved = self._move(source, FAILED, folder)
-        write_reason(moved, reason)
-        return moved
+    def _keep(self, job: Job, here: SafeFolder, name: str) -> None:
+        status = here.status(name)
+        if status is None:
+            return
+        self._store.mark_seen(job.draft.source, fingerprint(status), job.id)
+        try:
+            if job.state is State.COMPLETED:
+                here.remove(error_name(name))
+            else:
+                write_reason(here, name, job.error)
+        except OSError as error:
+            # The inbox may well be read-only where sources stay.
+            log.warning("inbox: %s: the reason cannot be written beside it: %s", name, error.strerror)
 
-    def _move(self, source: Path, shelf: str, folder: str) -> Path:
-        beside = sidecars_of(source)
-        error_file(source).unlink(missing_ok=True)
-        moved = move_aside(source, self._inbox / shelf / folder)
-        for file in beside:
+    def _shelve(self, job: Job, here: SafeFolder, name: str, shelf: PurePath) -> list[Path]:
+        with folder_below(self._inbox, shelf, make=True) as there:
+            if here.status(name) is not None:
+                moved = here.move(name, there)
+            else:
+                # A crash may have come after the move of the source and before the rest.
+                moved = _moved_before(there, name, job.draft.fingerprint)
+            if not moved:
+                return []
+            _follow(here, name, there, moved)
+            if job.state is not State.COMPLETED:
+                write_reason(there, moved, job.error)
+            return [there.path / moved]
+
+    def _refuse(self, found: Found, reason: str) -> None:
+        with (
+            folder_below(self._inbox, found.folder) as here,
+            folder_below(self._inbox, PurePath(FAILED, found.folder), make=True) as there,
+        ):
+            moved = here.move(found.path.name, there)
+            _follow(here, found.path.name, there, moved)
+            # Last: while it is missing, `strays` knows that the rest may be, too.
+            write_reason(there, moved, reason)
+
+    def _pass_duplicate(self, found: Found, reason: str) -> None:
+        name = found.path.name
+        with folder_below(self._inbox, found.folder) as here:
+            if self._policy == "delete":
+                for each in (*sidecar_names(here, name), name):
+                    here.remove(each)
+                return
+            with folder_below(self._inbox, PurePath(DONE, found.folder), make=True) as there:
+                moved = here.move(name, there)
+                _follow(here, name, there, moved)
+                there.write(cut(moved, NOTE_SUFFIX), (reason + "\n").encode())
+
+
+def _follow(here: SafeFolder, name: str, there: SafeFolder, moved: str) -> None:
+    """Move what lay beside a source to where that went."""
+    for sidecar in sidecar_names(here, name):
+        with contextlib.suppress(FileNotFoundError):
             # Named after the source's new name, so that moving both back is a valid retry.
-            move_aside(file, moved.parent, moved.name + file.suffix)
-        return moved
+            here.move(sidecar, there, moved + PurePath(sidecar).suffix)
+    here.remove(error_name(name))
 
 
-def error_file(source: Path) -> Path:
-    """Where the reason of a failure is written."""
-    return source.with_name(cut(source.name, ERROR_SUFFIX))
+def _moved_before(there: SafeFolder, name: str, known: tuple[int, ...]) -> str:
+    """The name under which a version of a file was moved into `there`; empty if it was not."""
+    for candidate in free_names(name):
+        status = there.status(candidate)
+        if status is None:
+            break
+        if known and same_content(fingerprint(status), known):
+            return candidate
+    return ""
 
 
-def write_reason(source: Path, reason: str) -> None:
-    """Put a readable reason beside a file; rewriting the same one changes nothing."""
-    file, text = error_file(source), (reason.strip() + "\n").encode("utf-8", "replace")
-    if file.is_symlink() or not file.is_file() or file.read_bytes() != text:
-        write_durably(file, text)
+def _sentence(error: OSError) -> str:
+    where = f"{error.filename!s}: " if error.filename else ""
+    return f"{where}{error.strerror}"

@@ -6,20 +6,23 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from daemon.errors import RequestError
 from daemon.inbox.after import Aftermath
-from daemon.inbox.intake import Answer, Intake, Verdict
-from daemon.inbox.scan import DONE, NOTE_SUFFIX, Found, Scanner, fingerprint, same_content
-from daemon.inbox.settle import Settler, Signature
-from daemon.inbox.sidecar import companions, sidecars_of
+from daemon.inbox.intake import Intake
+from daemon.inbox.problems import distinct
+from daemon.inbox.scan import Found, Scanner
+from daemon.inbox.strays import clear_strays
+from daemon.inbox.turns import Turns
 from daemon.inbox.watcher import Watcher
 from daemon.jobs.job import Job, State
 from daemon.jobs.queue import JobQueue
 from daemon.settings.config import Config
-from daemon.store.files import cut, move_aside, write_durably
+from daemon.store.disks import Disks
 from daemon.store.job_store import JobStore
+from daemon.store.safe_open import same_content
 from daemon.work.operations import Operations
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,11 @@ class Inbox:
     """Watches the inbox until it is stopped.
 
     The state of the files is in the folder and in the store; what this object remembers only saves work.
+
+    Args:
+        disks: tells whether the disk of the inbox is there.
+        busy: whether a job runs, or a file is looked into, that an abrupt end of the process would end too.
+        alone: whether a job runs beside which no file may be looked into.
     """
 
     def __init__(
@@ -40,6 +48,9 @@ class Inbox:
         operations: Operations,
         intake: Intake,
         aftermath: Aftermath,
+        disks: Disks,
+        busy: Callable[[], bool] = lambda: False,
+        alone: Callable[[], bool] = lambda: False,
     ) -> None:
         self._config = config
         self._root = config.paths.inbox
@@ -48,24 +59,22 @@ class Inbox:
         self._operations = operations
         self._intake = intake
         self._aftermath = aftermath
+        self._disks = disks
+        self._alone = alone
         self._scanner = Scanner(self._root)
-        self._settler = Settler(config.inbox.settle_s)
+        self._turns = Turns(config, intake, aftermath, lambda: not busy() and not len(queue))
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._watcher = Watcher(self._root, config.inbox.watch, self._wake)
         self._thread = threading.Thread(target=self._main, name="inbox", daemon=True)
-        self._device = 0
+        self._watched: tuple[int, int] | None = None
+        self._tidied = False
         self.scanned = threading.Event()
         self.pending = 0
         self.paused = ""
 
     def start(self) -> None:
         """Begin to watch; `scanned` is set after the first scan."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        self._device = self._root.stat().st_dev
-        self._pass_over_suspect()
-        # The watch begins before the first scan, so that nothing falls between them.
-        self._watcher.start()
         self._thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
@@ -81,6 +90,12 @@ class Inbox:
     def is_alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
+
+    @property
+    def problems(self) -> list[str]:
+        """What stands in the way of the inbox at the moment, in sentences."""
+        told = (*self._turns.problems.sentences(), *self._aftermath.problems.sentences())
+        return distinct((self.paused, self._watcher.problem, *told))
 
     def _main(self) -> None:
         while not self._stop.is_set():
@@ -101,13 +116,17 @@ class Inbox:
         """Seconds until the next look is due."""
         often = self._watcher.polling or self._config.inbox.watch == "poll"
         longest = self._config.inbox.poll_s if often else self._config.inbox.rescan_s
-        return max(min(longest, self._settler.next_due() - time.monotonic()), MIN_WAIT_S)
+        if self.paused:
+            # A disk that comes back tells nobody.
+            return min(longest, self._config.inbox.poll_s)
+        return max(min(longest, self._turns.next_due() - time.monotonic()), MIN_WAIT_S)
 
     def _look(self) -> None:
         self.paused = self._reason_to_pause()
         if self.paused:
             return
-        self._watcher.revive()
+        # The watch begins before the first scan, so that nothing falls between them.
+        self._watch()
         # Before the scan: a job that ends in between took its file along, and must not look like a new one.
         mine = {Path(job.draft.source): job for job in self._store.open_jobs() if job.draft.origin == "inbox"}
         found = list(self._scanner.scan())
@@ -117,24 +136,36 @@ class Inbox:
         present = {each.path: each for each in found}
         self._follow_waiting(present)
         fresh = [each for each in found if not self._known(each, mine)]
-        self._settler.forget_others({each.path for each in fresh})
         self.pending = len(fresh)
-        for each in fresh:
-            if self._stop.is_set():
-                return
-            self._consider(each)
+        self._aftermath.review()
+        if self._alone():
+            return
+        self._turns.take(fresh, self._stop.is_set)
+        if not self._tidied:
+            self._tidied = True
+            clear_strays(self._root)
 
     def _reason_to_pause(self) -> str:
-        try:
-            device = self._root.stat().st_dev
-        except OSError as error:
-            reason = f"the inbox cannot be read: {error.strerror}"
-        else:
-            # An unmounted disk leaves an empty folder behind; its files were not deleted.
-            reason = "" if device == self._device else "another disk is mounted in the inbox's place"
+        needed = any(job.draft.origin == "inbox" for job in self._store.open_jobs())
+        reason = self._disks.missing("inbox", needed=needed)
+        if not reason:
+            try:
+                self._root.stat()
+            except OSError as error:
+                reason = f"The inbox cannot be read: {error.strerror}."
         if reason != self.paused:
             log.warning("inbox: %s", reason or "it is back")
         return reason
+
+    def _watch(self) -> None:
+        """Watch the folder, also one that has come into the place of the former."""
+        status = self._root.stat()
+        if self._watched != (status.st_dev, status.st_ino):
+            if self._watched is not None:
+                self._watcher.stop()
+            self._watched = (status.st_dev, status.st_ino)
+            self._watcher.start()
+        self._watcher.revive()
 
     def _known(self, found: Found, mine: dict[Path, Job]) -> bool:
         job = mine.get(found.path)
@@ -143,50 +174,6 @@ class Inbox:
         ):
             return True
         return self._store.seen(str(found.path), found.fingerprint)
-
-    def _consider(self, found: Found) -> None:
-        now = time.monotonic()
-        if not self._settler.observe(found.path, self._signature(found), now):
-            return
-        answer = self._intake.take(found)
-        if answer.verdict is Verdict.TAKEN:
-            return
-        if answer.verdict is Verdict.LATER:
-            stable = self._settler.unchanged_s(found.path, now)
-            patience = self._config.inbox.settle_s + self._config.inbox.give_up_s
-            answer = Answer(Verdict.WAIT if stable < patience else Verdict.REFUSED, answer.reason)
-        if answer.verdict is Verdict.WAIT:
-            self._settler.postpone(found.path, now)
-            return
-        log.warning("inbox: %s: %s", found.path.name, answer.reason)
-        self._settler.park(found.path)
-        if answer.verdict is Verdict.REFUSED:
-            self._refuse(found, answer.reason)
-        elif answer.verdict is Verdict.DUPLICATE:
-            self._pass_duplicate(found, answer.reason)
-
-    def _signature(self, found: Found) -> Signature:
-        beside = companions(self._root, found.path, found.folder)
-        return (found.fingerprint, *(_stat_of(file) for file in beside))
-
-    def _refuse(self, found: Found, reason: str) -> None:
-        if self._config.inbox.after == "keep" or self._aftermath.refuse(found.path, found.folder, reason) is None:
-            self._store.mark_seen(str(found.path), found.fingerprint, "")
-
-    def _pass_duplicate(self, found: Found, reason: str) -> None:
-        policy = self._config.inbox.after
-        try:
-            if policy == "delete":
-                for file in (*sidecars_of(found.path), found.path):
-                    file.unlink(missing_ok=True)
-            elif policy == "move":
-                moved = move_aside(found.path, self._root / DONE / found.folder)
-                for file in sidecars_of(found.path):
-                    move_aside(file, moved.parent, moved.name + file.suffix)
-                write_durably(moved.with_name(cut(moved.name, NOTE_SUFFIX)), (reason + "\n").encode())
-        except OSError as error:
-            log.warning("inbox: %s stays where it is: %s", found.path.name, error.strerror)
-        self._store.mark_seen(str(found.path), found.fingerprint, "")
 
     def _follow_waiting(self, present: dict[Path, Found]) -> None:
         """A waiting job follows its file when that is renamed, and ends when it is deleted or replaced."""
@@ -216,22 +203,3 @@ class Inbox:
             self._operations.cancel(job.id, reason)
         except RequestError:
             log.debug("job %s began just now", job.id)
-
-    def _pass_over_suspect(self) -> None:
-        path = self._intake.suspect()
-        if path is None:
-            return
-        if path.is_relative_to(self._root) and path.is_file() and not path.is_symlink():
-            reason = "Reading this file ended the service abruptly, so it was put aside."
-            log.error("inbox: %s: %s", path.name, reason)
-            folder = path.parent.relative_to(self._root).as_posix()
-            found = Found(path, "" if folder == "." else folder, fingerprint(path.lstat()))
-            self._refuse(found, reason)
-        self._intake.clear_suspect()
-
-
-def _stat_of(file: Path) -> tuple[int, ...]:
-    try:
-        return fingerprint(file.lstat())
-    except OSError:
-        return ()

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import errno
 import logging
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.executor import Executor
-from daemon.errors import RequestError, SidecarError
-from daemon.inbox.after import error_file, write_reason
-from daemon.inbox.scan import Found, fingerprint
+from daemon.errors import RequestError, SidecarError, StoreError
+from daemon.inbox.beside import tell_beside
+from daemon.inbox.scan import Found
 from daemon.inbox.settle import open_for_writing
 from daemon.inbox.sidecar import request_for
+from daemon.inbox.suspects import Suspects
 from daemon.jobs.drafts import digest, make_draft
 from daemon.jobs.job import Draft, Job, Media, State
 from daemon.jobs.parameters import JobRequest
 from daemon.settings.config import Config
 from daemon.store.job_store import JobStore
-from daemon.work.naming import result_suffix
-from daemon.work.runner import wrong_format
-from seedvr2.errors import MediaError, ModelNotInstalledError, SeedVR2Error
+from daemon.store.safe_open import Held, SwappedError, held, open_unchanged
+from daemon.work.naming import result_suffix, wrong_format
+from seedvr2.errors import (
+    MachineError,
+    MediaError,
+    ModelNotInstalledError,
+    NeverFitsError,
+    OutOfMemoryError,
+    SeedVR2Error,
+    TooLargeError,
+)
+from seedvr2.trouble import is_machine_trouble, is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +53,11 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict and, unless taken, the reason in one sentence."""
+    """A verdict and, unless taken, the reason in one sentence. `problem` is what it says of the machine, if it does."""
 
     verdict: Verdict
     reason: str = ""
+    problem: str = ""
 
 
 class Intake:
@@ -54,74 +68,92 @@ class Intake:
         self._store = store
         self._executor = executor
         self._submit = submit
-        self._marker = os.open(config.paths.state / "looking-into", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-
-    def suspect(self) -> Path | None:
-        """The file that was being looked into when the process ended abruptly, if it did."""
-        name = os.pread(self._marker, 8192, 0).partition(b"\0")[0]
-        return Path(os.fsdecode(name)) if name else None
-
-    def clear_suspect(self) -> None:
-        """Forget it."""
-        # Written in place: this happens for each file, and truncating makes some file systems wait for the disk.
-        os.pwrite(self._marker, b"\0", 0)
+        self._root = config.paths.inbox
+        # Files are read under paths of our own, so that what is looked into is what was found.
+        self._desk = config.paths.state / "reading"
+        shutil.rmtree(self._desk, ignore_errors=True)
+        self.suspects = Suspects(config.paths.state)
 
     def close(self) -> None:
         """Let go of the marker."""
-        os.close(self._marker)
+        self.suspects.close()
 
     def take(self, found: Found) -> Answer:
         """Make a job of a file that has been unchanged for the settle time."""
         if found.size == 0:
             return Answer(Verdict.WAIT, "The file is empty.")
-        if open_for_writing(found.path):
-            return Answer(Verdict.WAIT, "The file is still open for writing.")
-        root, inbox = self._config.paths.inbox, self._config.inbox
         try:
-            request = request_for(root, found.path, found.folder, self._config.presets, self._config.defaults)
-            media = self._probe(found.path)
-            self._check(request, media)
-            sha256 = digest(found.path)
-            # What was looked into must be what is run.
-            if fingerprint(found.path.lstat()) != found.fingerprint:
-                return Answer(Verdict.WAIT, "The file changed.")
-            earlier = self._earlier(sha256, request)
-            if earlier and inbox.duplicates == "skip":
-                return self._duplicate(earlier)
-            self._submit(self._draft(found, request, media, sha256, earlier))
-        except SidecarError as error:
-            return self._tell(found.path, Verdict.PARKED, str(error))
-        except ModelNotInstalledError as error:
-            return self._tell(found.path, Verdict.WAIT, f"{error} The file is tried again by itself.")
-        except MediaError as error:
-            if not found.path.exists():
-                return Answer(Verdict.WAIT, "The file is gone.")
-            return Answer(Verdict.LATER, str(error))
-        except SeedVR2Error as error:
-            return Answer(Verdict.REFUSED, str(error))
-        except FileNotFoundError:
-            return Answer(Verdict.WAIT, "The file is gone.")
-        except PermissionError:
-            reason = "The file cannot be read: permission denied. It is tried again by itself."
-            return self._tell(found.path, Verdict.WAIT, reason)
-        except RequestError as error:
-            return Answer(Verdict.WAIT, str(error))
-        except OSError as error:
-            return Answer(Verdict.LATER, f"The file cannot be read: {error.strerror}.")
+            with held(self._root, found.path, found.fingerprint, self._desk) as source:
+                answer = self._take(found, source)
         except Exception as error:
-            # One odd file must not hold up those behind it.
-            log.exception("inbox: unexpected error over %s", found.path.name)
-            return Answer(Verdict.LATER, f"The file cannot be looked into ({error!r}); the log says more.")
-        error_file(found.path).unlink(missing_ok=True)
+            answer = self._explain(found, error)
+        if answer.verdict is Verdict.TAKEN:
+            tell_beside(self._root, found.path, "")
+        return answer
+
+    def _take(self, found: Found, source: Held) -> Answer:
+        if open_for_writing(source.descriptor):
+            return Answer(Verdict.WAIT, "The file is still open for writing.")
+        request = request_for(self._root, found.path, found.folder, self._config.presets, self._config.defaults)
+        media = self._probe(found, source.path)
+        self._check(request, media)
+        sha256 = digest(source.path)
+        # What was looked into must be what is run.
+        if not self._is_still(found):
+            return Answer(Verdict.WAIT, "The file changed.")
+        earlier = self._earlier(sha256, request)
+        if earlier and self._config.inbox.duplicates == "skip":
+            return self._duplicate(earlier)
+        draft = self._draft(found, request, media, sha256, earlier)
+        with _writing_state():
+            self._submit(draft)
         return Answer(Verdict.TAKEN)
 
-    def _probe(self, path: Path) -> Media:
+    def _explain(self, found: Found, error: Exception) -> Answer:
+        """What an error means for the file, and whether it is the file's."""
+        match error:
+            case SidecarError():
+                return self._tell(found.path, Verdict.PARKED, str(error))
+            case ModelNotInstalledError():
+                return self._tell(found.path, Verdict.WAIT, f"{error} The file is tried again by itself.")
+            case RequestError() | SwappedError() | FileNotFoundError():
+                return Answer(Verdict.WAIT, str(error))
+            case PermissionError() | MachineError(errno=errno.EACCES | errno.EPERM):
+                reason = f"{_name(error, found)} cannot be read: permission denied. It is tried again by itself."
+                return self._tell(found.path, Verdict.WAIT, reason)
+            case MediaError() if not os.path.lexists(found.path):
+                return Answer(Verdict.WAIT, "The file is gone.")
+        problem = _of_machine(error)
+        if problem:
+            return Answer(Verdict.WAIT, problem, f"Files cannot be taken from the inbox: {problem}")
+        match error:
+            case MediaError() if not isinstance(error, TooLargeError):
+                return Answer(Verdict.LATER, str(error))
+            case SeedVR2Error():
+                return Answer(Verdict.REFUSED, str(error))
+            case OSError():
+                return Answer(Verdict.LATER, f"The file cannot be read: {error.strerror}.")
+        # One odd file must not hold up those behind it.
+        log.error("inbox: unexpected error over %s", found.path.name, exc_info=error)
+        return Answer(Verdict.LATER, f"The file cannot be looked into ({error!r}); the log says more.")
+
+    def _probe(self, found: Found, path: Path) -> Media:
         # A file that crashes the decoder takes the process with it; the next start finds its name here.
-        os.pwrite(self._marker, os.fsencode(path) + b"\0", 0)
+        with _writing_state():
+            self.suspects.begin(found.path, found.fingerprint)
         try:
-            return self._executor.probe(path)
+            media = self._executor.probe(path)
         finally:
-            self.clear_suspect()
+            self.suspects.end()
+        self.suspects.clear(found.path)
+        return media
+
+    def _is_still(self, found: Found) -> bool:
+        try:
+            os.close(open_unchanged(self._root, found.path, found.fingerprint))
+        except (SwappedError, FileNotFoundError):
+            return False
+        return True
 
     def _check(self, request: JobRequest, media: Media) -> None:
         if result_suffix(media.kind, request.options.output_format) is None:
@@ -162,8 +194,32 @@ class Intake:
         )
 
     def _tell(self, path: Path, verdict: Verdict, reason: str) -> Answer:
-        try:
-            write_reason(path, reason)
-        except OSError as error:
-            log.warning("inbox: %s: the reason cannot be written beside it: %s", path.name, error.strerror)
+        tell_beside(self._root, path, reason)
         return Answer(verdict, reason)
+
+
+@contextlib.contextmanager
+def _writing_state() -> Iterator[None]:
+    # Whatever the state folder refuses, and however, is not the file's fault.
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"the state folder cannot be written ({error.strerror}).") from error
+
+
+def _name(error: Exception, found: Found) -> str:
+    named = Path(str(error.filename)).name if isinstance(error, OSError) and error.filename else ""
+    return named or found.path.name
+
+
+def _of_machine(error: Exception) -> str:
+    """What an error says of the machine and not of the file; empty if it is the file's."""
+    if isinstance(error, NeverFitsError | TooLargeError):
+        return ""
+    if isinstance(error, MachineError | OutOfMemoryError | StoreError):
+        return str(error)
+    if is_out_of_memory(error):
+        return "there is not enough memory at the moment."
+    if isinstance(error, OSError) and is_machine_trouble(error):
+        return f"{error.strerror}."
+    return ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from daemon.store.safe_open import fingerprint, open_folder
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +24,9 @@ UNFINISHED = (
 OURS = (ERROR_SUFFIX, NOTE_SUFFIX, ".toml", ".json")
 SYSTEM = frozenset(("thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found", "$recycle.bin"))
 UNPACKING = ("_unpack_", "_failed_", "~$")
+# The system takes no path of more than 4096 bytes; what the inbox's and the results' own folders need is left.
+MAX_DEPTH, MAX_WAY_BYTES = 64, 3000
+MAX_TOLD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,13 @@ class Found:
         return self.fingerprint[1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    folder: str
+    name: str
+    status: os.stat_result
+
+
 class Scanner:
     """Walks the inbox; says once about each thing that it leaves alone for a reason worth knowing."""
 
@@ -46,47 +59,64 @@ class Scanner:
 
     def scan(self) -> Iterator[Found]:
         """Every candidate, folder by folder; `_done`, `_failed`, hidden and unfinished files are not."""
-        yield from self._walk(self._root, "")
+        # A stack, not a recursion: whoever fills the inbox decides how deep it is.
+        ways = [iter(self._entries(""))]
+        while ways:
+            entry = next(ways[-1], None)
+            if entry is None:
+                ways.pop()
+                continue
+            found = self._judge(entry)
+            if isinstance(found, Found):
+                yield found
+            elif found is not None:
+                ways.append(iter(self._entries(found)))
 
-    def _walk(self, folder: Path, relative: str) -> Iterator[Found]:
+    def _entries(self, relative: str) -> list[_Entry]:
+        """What lies in a folder, by name."""
+        if relative.count("/") >= MAX_DEPTH or len(os.fsencode(relative)) > MAX_WAY_BYTES:
+            self._tell(relative, f"lies too deep; what is more than {MAX_DEPTH} folders down is not looked at")
+            return []
+        entries = []
         try:
-            with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            self._tell(str(folder), f"cannot be read: {error.strerror}")
-            return
-        for entry in entries:
-            if ignored(entry.name) or (not relative and entry.name in (DONE, FAILED)):
-                continue
+            folder = open_folder(self._root, relative)
             try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                # Gone between listing and looking.
-                continue
-            if stat.S_ISLNK(status.st_mode):
-                self._tell(entry.path, "is a symbolic link; links are not followed. Copy or move the file itself")
-            elif stat.S_ISDIR(status.st_mode):
-                yield from self._walk(Path(entry.path), f"{relative}/{entry.name}" if relative else entry.name)
-            elif stat.S_ISREG(status.st_mode):
-                if not is_companion(entry.name):
-                    yield Found(Path(entry.path), relative, fingerprint(status))
-            else:
-                self._tell(entry.path, "is neither a file nor a folder")
+                with os.scandir(folder) as listing:
+                    for entry in listing:
+                        if ignored(entry.name) or (not relative and entry.name in (DONE, FAILED)):
+                            continue
+                        # Gone between listing and looking.
+                        with contextlib.suppress(FileNotFoundError):
+                            entries.append(_Entry(relative, entry.name, entry.stat(follow_symlinks=False)))
+            finally:
+                os.close(folder)
+        except FileNotFoundError:
+            # It vanished while its neighbours were looked at.
+            return []
+        except OSError as error:
+            self._tell(relative or str(self._root), f"cannot be read: {error.strerror}")
+        return sorted(entries, key=lambda entry: entry.name)
+
+    def _judge(self, entry: _Entry) -> Found | str | None:
+        """A candidate, the folder to go into, or nothing."""
+        mode, way = entry.status.st_mode, f"{entry.folder}/{entry.name}" if entry.folder else entry.name
+        if stat.S_ISLNK(mode):
+            self._tell(way, "is a symbolic link; links are not followed. Copy or move the file itself")
+        elif stat.S_ISDIR(mode):
+            return way
+        elif not stat.S_ISREG(mode):
+            self._tell(way, "is neither a file nor a folder")
+        elif not is_companion(entry.name):
+            return Found(self._root / way, entry.folder, fingerprint(entry.status))
+        return None
 
     def _tell(self, path: str, what: str) -> None:
         if path not in self._told:
+            # Whoever makes names without end must not fill the memory.
+            if len(self._told) >= MAX_TOLD:
+                self._told.clear()
             self._told.add(path)
             log.warning("inbox: %r %s", path, what)
-
-
-def fingerprint(status: os.stat_result) -> tuple[int, int, int]:
-    """What tells one version of a file from another."""
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def same_content(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether two fingerprints of the same path are of the same version; inodes of network shares may change."""
-    return one[1:] == other[1:]
 
 
 def ignored(name: str) -> bool:

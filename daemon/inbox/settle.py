@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import signal
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,11 @@ class Settler:
         watched = self._files.get(path)
         return now - watched.since if watched else 0.0
 
+    def tried(self, path: Path) -> bool:
+        """Whether it has been tried as it is now."""
+        watched = self._files.get(path)
+        return watched is not None and (watched.retries > 0 or watched.retry_at == float("inf"))
+
     def postpone(self, path: Path, now: float) -> None:
         """It could not be taken: try again later, and ever later."""
         watched = self._files.get(path)
@@ -45,13 +50,19 @@ class Settler:
             watched.retries += 1
             watched.retry_at = now + min(0.5 * 2**watched.retries, 60.0)
 
+    def delay(self, path: Path, until: float) -> None:
+        """It is not its turn yet."""
+        watched = self._files.get(path)
+        if watched is not None:
+            watched.retry_at = until
+
     def park(self, path: Path) -> None:
         """Do not try again until it changes."""
         watched = self._files.get(path)
         if watched is not None:
             watched.retry_at = float("inf")
 
-    def forget_others(self, present: set[Path]) -> None:
+    def forget_others(self, present: Set[Path]) -> None:
         """Drop the files that are not there any more."""
         for path in self._files.keys() - present:
             del self._files[path]
@@ -61,16 +72,12 @@ class Settler:
         return min((watched.retry_at for watched in self._files.values()), default=float("inf"))
 
 
-def open_for_writing(path: Path) -> bool:
-    """Whether some process on this machine is still writing to `path`; false also where that cannot be known.
+def open_for_writing(descriptor: int) -> bool:
+    """Whether some process on this machine is still writing to a file; false also where that cannot be known.
 
     A read lease is only granted while nobody has the file open for writing. It is the kernel's answer, so a download
     that stalls for an hour is not taken for complete.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
     try:
         # A writer that comes just now breaks the lease with a signal; this one is ignored by default, SIGIO kills.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
@@ -80,8 +87,5 @@ def open_for_writing(path: Path) -> bool:
     except OSError:
         # Not our file, or a file system without leases.
         return False
-    else:
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        return False
-    finally:
-        os.close(descriptor)
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tomllib
@@ -11,7 +12,9 @@ from typing import Any
 
 from daemon.errors import SidecarError
 from daemon.jobs.parameters import JobRequest, check, suggest
+from daemon.store.safe_open import LinkError, open_file
 from seedvr2.errors import OptionError
+from seedvr2.trouble import is_machine_trouble
 
 PRESET_FILE = "preset.toml"
 SIDECARS = (".toml", ".json")
@@ -28,7 +31,7 @@ def sidecars_of(path: Path) -> list[Path]:
 
 def companions(root: Path, path: Path, folder: str) -> list[Path]:
     """Every file whose change changes what `path` is asked for."""
-    return [*sidecars_of(path), *(file for file in _preset_files(root, folder) if file.exists())]
+    return [*sidecars_of(path), *(file for file in _preset_files(root, folder) if os.path.lexists(file))]
 
 
 def request_for(root: Path, path: Path, folder: str, presets: Presets, defaults: Mapping[str, Any]) -> JobRequest:
@@ -36,19 +39,20 @@ def request_for(root: Path, path: Path, folder: str, presets: Presets, defaults:
 
     Raises:
         SidecarError: one of them is not valid; the message names the file and what is wrong.
+        OSError: the machine refuses to read one of them.
     """
     layers: list[Mapping[str, Any]] = [defaults]
     for part, file in zip(PurePosixPath(folder).parts, _preset_files(root, folder)[1:], strict=True):
         if part in presets:
             layers.append(presets[part])
-        layers += _layers(file, presets)
+        layers += _layers(root, file, presets)
     top = _preset_files(root, folder)[0]
-    layers[1:1] = _layers(top, presets)
+    layers[1:1] = _layers(root, top, presets)
     beside = sidecars_of(path)
     if len(beside) > 1:
         raise SidecarError(f"{path.name} has two sidecars, {beside[0].name} and {beside[1].name}. Keep one of them.")
     for file in beside:
-        layers += _layers(file, presets)
+        layers += _layers(root, file, presets)
     try:
         return JobRequest.parse(*layers)
     except OptionError as error:
@@ -62,10 +66,10 @@ def _preset_files(root: Path, folder: str) -> list[Path]:
     return [each / PRESET_FILE for each in folders]
 
 
-def _layers(file: Path, presets: Presets) -> list[Mapping[str, Any]]:
-    if not os.path.lexists(file):
+def _layers(root: Path, file: Path, presets: Presets) -> list[Mapping[str, Any]]:
+    values = _read(root, file)
+    if values is None:
         return []
-    values = _read(file)
     named = values.pop("preset", None)
     layers: list[Mapping[str, Any]] = []
     if named is not None:
@@ -79,21 +83,37 @@ def _layers(file: Path, presets: Presets) -> list[Mapping[str, Any]]:
     return layers
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(root: Path, file: Path) -> dict[str, Any] | None:
+    raw = _content(root, file)
+    if raw is None:
+        return None
+    if len(raw) > MAX_BYTES:
+        raise SidecarError(f"{file.name} is longer than {MAX_BYTES} bytes; that is no sidecar.")
     try:
-        # A link could bring the contents of any file into an error message.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise SidecarError(f"{file.name} is longer than {MAX_BYTES} bytes; that is no sidecar.")
         text = raw.decode("utf-8-sig")
         values = tomllib.loads(text) if file.suffix.lower() == ".toml" else json.loads(text)
-    except OSError as error:
-        raise SidecarError(f"{file.name} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         kind = "TOML" if file.suffix.lower() == ".toml" else "JSON"
         raise SidecarError(f"{file.name} is not valid {kind}: {error}.") from error
     if not isinstance(values, dict):
         raise SidecarError(f"{file.name} must hold names and values.")
     return values
+
+
+def _content(root: Path, file: Path) -> bytes | None:
+    """The beginning of a file; None if there is none."""
+    try:
+        # A link, in its place or on its way, could bring the contents of any file into an error message.
+        with os.fdopen(open_file(root, file), "rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except LinkError as error:
+        raise SidecarError(f"{file.name} cannot be read: links are not followed. Put the file itself there.") from error
+    except OSError as error:
+        # The name of the clip leaves no room for a suffix, so there cannot be such a file.
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        if is_machine_trouble(error):
+            raise
+        raise SidecarError(f"{file.name} cannot be read: {error.strerror}.") from error

@@ -221,20 +221,6 @@ def test_delete_removes_only_after_success(start: Start) -> None:
     assert {each.name for each in running.inbox.iterdir()} == {"_failed"}
 
 
-def test_a_read_only_source_is_made_once_and_stays(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    from daemon.inbox import after
-
-    def refuse(*_arguments: object) -> Path:
-        raise OSError(errno.EROFS, "Read-only file system")
-
-    monkeypatch.setattr(after, "move_aside", refuse)
-    picture(running.inbox / "a.png")
-    eventually(lambda: len(running.history()) == 1)
-    assert not _happens(lambda: len(running.history()) > 1, 0.5)
-    assert (running.inbox / "a.png").exists()
-    assert running.history()[0].state is State.COMPLETED
-
-
 def test_an_unreadable_file_says_so_and_is_taken_once_it_can_be_read(start: Start) -> None:
     class Forbidding(FakeExecutor):
         forbidden = True
@@ -309,18 +295,6 @@ def test_an_inbox_that_disappears_pauses_and_comes_back(start: Start) -> None:
     assert running.finished(job.id)["status"] == "completed"
     picture(running.inbox / "after.png")
     eventually((running.inbox / "_done" / "after.png").exists)
-
-
-def test_a_file_that_ended_the_process_is_put_aside_at_the_next_start(start: Start, tmp_path: Path) -> None:
-    clip = picture(tmp_path / "inbox" / "sub" / "killer.png")
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "looking-into").write_text(str(clip))
-    running = start()
-    assert (running.inbox / "_failed" / "sub" / "killer.png").exists()
-    reason = running.inbox / "_failed" / "sub" / "killer.png.error.txt"
-    assert "ended the service abruptly" in reason.read_text()
-    picture(running.inbox / "good.png")
-    eventually((running.inbox / "_done" / "good.png").exists)
 
 
 def test_polling_finds_files_too(start: Start) -> None:

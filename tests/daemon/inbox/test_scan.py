@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from daemon.inbox import scan
 from daemon.inbox.scan import Scanner, ignored, is_companion
+from daemon.store.safe_open import open_folder
+from tests.daemon.inbox.trees import nested, put
 
 
 @pytest.mark.parametrize(
@@ -52,3 +57,61 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / os.fsdecode(name)).write_bytes(b"x")
     assert sorted(os.fsencode(each.path.name) for each in Scanner(tmp_path).scan()) == sorted(names)
+
+
+def test_a_thousand_nested_folders_stop_nothing_beside_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(tmp_path / "a.mp4")
+    put(tmp_path / "z" / "z.mp4")
+    with nested(tmp_path / "deep", 1000) as bottom:
+        os.close(os.open("lost.mp4", os.O_CREAT | os.O_WRONLY, dir_fd=bottom))
+        put(tmp_path / "deep" / "n" / "found.mp4")
+        scanner = Scanner(tmp_path)
+        for _ in range(2):
+            assert [each.path.name for each in scanner.scan()] == ["a.mp4", "found.mp4", "z.mp4"]
+    assert caplog.text.count("lies too deep") == 1
+
+
+def test_folders_with_long_names_end_before_paths_become_too_long(tmp_path: Path) -> None:
+    put(tmp_path / "z.mp4")
+    with nested(tmp_path / "deep", 30, "n" * 250):
+        assert [each.path.name for each in Scanner(tmp_path).scan()] == ["z.mp4"]
+
+
+def test_a_folder_that_vanishes_while_its_neighbours_are_looked_at(tmp_path: Path) -> None:
+    for name in ("a/a.mp4", "b/b.mp4", "c/c.mp4"):
+        put(tmp_path / name)
+    looking = Scanner(tmp_path).scan()
+    assert next(looking).folder == "a"
+    shutil.rmtree(tmp_path / "b")
+    assert [each.folder for each in looking] == ["c"]
+
+
+def test_a_folder_that_becomes_a_link_during_the_scan_is_not_entered(tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    put(tmp_path / "outside" / "secret.mp4")
+    for name in ("a/a.mp4", "b/b.mp4"):
+        put(inbox / name)
+    looking = Scanner(inbox).scan()
+    assert next(looking).folder == "a"
+    shutil.rmtree(inbox / "b")
+    (inbox / "b").symlink_to(tmp_path / "outside")
+    assert list(looking) == []
+
+
+def test_a_folder_that_may_not_be_read_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a/a.mp4", "b/b.mp4"):
+        put(tmp_path / name)
+    (tmp_path / "a").chmod(0)
+    if os.access(tmp_path / "a", os.R_OK):
+        # Nothing is closed to root.
+        monkeypatch.setattr(scan, "open_folder", lambda root, way: _refused() if way == "a" else open_folder(root, way))
+    scanner = Scanner(tmp_path)
+    assert [each.folder for each in (*scanner.scan(), *scanner.scan())] == ["b", "b"]
+    assert caplog.text.count("Permission denied") == 1
+    (tmp_path / "a").chmod(0o755)
+
+
+def _refused() -> int:
+    raise PermissionError(errno.EACCES, "Permission denied")

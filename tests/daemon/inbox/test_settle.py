@@ -46,13 +46,22 @@ def test_files_that_are_gone_are_forgotten() -> None:
     assert settler.next_due() == float("inf")
 
 
+def test_a_file_whose_turn_is_not_yet_waits_without_counting_as_tried() -> None:
+    settler = Settler(0.0)
+    settler.observe(CLIP, ((1,),), now=0.0)
+    settler.delay(CLIP, 5.0)
+    assert not settler.tried(CLIP)
+    assert settler.next_due() == 5.0
+    settler.postpone(CLIP, 5.0)
+    assert settler.tried(CLIP)
+    assert not settler.observe(CLIP, ((2,),), now=5.0) or not settler.tried(CLIP)
+
+
 def test_the_kernel_knows_who_is_still_writing(tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
-    with clip.open("wb") as writer:
+    with clip.open("wb") as writer, clip.open("rb") as reader:
         writer.write(b"half of it")
         writer.flush()
-        assert open_for_writing(clip)
-    assert not open_for_writing(clip)
-    with clip.open("rb"):
-        assert not open_for_writing(clip)
-    assert not open_for_writing(tmp_path / "missing.mp4")
+        assert open_for_writing(reader.fileno())
+    with clip.open("rb") as reader, clip.open("rb"):
+        assert not open_for_writing(reader.fileno())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import SidecarError
+from daemon.inbox import sidecar
 from daemon.inbox.sidecar import companions, request_for
 
 PRESETS = {"4k-sharp": {"resolution": 2160, "seed": 9}, "quick": {"batch_size": 1}}
@@ -88,6 +91,35 @@ def test_a_sidecar_that_is_a_link_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4.toml").symlink_to(tmp_path / "outside" / "secret.toml")
     with pytest.raises(SidecarError, match="cannot be read"):
         ask(tmp_path)
+
+
+def test_a_preset_behind_a_folder_that_is_a_link_is_not_read(tmp_path: Path) -> None:
+    put(tmp_path / "outside" / "preset.toml", "secret = 1")
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "a").symlink_to(tmp_path / "outside")
+    with pytest.raises(SidecarError, match="links are not followed") as caught:
+        request_for(tmp_path / "inbox", tmp_path / "inbox" / "a" / "clip.mp4", "a", PRESETS, DEFAULTS)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("trouble", [errno.EIO, errno.EMFILE, errno.EACCES])
+def test_a_disk_that_refuses_to_read_a_sidecar_is_no_mistake_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: int
+) -> None:
+    def refuse(_root: Path, _file: Path) -> int:
+        raise OSError(trouble, os.strerror(trouble))
+
+    put(tmp_path / "clip.mp4.toml", "seed = 7")
+    monkeypatch.setattr(sidecar, "open_file", refuse)
+    with pytest.raises(OSError, match=os.strerror(trouble)):
+        ask(tmp_path)
+    monkeypatch.undo()
+    assert ask(tmp_path)["seed"] == 7
+
+
+def test_a_name_too_long_for_a_sidecar_has_none(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 251 + ".mp4")
+    assert request_for(tmp_path, path, "", PRESETS, DEFAULTS).as_dict()["seed"] == 42
 
 
 def test_companions_are_all_files_that_matter(tmp_path: Path) -> None:

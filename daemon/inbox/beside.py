@@ -1,0 +1,43 @@
+"""The small files beside a source: which there are, and the text that says why it was not made."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from daemon.inbox.scan import ERROR_SUFFIX
+from daemon.inbox.sidecar import SIDECARS
+from daemon.store.files import cut
+from daemon.store.safe_folder import SafeFolder, folder_below
+from daemon.store.safe_open import below
+
+log = logging.getLogger(__name__)
+
+
+def error_name(name: str) -> str:
+    """What the reason of a failure of the file called `name` is called."""
+    return cut(name, ERROR_SUFFIX)
+
+
+def sidecar_names(folder: SafeFolder, name: str) -> list[str]:
+    """The sidecars that lie in `folder` for the file called `name`."""
+    return [name + suffix for suffix in SIDECARS if folder.status(name + suffix) is not None]
+
+
+def write_reason(folder: SafeFolder, name: str, reason: str) -> None:
+    """Put a readable reason beside a file; rewriting the same one changes nothing."""
+    text = (reason.strip() + "\n").encode("utf-8", "replace")
+    if folder.read(error_name(name), len(text) + 1) != text:
+        folder.write(error_name(name), text)
+
+
+def tell_beside(root: Path, path: Path, reason: str) -> None:
+    """Put a reason beside a file below `root`, or take it away if it is empty, as far as the folder allows."""
+    try:
+        with folder_below(root, below(root, path).parent) as folder:
+            if reason:
+                write_reason(folder, path.name, reason)
+            else:
+                folder.remove(error_name(path.name))
+    except OSError as error:
+        log.warning("inbox: %s: the reason beside it cannot be changed: %s", path.name, error.strerror)
