@@ -16,7 +16,6 @@ ID = "3f9a1c07"
 MODEL = "seedvr2_ema_3b_fp8_e4m3fn.safetensors"
 UNKNOWN_TASK = f"There is no task '{ID}'."
 NO_MODEL = "There is no model seedvr9.safetensors."
-FULL_DISK = "The disk of the server has no room for this file."
 
 PARAMS = {
     "resolution": 1080, "max_resolution": 0, "batch_size": 5, "temporal_overlap": 0, "prepend_frames": 0,
@@ -94,7 +93,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "status": "healthy", "version": "1.0.0", "queue_enabled": True, "queue_length": 0, "timestamp": CREATED,
             "worker": "idle", "uptime_s": 3600.0, "inbox": "watching", "inbox_pending": 0, "problems": [],
         }},
-        about="Needs no token. Answers 503 with the same keys once the worker is dead or the service stops.",
+        about="Needs no token, nor a Host header over HTTP/1.0. `problems` says what is wrong while it still serves. "
+        "Answers 503 with the same keys once the worker is dead or the service stops.",
     ),
     ("GET", "/metrics"): Operation("Service", "metrics", media={"text/plain": {"type": "string"}}),
     ("GET", "/openapi.json"): Operation("Service", "openapi", media={"application/json": {"type": "object"}}),
@@ -180,11 +180,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("POST", "/api/process"): Operation(
         "Tasks", "submit", "Submitted", {"queued": SUBMITTED},
-        {
-            400: "resolution takes a whole number from 16 to 16384, not '12'.",
-            404: NO_MODEL,
-            507: FULL_DISK,
-        },
+        {400: "resolution takes a whole number from 16 to 16384, not '12'.", 404: NO_MODEL},
         about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
     ),
     ("GET", "/api/status/<task_id>"): Operation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from daemon.api.gate import MAX_BODY
 from daemon.api.replies import UNEXPECTED
 from daemon.api.route import Route
 from daemon.api.schemas import COMPONENTS, Schema, ref, submit_form
+from daemon.api.surroundings import NO_ROOM, refused
 from daemon.settings.config import Config
 from seedvr2 import __version__
 
@@ -114,9 +116,11 @@ def _common_errors(route: Route, config: Config) -> dict[int, str]:
         errors[401] = "Send the token of this server as 'Authorization: Bearer TOKEN'."
     if route.path not in OPEN:
         errors[500] = UNEXPECTED
+        errors[503] = str(refused(errno.EIO))
     if route.method != "GET":
         errors[413] = f"The body is too large: this takes up to {MAX_BODY >> 10} KiB."
         errors[503] = "The service is stopping. Try again in a moment."
+        errors[507] = NO_ROOM
     if route.path == "/api/process":
         errors[413] = f"The file is too large: this server takes up to {config.server.max_upload_mb} MiB."
         errors[503] = "The queue is full. Try again later."

@@ -126,7 +126,7 @@ COMPONENTS: dict[str, Schema] = {
             "uptime_s": NUMBER,
             "inbox": {"type": "string", "enum": ["watching", "stopped"]},
             "inbox_pending": {**WHOLE, "description": "Files that are not complete yet."},
-            "problems": {"type": "array", "items": TEXT},
+            "problems": {"type": "array", "items": TEXT, "description": "What is wrong now, a sentence each."},
         }
     ),
     "GpuStatus": _object(
