@@ -82,7 +82,7 @@ class Disks:
         self.missing(name, needed=needed)
 
     def missing(self, name: str, *, needed: bool = False) -> str:
-        """Why the folder called `name` cannot be used now, in a sentence; empty if it is as it was.
+        """Why the folder called `name` cannot be used now; empty if it is as it was.
 
         Args:
             needed: files in it are waited for; then a folder that is another one is no longer taken for the old one.
@@ -94,25 +94,16 @@ class Disks:
                 place = None
             mount = mount_of(folder, self._mountinfo)
             try:
-                fsid = os.statvfs(folder).f_fsid
+                fsid = _fsid(folder)
             except OSError as error:
-                if place is None:
-                    return "" if isinstance(error, FileNotFoundError) else f"The {name} folder: {error.strerror}."
-                return self._why(name, place, mount, error, needed=needed)
+                return _why(name, place, mount, error, needed=needed)
             if place is not None and not place.is_now(mount, fsid):
                 if len(mount.point) < len(place.point):
-                    return f"The disk of the {name} folder is not mounted (it was at {place.point})."
+                    return f"the disk of the {name} folder is not mounted (it was at {place.point})"
                 if needed:
-                    return f"Another disk is mounted in the place of the {name} folder ({mount.point})."
+                    return f"another disk is mounted in the {name}'s place"
             self._remember(name, Place(str(folder), mount.point, mount.kind, mount.source, fsid))
             return ""
-
-    def _why(self, name: str, place: Place, mount: Mount, error: OSError, *, needed: bool) -> str:
-        if place.point != mount.point and len(mount.point) < len(place.point):
-            return f"The disk of the {name} folder is not mounted (it was at {place.point})."
-        if isinstance(error, FileNotFoundError):
-            return f"The {name} folder is not there any more, and tasks need its files." if needed else ""
-        return f"The {name} folder cannot be used: {error.strerror}."
 
     def _remember(self, name: str, place: Place) -> None:
         if self._places.get(name) == place:
@@ -125,6 +116,19 @@ class Disks:
             write_durably(self._file, os.fsencode(text))
         except OSError as error:
             log.warning("%s cannot be written: %s", self._file, error.strerror)
+
+
+def _fsid(folder: Path) -> int:
+    return os.statvfs(folder).f_fsid
+
+
+def _why(name: str, place: Place | None, mount: Mount, error: OSError, *, needed: bool) -> str:
+    """What to say of a folder that cannot be looked at; nothing of one that may be made."""
+    if place is not None and len(mount.point) < len(place.point):
+        return f"the disk of the {name} folder is not mounted (it was at {place.point})"
+    if not isinstance(error, FileNotFoundError):
+        return f"the {name} folder cannot be used: {error.strerror}"
+    return f"the {name} folder is not there any more, and tasks need its files" if needed else ""
 
 
 def _remembered(file: Path) -> dict[str, Place]:

@@ -59,7 +59,7 @@ class Surroundings:
 
     @property
     def problems(self) -> list[str]:
-        """Missing disks, as `look` found them, and what tasks met that wait to be tried again, in sentences."""
+        """Missing disks, as `look` found them, and what tasks met that wait to be tried again."""
         now = time.monotonic()
         resting = {rest.reason: None for rest in list(self._resting.values()) if rest.until > now}
         return [reason for reason in self._away.values() if reason] + list(resting)
@@ -73,7 +73,7 @@ class Surroundings:
         return self._disks.missing("outputs")
 
     def trouble(self) -> str:
-        """Why no job can be run now, in a sentence; empty if one can."""
+        """Why no job can be run now, in a few words; empty if one can."""
         missing = self.outputs_missing()
         if missing:
             self._suspicious = True
@@ -83,9 +83,9 @@ class Surroundings:
         except FileNotFoundError:
             return self._made_anew()
         except OSError as error:
-            return f"The outputs folder cannot be used: {error.strerror}."
+            return f"the outputs folder cannot be used: {error.strerror}"
         if free < max(self._min_free_bytes, self._floor):
-            return "The disk of the outputs is full."
+            return "the disk of the outputs is full"
         self._floor = 0
         if self._suspicious:
             reason = self._examined()
@@ -136,7 +136,7 @@ class Surroundings:
         try:
             self._disks.make("outputs", needed=False)
         except OSError as error:
-            return f"The outputs folder is gone and cannot be made: {error.strerror}."
+            return f"the outputs folder is gone and cannot be made: {error.strerror}"
         return ""
 
     def _examined(self) -> str:
@@ -170,12 +170,12 @@ def _try_descriptors() -> None:
 
 def _sentence(name: str, error: OSError) -> str:
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return "Too many files are open at once: raise the limit (LimitNOFILE= of the unit, ulimit -n)."
+        return "too many files are open at once; the limit can be raised (LimitNOFILE= of the unit, ulimit -n)"
     if error.errno in FULL:
-        return f"The disk of the {name} is full." if name == "outputs" else f"The disk of the {name} folder is full."
+        return "the disk of the outputs is full" if name == "outputs" else f"the disk of the {name} folder is full"
     if error.errno == errno.EROFS:
-        return f"The disk of the {name} folder is read-only."
-    return f"The {name} folder cannot be written: {error.strerror}."
+        return f"the disk of the {name} folder is read-only"
+    return f"the {name} folder cannot be written: {error.strerror}"
 
 
 def _free(folder: Path) -> int:

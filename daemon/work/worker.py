@@ -97,7 +97,7 @@ class Worker:
 
     @property
     def problems(self) -> list[str]:
-        """What keeps it from its work, in sentences."""
+        """What keeps it from its work."""
         left = len(self._unsettled)
         unsettled = f"{left} finished tasks cannot be put away yet: {self._unsettled_reason}" if left else ""
         return [text for text in (self.paused, *self._surroundings.problems, unsettled) if text]
@@ -163,7 +163,7 @@ class Worker:
         except OSError as error:
             if not self._unsettled:
                 log.error("job %s: its source is settled later: %s", job.id, error)
-            self._unsettled_reason = f"{error.strerror or error}."
+            self._unsettled_reason = error.strerror or str(error)
             self._unsettled.append(job)
             return False
         return True
@@ -281,7 +281,7 @@ class Worker:
             job = ending.advance(lambda: job_id in self._cancelled)
         except OSError as error:
             name = error.filename or "the state folder"
-            self._pause(f"A finished task cannot be recorded or put in its place ({name}): {error.strerror or error}.")
+            self._pause(f"a finished task cannot be recorded or put in its place ({name}): {error.strerror or error}")
             return False
         except StoreError as error:
             self._pause(str(error))
