@@ -92,7 +92,9 @@ def _operation(route: Route, config: Config) -> dict[str, Any]:
         operation["parameters"] = parameters
     body = _body(route, described, config)
     if body is not None:
-        operation["requestBody"] = {"required": True, "content": body}
+        # Without a body, everything takes its default where nothing has to be named.
+        required = described.body is None or "required" in described.body
+        operation["requestBody"] = {"required": required, "content": body}
     if route.path in OPEN:
         operation["security"] = []
     return operation

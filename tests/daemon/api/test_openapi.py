@@ -304,3 +304,14 @@ def test_a_token_is_documented_where_one_is_needed(start: Start) -> None:
 
 def test_the_other_name_gives_the_same_document(live: Running, document: dict[str, Any]) -> None:
     assert eventually(lambda: live.get("/apispec_1.json").json()) == document
+
+
+def test_a_body_is_required_exactly_where_the_server_asks_for_it(running: Running) -> None:
+    document = running.get("/openapi.json").json()
+    task = running.submit()
+    running.finished(task)
+    for path, operations in document["paths"].items():
+        if "post" not in operations or "requestBody" not in operations["post"]:
+            continue
+        answer = running.post(path.replace("{task_id}", task))
+        assert (answer.status_code == 400) == operations["post"]["requestBody"]["required"], path
