@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from daemon.api.context import Context
 from daemon.api.metrics import _escape
-from tests.daemon.conftest import Running
+from tests.daemon.conftest import Running, Start, eventually
 
 SAMPLE = re.compile(r'[a-z_0-9]+(\{[a-z]+="(?:[^"\\\n]|\\.)*"(,[a-z]+="(?:[^"\\\n]|\\.)*")*\})? -?[0-9.e+-]+')
 
@@ -33,3 +36,24 @@ def test_every_line_is_valid_and_counts_are_true(running: Running) -> None:
 
 def test_labels_are_escaped() -> None:
     assert _escape('a"b\\c\nd') == 'a\\"b\\\\c\\nd'
+
+
+def problems_counted(running: Running) -> int:
+    (line,) = [line for line in running.get("/metrics").text.splitlines() if line.startswith("seedvr2_problems ")]
+    return int(line.split()[1])
+
+
+def test_problems_are_named_in_health_and_counted_here(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (running.get("/health").json()["problems"], problems_counted(running)) == ([], 0)
+    named = ["The disk of the outputs is full.", "The inbox is not there."]
+    monkeypatch.setattr(Context, "problems", lambda _context: named)
+    assert (running.get("/health").json()["problems"], problems_counted(running)) == (named, 2)
+
+
+def test_a_real_problem_is_told_while_the_service_serves(start: Start) -> None:
+    running = start(SEEDVR2_JOBS_MIN_FREE_MB=str(1 << 40))
+    eventually(lambda: running.get("/health").json()["problems"])
+    answer = running.get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
+    assert any("full" in text for text in answer.json()["problems"])
+    assert problems_counted(running) == len(answer.json()["problems"])
