@@ -107,6 +107,11 @@ class UpscaleOptions:
     tf32: bool = False
     output_format: str = "auto"
 
+    @property
+    def longest_edge(self) -> int:
+        """The long edge that the result never exceeds: more than `MAX_EDGE` no codec takes, and few machines hold."""
+        return self.max_resolution or MAX_EDGE
+
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> UpscaleOptions:
         """Options from a form, a sidecar or keyword arguments; what is absent or empty takes its default.
@@ -128,7 +133,7 @@ class UpscaleOptions:
 _P = Parameter
 PARAMETERS: tuple[Parameter, ...] = (
     _P("resolution", int, 1080, "Short edge of the result, in pixels", 16, MAX_EDGE),
-    _P("max_resolution", int, 0, "Long edge of the result never exceeds this, in pixels; 0: no limit", 0, MAX_EDGE),
+    _P("max_resolution", int, 0, "Long edge of the result never exceeds this, in pixels; 0: 16384, the most there is", 0, MAX_EDGE),
     _P("batch_size", int, 5, "Frames restored together; 4n+1 (1, 5, 9, 13…) wastes no work", 1, 1001),
     _P("temporal_overlap", int, 0, "Frames shared by neighbouring batches and cross-faded", 0, 64),
     _P("prepend_frames", int, 0, "Mirrored frames put before the first one, removed again from the result", 0, 64),

@@ -14,6 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from seedvr2.checkpoint import Checkpoint, open_checkpoint
+from seedvr2.frame_memory import JobSize
 from seedvr2.media import MediaInfo
 from seedvr2.memory import MemoryNeed, available_bytes, choose_tiling, decode_bytes, restore_bytes
 from seedvr2.network.build import meta_dit, meta_vae
@@ -73,7 +74,7 @@ def make_plan(
     dit = read_dit_config(dit_file.shapes, dit_file.metadata)
     vae = read_vae_config(vae_file.shapes, vae_file.metadata)
     multiple = max(16, vae.spatial_factor * max(dit.patch[1:]))
-    sizes = plan_sizes(info.width, info.height, options.resolution, options.max_resolution, multiple)
+    sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, multiple)
     picture = info.kind == "picture"
     frames = 1 if picture else info.frames
     batch = 1 if picture else min(options.batch_size, frames or options.batch_size)
@@ -81,7 +82,8 @@ def make_plan(
                              vae.temporal_factor))  # fmt: skip
     weights = _bytes(dit_file) + _bytes(vae_file)
     free = available_bytes(device)
-    tiling = choose_tiling(options, vae, sizes.padded, padded, dtype, free - weights)
+    kept = JobSize(info, sizes, batch, None, dit, vae, dtype).frames() if device.type == "cpu" else 0
+    tiling = choose_tiling(options, vae, sizes.padded, padded, dtype, free - weights - kept)
     width, height = sizes.padded
     tile = min(tiling.size[0], max(width, height)) if tiling else None
     latents = (padded - 1) // vae.temporal_factor + 1
@@ -109,7 +111,7 @@ def make_plan(
         tile=tile,
         tiles=tiles,
         weights_bytes=weights,
-        peak_bytes=need.total,
+        peak_bytes=need.total + kept,
         free_bytes=free,
         operations=operations,
         seconds=seconds,

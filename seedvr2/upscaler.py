@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from seedvr2.errors import Cancelled, OutOfMemoryError
+from seedvr2.frame_memory import JobSize, check_job
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
 from seedvr2.media import MediaInfo, open_sink, open_source
 from seedvr2.memory import available_bytes, choose_tiling
@@ -24,6 +25,7 @@ from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
 from seedvr2.plan import Plan, make_plan
 from seedvr2.progress import OnProgress, Progress, ProgressMeter
 from seedvr2.selection import ModelFiles, select_model
+from seedvr2.trouble import is_out_of_memory
 
 IsCancelled = Callable[[], bool]
 
@@ -109,7 +111,9 @@ class Upscaler:
             self._model = load_model(
                 files, models_dir=self.models_dir, device=self.device, dtype=self.dtype, blocks_to_swap=blocks_to_swap
             )
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             raise _out_of_memory(self.device) from error
         self._blocks_to_swap = blocks_to_swap
 
@@ -141,13 +145,16 @@ class Upscaler:
         Raises:
             MediaError: the source cannot be read or the target not written.
             OptionError: an option does not fit the source.
-            CheckpointError, OutOfMemoryError, Cancelled: as their names say.
+            NeverFitsError: this machine could not hold the job; nothing was decoded.
+            CheckpointError, OutOfMemoryError, MachineError, Cancelled: as their names say.
         """
         report = on_progress or (lambda _progress: None)
         stop = cancelled or (lambda: False)
         try:
             return self._upscale(source, target, options or UpscaleOptions(), model, report, stop)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError, OSError) as error:
+            if not is_out_of_memory(error):
+                raise
             release_memory()
             raise _out_of_memory(self.device) from error
         finally:
@@ -223,7 +230,7 @@ class _Job:
 
     @classmethod
     def prepare(cls, model: Model, info: MediaInfo, options: UpscaleOptions) -> _Job:
-        sizes = plan_sizes(info.width, info.height, options.resolution, options.max_resolution, model.multiple)
+        sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, model.multiple)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
         picture = info.kind == "picture"
         batch = 1 if picture else options.batch_size
@@ -239,17 +246,24 @@ class _Job:
             seed=options.seed,
             input_noise_scale=options.input_noise_scale,
             latent_noise_scale=options.latent_noise_scale,
-            tiling=_tiling(model, sizes, batch, options),
+            tiling=_tiling(model, info, sizes, batch, options),
         )
         return cls(sizes, stream, restore, batch - effective_overlap(batch, stream.overlap))
 
 
-def _tiling(model: Model, sizes: Sizes, batch: int, options: UpscaleOptions) -> Tiling | None:
+def _tiling(model: Model, info: MediaInfo, sizes: Sizes, batch: int, options: UpscaleOptions) -> Tiling | None:
+    """The tiles that fit beside the frames. Raises OutOfMemoryError if the job would not fit with them either."""
     free = available_bytes(model.device)
+    batch = min(batch, info.frames or batch)
+    job = JobSize(info, sizes, batch, None, model.dit.config, model.vae.config, model.dtype)
+    if model.device.type == "cpu":
+        free -= job.frames()
     tiling = choose_tiling(options, model.vae.config, sizes.padded, batch, model.dtype, free)
     # Tiles larger than the frame are the whole frame.
     if tiling and sizes.padded[0] <= tiling.size[1] and sizes.padded[1] <= tiling.size[0]:
-        return None
+        tiling = None
+    if model.device.type == "cpu":
+        check_job(replace(job, tile=tiling.size[0] if tiling else None), options, model.multiple)
     return tiling
 
 

@@ -16,9 +16,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.api.source import source_path
+from daemon.engine.decoding import decoding
 from daemon.errors import RequestError
 from daemon.jobs.job import Job
 from daemon.store.files import write_durably
+from seedvr2.errors import OutOfMemoryError
+from seedvr2.trouble import is_out_of_memory
 
 EDGE = 384
 MAX_FILES = 2000
@@ -41,7 +44,7 @@ class Thumbnails:
         """The picture, or None if nothing is left to make it from.
 
         Raises:
-            RequestError: too many are being made.
+            RequestError: too many are being made, or memory is short.
         """
         path = self._folder / f"{job.id}.webp"
         if path.is_file():
@@ -51,6 +54,9 @@ class Thumbnails:
             raise RequestError(503, "Too many thumbnails are being made.", headers={"Retry-After": "5"})
         try:
             picture = self._make(job)
+        except (OutOfMemoryError, MemoryError) as error:
+            text = "There is no memory for a thumbnail now."
+            raise RequestError(503, text, headers={"Retry-After": "30"}) from error
         finally:
             self._places.release()
         if picture is not None:
@@ -96,12 +102,18 @@ def routes(context: Context) -> list[Route]:
 
 
 def draw(path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
-    """A WebP picture of a picture or video that is shown in `size` (width, height); None if that is not possible."""
+    """A WebP picture of a picture or video that is shown in `size` (width, height); None if that is not possible.
+
+    Raises OutOfMemoryError or MemoryError.
+    """
     if size[0] * size[1] > MAX_PIXELS:
         return None
     try:
-        image = _frame(path) if kind == "video" else _picture(path)
-    except (OSError, ValueError, UnidentifiedImageError, av.FFmpegError):
+        with decoding(path):
+            image = _frame(path) if kind == "video" else _picture(path)
+    except (OSError, ValueError, UnidentifiedImageError, av.FFmpegError) as error:
+        if is_out_of_memory(error):
+            raise
         return None
     if image is None:
         return None

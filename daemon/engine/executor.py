@@ -46,7 +46,11 @@ class Executor(Protocol):
         """Do beforehand what the first job would wait for. Called once, in the worker's thread."""
 
     def probe(self, path: Path) -> Media:
-        """What `path` is, after decoding its beginning. Raises MediaError if it is no picture or video."""
+        """What `path` is, after decoding its beginning.
+
+        Raises MediaError if it is no picture or video, TooLargeError if this machine cannot hold it, OutOfMemoryError
+        if it cannot now, and MachineError if its disk or its permissions refuse.
+        """
 
     def resolve(self, model: str) -> str:
         """The file name behind `model` (`auto` and empty included). Raises ModelNotInstalledError."""
@@ -72,5 +76,6 @@ class Executor(Protocol):
     ) -> Outcome:
         """Upscale `source` into `target`, which appears whole or not at all.
 
-        Raises `Cancelled` soon after `cancelled()` answers true.
+        Raises `Cancelled` soon after `cancelled()` answers true. OutOfMemoryError may pass with smaller tiles and
+        batches, but for NeverFitsError, which is final.
         """

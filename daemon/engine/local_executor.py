@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daemon.engine.decoding import decoding
 from daemon.engine.executor import OnProgress, Outcome
 from daemon.engine.gpu import visible_devices
 from daemon.engine.models import describe_models
@@ -50,10 +51,10 @@ class LocalExecutor:
         self._engine()
 
     def probe(self, path: Path) -> Media:
-        """What `path` is; decodes its first frame."""
+        """What `path` is; decodes its first frame, with no more than one other file at the same time."""
         media: Any = importlib.import_module("seedvr2.media")
-        with media.open_source(path) as source:
-            next(iter(source.frames()))
+        with decoding(path), media.open_source(path) as source:
+            source.prove()
             info = source.info
         return Media(
             kind=info.kind,

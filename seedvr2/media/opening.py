@@ -10,6 +10,7 @@ from seedvr2.errors import MediaError, OptionError
 from seedvr2.media.animation_source import AnimationSource
 from seedvr2.media.failures import reading, too_large
 from seedvr2.media.info import MAX_PIXELS, MediaInfo
+from seedvr2.media.need import PICTURES, check_room, picture_need
 from seedvr2.media.picture_sink import PictureSink
 from seedvr2.media.picture_source import PictureSource
 from seedvr2.media.sink import Sink
@@ -22,8 +23,6 @@ from seedvr2.options import UpscaleOptions
 # Pillow gives up at twice as much, and only warns from here on.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-# Not all that Pillow knows: some of its readers start other programs or take MPEG for a picture. JPEG includes MPO.
-_PICTURES = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM")
 _ANIMATIONS = {"GIF", "WEBP", "PNG", "AVIF"}
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
@@ -37,15 +36,18 @@ def open_source(path: Path) -> Source:
 
     Raises:
         MediaError: it is neither, or cannot be decoded; the message is for people.
+        TooLargeError, OutOfMemoryError: its first frame would not fit into memory, ever or now.
     """
     with reading(path):
         # Opening a pipe would wait for somebody to write into it.
         if not path.is_file() and path.exists() and not path.is_dir():
             raise MediaError(f"{path.name} is a pipe or a device; give a picture or a video.")
         try:
-            with Image.open(path, formats=_PICTURES) as image:
+            with Image.open(path, formats=PICTURES) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise MediaError(too_large(path.name))
+                # Before its frames are counted or its tags are read, for which Pillow decodes some kinds.
+                check_room(path.name, picture_need(image, path))
                 animated = image.format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
             return AnimationSource(path) if animated else PictureSource(path)
         except UnidentifiedImageError:

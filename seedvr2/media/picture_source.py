@@ -14,6 +14,7 @@ from seedvr2.errors import MediaError
 from seedvr2.media.deep_pictures import decode_deep
 from seedvr2.media.failures import reading
 from seedvr2.media.info import Frame, MediaInfo, Pixels
+from seedvr2.media.need import check_room, deep_need
 from seedvr2.media.picture_header import read_header
 from seedvr2.media.picture_modes import drop_unfit_profile, to_rgb
 from seedvr2.media.picture_tags import PictureTags
@@ -59,6 +60,19 @@ class PictureSource(Source):
         if pixels is None:
             raise MediaError(f"{self.path.name} is a TIFF of a kind that cannot be read; save it again as PNG.")
         yield Frame(pixels)
+
+    def prove(self) -> None:
+        """See `Source.prove`: whole, but not turned into an array, which would take three times the memory."""
+        header = self._header
+        if header.deep_codec is None and header.bit_depth > 8:
+            # Whether its numbers can be taken for colours shows only then.
+            super().prove()
+        elif not header.identified:
+            check_room(self.path.name, deep_need(*header.size))
+            super().prove()
+        else:
+            with reading(self.path), Image.open(self.path) as image:
+                image.load()
 
     def _decode(self) -> Pixels:
         header = self._header

@@ -39,6 +39,10 @@ class Source(ABC):
             MediaError: nothing more can be decoded, and nothing could be so far.
         """
 
+    def prove(self) -> None:
+        """Decode as much as shows that the file can be read. Errors as for `frames`."""
+        next(iter(self.frames()), None)
+
     def close(self) -> None:  # noqa: B027 - most sources hold nothing between calls
         """Give files and memory back; iterators of `frames` end on their own."""
 

@@ -20,6 +20,7 @@ from seedvr2.media.container import open_container, pick_video
 from seedvr2.media.decoding import Decoder
 from seedvr2.media.failures import reading, too_large
 from seedvr2.media.info import MAX_PIXELS, Frame, MediaInfo
+from seedvr2.media.need import check_room, video_need
 from seedvr2.media.orientation import Orientation, display_orientation
 from seedvr2.media.source import Source
 from seedvr2.media.timing import Clock, declared_end, estimate_frames, origin, stream_duration
@@ -51,6 +52,7 @@ class VideoSource(Source):
             self.time_base = stream.time_base or Fraction(1, av.time_base)
             self.origin = origin(container, stream)
             self._codec = codec_name(stream)
+            check_room(path.name, video_need(stream.codec_context.width, stream.codec_context.height))
             first = next(iter(Decoder(container, stream, all_cores=False)), None)
             if first is None:
                 raise MediaError(_nothing_in(path.name))

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from seedvr2.errors import MediaError
+from seedvr2.errors import MachineError, MediaError
 from seedvr2.media import open_sink, open_source
 from seedvr2.media.video_sink import flatten
 from seedvr2.options import UpscaleOptions
@@ -202,5 +202,5 @@ def test_disk_that_fills_up_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     source = open_source(clip_of(tmp_path / "clip.mp4"))
-    with pytest.raises(MediaError, match="folder does not exist"):
+    with pytest.raises(MachineError, match="folder does not exist"):
         open_sink(tmp_path / "nowhere" / "out.mp4", source, 64, 48, DEFAULTS)
