@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from daemon.store.safe_open import fingerprint, open_folder
 
@@ -43,8 +44,7 @@ class Found:
         return self.fingerprint[1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     folder: str
     name: str
     status: os.stat_result

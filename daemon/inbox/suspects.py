@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from daemon.store.files import write_durably
+from daemon.store.files import clear_temporary, write_durably
 
 log = logging.getLogger(__name__)
 # So many abrupt ends while one version of a file was looked into, alone from the second on, are no coincidence.
@@ -33,6 +33,7 @@ class Suspects:
         self._ends = self._load()
         self._counted = self._unwritten = False
         try:
+            clear_temporary(self._path)
             self._count_last()
             os.pwrite(self._open(), b"\0", 0)
         except OSError as error:
