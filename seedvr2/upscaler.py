@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from seedvr2.media import MediaInfo, open_sink, open_source
 from seedvr2.memory import available_bytes, choose_tiling
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
 from seedvr2.network.tiling import Tiling
-from seedvr2.options import UpscaleOptions
+from seedvr2.options import MAX_EDGE, UpscaleOptions
 from seedvr2.pipeline.batching import effective_overlap
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import Sizes, plan_sizes
@@ -202,7 +202,7 @@ class Upscaler:
             frames=frames,
             seconds=time.monotonic() - started,
             tiled=job.restore.tiling is not None,
-            warnings=(*clip.warnings, *sink.warnings),
+            warnings=(*clip.warnings, *sink.warnings, *_shortened(info, options)),
         )
 
     def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Plan:
@@ -265,6 +265,16 @@ def _tiling(model: Model, info: MediaInfo, sizes: Sizes, batch: int, options: Up
     if model.device.type == "cpu":
         check_job(replace(job, tile=tiling.size[0] if tiling else None), options, model.multiple)
     return tiling
+
+
+def _shortened(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
+    """A sentence where nobody asked for a limit, but there is one."""
+    short, long = sorted((info.width, info.height))
+    if not options.max_resolution and options.resolution * long > MAX_EDGE * short:
+        yield (
+            f"With resolution = {options.resolution} the long edge would have more than {MAX_EDGE} pixels, "
+            "which is the most there is; the result is smaller."
+        )
 
 
 def _out_of_memory(device: torch.device) -> OutOfMemoryError:

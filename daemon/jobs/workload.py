@@ -9,8 +9,7 @@ from seedvr2.options import UpscaleOptions
 def output_size(media: Media, options: UpscaleOptions) -> tuple[int, int]:
     """Width and height of the result, in pixels, to within a pixel or two."""
     scale = options.resolution / max(min(media.width, media.height), 1)
-    if options.max_resolution:
-        scale = min(scale, options.max_resolution / max(media.width, media.height, 1))
+    scale = min(scale, options.longest_edge / max(media.width, media.height, 1))
     return max(round(media.width * scale), 1), max(round(media.height * scale), 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import struct
 from pathlib import Path
 
 import av
@@ -69,6 +70,29 @@ def test_models_are_listed_and_resolved(executor: LocalExecutor) -> None:
         executor.resolve("seedvr2_ema_3b_fp16.safetensors")
     with pytest.raises(CheckpointError):
         executor.resolve("../../etc/passwd")
+
+
+def test_a_model_file_that_lies_is_listed_with_the_reason(executor: LocalExecutor, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("bomb.gguf", "seedvr2_ema_3b-Q8_0.gguf"):
+        # An array of 2^63 elements in 51 bytes.
+        (models / name).write_bytes(
+            b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"a" + struct.pack("<IIQ", 9, 0, 1 << 63) + b"\0\0"
+        )
+    for everything in (False, True):
+        listed = executor.models(everything)
+        assert len(listed) == len({model["name"] for model in listed})
+        files = {model["name"]: model for model in listed}
+        own, known = files["bomb.gguf"], files["seedvr2_ema_3b-Q8_0.gguf"]
+        for model in (own, known):
+            assert {"name", "params", "precision", "size", "vram", "variant", "desc", "sha256_ok"} <= set(model)
+            assert model["available"] is False and model["bytes"] == 51
+            assert "more values in arrays than a weight file needs" in model["error"]
+        assert (own["downloadable"], known["downloadable"], known["params"]) == (False, True, "3B")
+        assert files[NANO]["available"]
+    with pytest.raises(CheckpointError, match="more values in arrays"):
+        executor.resolve("bomb.gguf")
 
 
 def test_a_known_model_counts_as_here_where_it_may_be_fetched(tmp_path: Path) -> None:
