@@ -5,11 +5,13 @@ The engine is imported late: torch takes seconds, and the API must answer before
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,10 @@ from daemon.engine.models import describe_models
 from daemon.jobs.job import Media
 from daemon.settings.keys import ModelSettings
 from seedvr2.catalogue import find
-from seedvr2.errors import Cancelled, CheckpointError, ModelNotInstalledError
+from seedvr2.errors import Cancelled, CheckpointError, MachineError, ModelNotInstalledError, OutOfMemoryError
 from seedvr2.heap import keep_freed_blocks
 from seedvr2.options import UpscaleOptions
+from seedvr2.trouble import MACHINE_TROUBLE, is_out_of_memory
 
 if TYPE_CHECKING:
     from seedvr2.upscaler import Upscaler
@@ -162,7 +165,8 @@ class LocalExecutor:
                 # NVML counts in this order; CUDA by itself would put the fastest first.
                 os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
                 os.environ.setdefault("CUDA_VISIBLE_DEVICES", devices)
-            engine: Any = importlib.import_module("seedvr2.upscaler")
+            with _importing():
+                engine: Any = importlib.import_module("seedvr2.upscaler")
             self._upscaler = engine.Upscaler(
                 self._models_dir,
                 device=self._settings.device,
@@ -170,3 +174,20 @@ class LocalExecutor:
                 default_model=self._settings.default,
             )
         return self._upscaler
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """Importing opens hundreds of files and maps gigabytes: where that fails, it is not the job's fault."""
+    try:
+        yield
+    except (OSError, ImportError, MemoryError) as error:
+        # The linker says what was wrong in words only.
+        if is_out_of_memory(error) or "failed to map segment" in str(error):
+            raise OutOfMemoryError("There is not enough memory to load the engine; free some.") from error
+        files = os.strerror(errno.EMFILE) in str(error)
+        number: int | None = errno.EMFILE if files else getattr(error, "errno", None)
+        if number is None or number not in MACHINE_TROUBLE:
+            raise
+        sentence = f"The engine cannot be loaded now ({os.strerror(number)}); mend that and try again."
+        raise MachineError(sentence, number) from error

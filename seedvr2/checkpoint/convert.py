@@ -10,7 +10,8 @@ from seedvr2.checkpoint import gguf_writer, safetensors_writer
 from seedvr2.checkpoint.atomic import written_whole
 from seedvr2.checkpoint.opening import open_checkpoint
 from seedvr2.checkpoint.recipe import PACKED, recipes
-from seedvr2.errors import CheckpointError, OptionError
+from seedvr2.errors import CheckpointError, MachineError, OptionError
+from seedvr2.trouble import is_machine_trouble
 
 _HEADER_ROOM = 1 << 20
 
@@ -35,7 +36,8 @@ def convert(
 
     Raises:
         OptionError: `precision` is unknown, or does not go with the weights or with the format of `target`.
-        CheckpointError: `source` cannot be read, `target` exists and `overwrite` is not set, or the disk is full.
+        CheckpointError: `source` cannot be read, or `target` exists and `overwrite` is not set.
+        MachineError: the disk is full, or refuses otherwise.
     """
     write = _writer(target, precision)
     checkpoint = open_checkpoint(source)
@@ -55,7 +57,10 @@ def convert(
     except FileExistsError:
         raise CheckpointError(f"{target} exists; choose another name, or replace it with --force.") from None
     except OSError as error:
-        raise CheckpointError(f"{target} cannot be written ({error.strerror or error}).") from error
+        sentence = f"{target} cannot be written ({error.strerror or error})."
+        if is_machine_trouble(error):
+            raise MachineError(sentence, error.errno or 0) from error
+        raise CheckpointError(sentence) from error
     return target.stat().st_size
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -19,6 +21,7 @@ from seedvr2.options import UpscaleOptions
 from tests.daemon.conftest import Start, eventually, picture
 
 NANO = "nano"
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -70,6 +73,35 @@ def test_models_are_listed_and_resolved(executor: LocalExecutor) -> None:
         executor.resolve("seedvr2_ema_3b_fp16.safetensors")
     with pytest.raises(CheckpointError):
         executor.resolve("../../etc/passwd")
+
+
+# Loads the engine under a limit of this process, and again without it.
+LOAD = """
+import os, resource, sys
+from pathlib import Path
+from daemon.engine.local_executor import LocalExecutor
+from daemon.settings.keys import ModelSettings
+from seedvr2.errors import SeedVR2Error
+executor = LocalExecutor(Path("nowhere"), ModelSettings(device="cpu"))
+kind = getattr(resource, sys.argv[1])
+soft, hard = resource.getrlimit(kind)
+used = len(os.listdir("/proc/self/fd")) - 1, int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(kind, (used[0] if kind == resource.RLIMIT_NOFILE else used[1] + (50 << 20), hard))
+try:
+    executor.prepare()
+except SeedVR2Error as error:
+    print(type(error).__name__, getattr(error, "errno", 0))
+resource.setrlimit(kind, (soft, hard))
+executor.prepare()
+print(executor.resolve("nano"))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not tell")
+@pytest.mark.parametrize(("limit", "said"), [("RLIMIT_NOFILE", "MachineError 24"), ("RLIMIT_AS", "OutOfMemoryError 0")])
+def test_an_engine_that_cannot_be_loaded_now_can_be_later(limit: str, said: str) -> None:
+    run = subprocess.run([sys.executable, "-c", LOAD, limit], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert run.stdout.splitlines() == [said, NANO]
 
 
 def test_a_model_file_that_lies_is_listed_with_the_reason(executor: LocalExecutor, tmp_path: Path) -> None:
