@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from daemon.inbox.settle import Settler
 from daemon.inbox.suspects import MAX_ENDS
 from daemon.jobs.job import Media
 from tests.daemon.conftest import Start, eventually, picture
@@ -46,23 +48,58 @@ def killer(tmp_path: Path) -> Path:
     return clip
 
 
-def test_a_healthy_file_that_was_there_at_one_kill_is_made_last_and_alone(start: Start, killer: Path) -> None:
+@pytest.fixture
+def delays(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files whose turn had not come, each time."""
+    delayed: list[Path] = []
+    delay = Settler.delay
+    monkeypatch.setattr(
+        Settler, "delay", lambda settler, path, until: delayed.append(path) or delay(settler, path, until)
+    )
+    return delayed
+
+
+def test_a_healthy_file_that_was_there_at_one_kill_is_made_last_and_alone(
+    start: Start, killer: Path, delays: list[Path]
+) -> None:
     for name in ("a.png", "b.png"):
         picture(killer.parent.parent / name, "blue")
     executor = Watched()
     executor.gate.clear()
     running = start(executor)
     assert executor.running.wait(60)
-    eventually(lambda: executor.probed == ["a.png", "b.png"])
-    # Nothing but the killer is left to look into, but jobs wait and one runs.
-    scans = running.service.inbox._turns
-    eventually(lambda: scans._settler.next_due() != float("inf"))
+    # Nothing but the killer is left to look into, but one job runs and one waits.
+    eventually(lambda: running.service.inbox.pending == 1)
+    before = len(delays)
+    eventually(lambda: len(delays) >= before + 2)
     assert executor.probed == ["a.png", "b.png"]
     executor.gate.set()
     eventually((running.inbox / "_done" / "0" / "killer.png").exists)
     assert executor.probed == ["a.png", "b.png", "killer.png"]
     assert "killer.png" not in executor.beside
     assert "killer" not in (running.config.paths.state / "suspects.json").read_text()
+
+
+def test_it_waits_for_files_that_are_still_arriving(start: Start, killer: Path, delays: list[Path]) -> None:
+    arriving, arrived = put(killer.parent.parent / "z.png"), threading.Event()
+
+    def grow() -> None:
+        while not arrived.wait(0.005):
+            with arriving.open("a") as file:
+                file.write("x")
+
+    growing = threading.Thread(target=grow)
+    growing.start()
+    try:
+        executor = Watched()
+        running = start(executor)
+        eventually(lambda: len(delays) >= 2)
+        assert executor.probed == []
+    finally:
+        arrived.set()
+        growing.join()
+    eventually((running.inbox / "_done" / "0" / "killer.png").exists)
+    assert executor.probed[0] == "z.png"
 
 
 def test_a_file_that_waits_for_something_else_does_not_keep_it_waiting(start: Start, killer: Path) -> None:

@@ -150,12 +150,14 @@ def test_a_move_that_a_crash_cut_in_two_is_finished_under_the_same_name(tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_move_out_of_a_folder_of_somebody_else_leaves_everything_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o644, 0o666])
+def test_a_move_out_of_a_folder_of_somebody_else_leaves_everything_as_it_was(mode: int) -> None:
     # Where others may look: the test's own folder is in one that they may not.
     root = Path(tempfile.mkdtemp())
     try:
         root.chmod(0o755)
-        put(root / "mine" / "clip.mp4")
+        # The kernel lets others make links of files that they may write, and of no more.
+        put(root / "mine" / "clip.mp4").chmod(mode)
         (root / "there").mkdir()
         (root / "there").chmod(0o777)
         assert as_nobody(lambda: move(root / "mine" / "clip.mp4", root / "there")) == "PermissionError"
