@@ -108,7 +108,8 @@ class Daemon:
         assert self._process is not None
         status, said = self._process.returncode, self.log.splitlines()
         assert status > 0 and len(said) == 1, f"exit status {status}:\n{self.log}"
-        assert said[0].startswith("seedvr2d: ") and said[0].rstrip("'").endswith((".", "`")), said[0]
+        # A sentence, or one that ends with a command.
+        assert said[0].startswith("seedvr2d: ") and said[0].endswith((".", "'", "`")), said[0]
         return said[0]
 
     def stop(self) -> None:

@@ -40,10 +40,10 @@ class Ext4:
         _do("mkfs.ext4", "-q", "-m", "0", str(image))
         self.mount()
 
-    def mount(self, image: Path | None = None) -> None:
+    def mount(self) -> None:
         """Mount it at its point."""
         self.point.mkdir(parents=True, exist_ok=True)
-        _do("mount", "-o", "loop", str(image or self._image), str(self.point))
+        _do("mount", "-o", "loop", str(self._image), str(self.point))
         # Not ours to find: a folder of root's that every new ext4 has.
         with contextlib.suppress(OSError):
             (self.point / "lost+found").rmdir()
@@ -85,6 +85,11 @@ class Ext4:
     @property
     def _filler(self) -> Path:
         return self.point / ".filler"
+
+
+def bind(source: Path, point: Path) -> None:
+    """Mount at `point` what is at `source`."""
+    _do("mount", "--bind", str(source), str(point))
 
 
 class Ntfs:

@@ -64,7 +64,8 @@ def test_outputs_full_during_a_job(lab: Lab) -> None:
 @pytest.mark.parametrize("moment", ["hold", "hold-end"])
 def test_outputs_read_only_during_a_job(lab: Lab, moment: str) -> None:
     """outputs turn read-only during a job, and when it has just ended"""
-    daemon = lab.daemon().start()
+    # A disk of its own: its mount point is one before and afterwards.
+    daemon = lab.daemon(folders={"outputs": lab.disk("outputs").point}).start()
     lab.foreign.plant_around(daemon)
     daemon.order(moment)
     job_id = daemon.submit("running.png")
@@ -85,7 +86,7 @@ def test_outputs_read_only_during_a_job(lab: Lab, moment: str) -> None:
 
 def test_cancel_while_the_result_waits(lab: Lab) -> None:
     """cancel of a job whose result waits for a read-only disk"""
-    daemon = lab.daemon().start()
+    daemon = lab.daemon(folders={"outputs": lab.disk("outputs").point}).start()
     daemon.order("hold-end")
     job_id = daemon.submit("unwanted.png")
     eventually(lambda: list(daemon.outputs.glob(".work/**/result.png")))
@@ -233,5 +234,6 @@ def test_uploads_full(lab: Lab) -> None:
     daemon.drop("dropped.png")
     lab.checked(account(daemon))
     disk.free()
-    daemon.submit("taken.png")
+    # What is free may be known for some seconds.
+    eventually(lambda: daemon.offer("taken.png").status_code == 200)
     recovered(lab, daemon)

@@ -11,7 +11,7 @@ from tests.daemon.conftest import eventually
 from tests.faults.conftest import Lab
 from tests.faults.invariants import Foreign, account, is_well, names_trouble, nothing_failed
 from tests.faults.lab import Daemon
-from tests.faults.mounts import EncFs
+from tests.faults.mounts import EncFs, bind
 
 pytestmark = pytest.mark.long
 
@@ -151,17 +151,34 @@ def test_another_disk_in_its_place(lab: Lab, which: str) -> None:
     disk = lab.disk("disk")
     daemon = lab.daemon(folders={which: disk.point})
     queued(lab, daemon)
+    # Mounted while the other is: no two disks have the same number at the same time.
+    other = lab.disk("other")
     disk.unmount()
-    # Over the same folder: whoever unmounts it finds the right one below.
-    other = lab.disk("disk2")
-    other.unmount()
-    disk.mount(lab.root / "disk2.img")
+    bind(other.point, disk.point)
     lab.fault()
     daemon.start()
     names_trouble(daemon, which.removesuffix("s"))
     waits_for_the_disk(daemon, disk.point)
     disk.unmount(lazy=True)
     disk.mount()
+    recovered(lab, daemon)
+
+
+@pytest.mark.parametrize("which", ["inbox", "outputs", "uploads"])
+def test_disk_under_another_number(lab: Lab, which: str) -> None:
+    """disk of inbox, outputs or uploads not there at the start, and plugged in again as another device"""
+    disk = lab.disk("disk")
+    daemon = lab.daemon(folders={which: disk.point})
+    queued(lab, daemon)
+    before = disk.point.stat().st_dev
+    disk.unmount()
+    # It takes the first number that is free, which was the other's.
+    lab.disk("first")
+    lab.fault()
+    daemon.start()
+    names_trouble(daemon, which.removesuffix("s"))
+    disk.mount()
+    assert disk.point.stat().st_dev != before
     recovered(lab, daemon)
 
 

@@ -86,8 +86,8 @@ def kept_or_completed(lab: Lab, daemon: Daemon, name: str) -> None:
 
 
 def error_of(daemon: Daemon, job_id: str) -> str:
-    """The whole error: the API may shorten paths, the log does not."""
-    return next(line for line in daemon.log.splitlines() if f"job {job_id}: failed" in line or f"{job_id}: " in line)
+    """The whole error: the API shortens paths, the log does not."""
+    return eventually(lambda: next((line for line in daemon.log.splitlines() if f"job {job_id}: failed" in line), ""))
 
 
 def test_folder_on_another_disk(lab: Lab) -> None:

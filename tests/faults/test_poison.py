@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+import requests
 
 from tests.daemon.conftest import eventually
 from tests.faults.conftest import Lab
 from tests.faults.invariants import account
-from tests.faults.lab import Daemon
+from tests.faults.lab import FINISHED, Daemon
 
 pytestmark = pytest.mark.long
 
@@ -16,17 +19,25 @@ MOST_STARTS = 12
 
 
 def killed_until_quiet(lab: Lab, daemon: Daemon, order: str) -> int:
-    """Start again after each death until it lives on; answers how often it died."""
+    """Start again after each death until nothing is left to do; answers how often it died."""
     for deaths in range(MOST_STARTS):
         ordered = daemon.left(order)
         daemon.start()
-        try:
-            eventually(lambda ordered=ordered: daemon.left(order) < ordered, 6)  # type: ignore[misc]
-        except AssertionError:
+        eventually(lambda ordered=ordered: daemon.left(order) < ordered or quiet(daemon))  # type: ignore[misc]
+        if daemon.left(order) == ordered:
             return deaths
         daemon.wait_death()
         lab.fault()
     raise AssertionError(f"it was killed {MOST_STARTS} times, and would be again")
+
+
+def quiet(daemon: Daemon) -> bool:
+    """Whether every file has found its end."""
+    if any((daemon.inbox / file).exists() for file in daemon.dropped):
+        return False
+    with contextlib.suppress(requests.RequestException):
+        return all(daemon.status(job_id)["status"] in FINISHED for job_id in daemon.accepted)
+    return False
 
 
 @pytest.mark.parametrize("stage", ["probe", "run"])
