@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -62,7 +63,10 @@ class Api:
     async def upload(self, file: BinaryIO, name: str, fields: Mapping[str, str | int]) -> dict[str, Any]:
         """`POST /api/process`: the file is sent as it is read."""
         form = {"files": {"file": (name, file)}, "data": dict(fields)}
-        return await self._json("POST", "/api/process", timeout=self._limits(patient=True), **form)
+        try:
+            return await self._json("POST", "/api/process", timeout=self._limits(patient=True), **form)
+        except OSError as error:
+            raise Problem(f"{name} cannot be read: {error.strerror}.") from None
 
     async def download(self, path: str, place: Callable[[str], Path]) -> Path:
         """`GET path` into the file that `place(name)` answers; it appears whole or not at all, over no other file."""
@@ -143,7 +147,9 @@ def _new_file(target: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise Problem(f"{target} cannot be written: {error.strerror}.") from None
     finally:
-        hidden.unlink(missing_ok=True)
+        # On a disk that has become read-only it stays, hidden.
+        with suppress(OSError):
+            hidden.unlink(missing_ok=True)
 
 
 def _place(hidden: Path, target: Path) -> None:
@@ -154,4 +160,6 @@ def _place(hidden: Path, target: Path) -> None:
         raise
     except OSError:
         # FAT and some network shares know no links.
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
         hidden.rename(target)

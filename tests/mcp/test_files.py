@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from pathlib import Path
@@ -122,6 +124,53 @@ def test_a_download_that_breaks_leaves_nothing(stub: Stub, home: Path) -> None:
     play(scene)
     assert (home / "b.png").read_bytes() == b"mine"
     assert sorted(path.name for path in home.rglob("*")) == ["a.png", "b.png", "folder"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_disk_without_links_gets_a_result_too_over_no_other_file(
+    stub: Stub, home: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    (home / "b.png").write_bytes(b"mine")
+    stub.reply = lambda path: (200, b"x" * 1000)
+
+    async def scene() -> None:
+        async with Api(Settings.read({"SEEDVR2_API_URL": stub.url})) as api:
+            await api.download("/x", lambda name: home / "a.png")
+            with pytest.raises(ToolError, match=r"b\.png cannot be written: File exists"):
+                await api.download("/x", lambda name: home / "b.png")
+
+    play(scene)
+    assert (home / "a.png").stat().st_size == 1000
+    assert (home / "b.png").read_bytes() == b"mine"
+    assert sorted(path.name for path in home.iterdir()) == ["a.png", "b.png"]
+
+
+def test_trouble_of_the_disk_is_a_sentence(stub: Stub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    class Failing(io.BytesIO):
+        def read(self, _size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    stub.reply = lambda path: (200, b"x" * 1000)
+    for name in ("link", "rename"):
+        monkeypatch.setattr(os, name, refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+
+    async def scene() -> None:
+        async with Api(Settings.read({"SEEDVR2_API_URL": stub.url})) as api:
+            with pytest.raises(ToolError, match=r"a\.png cannot be written: Read-only file system"):
+                await api.download("/x", lambda name: home / "a.png")
+            with pytest.raises(ToolError, match=r"film\.mp4 cannot be read: Input/output error"):
+                await api.upload(Failing(b"x" * 1000), "film.mp4", {})
+
+    play(scene)
+    assert not (home / "a.png").exists()
 
 
 def test_only_allowed_files_reach_the_service(live: Host, home: Path, outside: Path, running: Running) -> None:
