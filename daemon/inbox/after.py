@@ -79,16 +79,17 @@ class Aftermath:
 
     def _settle(self, job: Job) -> Job:
         source, known = Path(job.draft.source), job.draft.fingerprint
-        moved: list[Path] = []
-        self._try(source, known, job.id, lambda: moved.extend(self._apply(job, source)))
-        return job.with_source(str(moved[0])) if moved else job
+        moved = self._try(source, known, job.id, lambda: self._apply(job, source))
+        return job.with_source(str(moved)) if moved else job
 
-    def _try(self, source: Path, known: tuple[int, ...], job_id: str, action: Callable[[], None]) -> None:
+    def _try(self, source: Path, known: tuple[int, ...], job_id: str, action: Callable[[], Path | None]) -> Path | None:
+        """Do `action`, which answers where the source is then, unless it is out of reach for good."""
+        moved = None
         try:
             self._check()
             if not self._inbox.is_dir():
                 raise OSError(errno.ENODEV, "the inbox is not there")
-            action()
+            moved = action()
         except FileNotFoundError:
             log.debug("inbox: %s was taken away by somebody else", source.name)
         except OSError as error:
@@ -97,10 +98,15 @@ class Aftermath:
                 self.problems.tell(str(source), f"Files that are dealt with cannot be put away yet: {error.strerror}.")
                 raise
             self._stays(source, known, job_id, error)
-            return
+            return None
         self.problems.clear(str(source))
+        return moved
 
     def _stays(self, source: Path, known: tuple[int, ...], job_id: str, error: OSError) -> None:
+        with contextlib.suppress(OSError):
+            now = fingerprint(os.lstat(source))
+            # As it is now: its inode may have changed since it was taken.
+            known = now if known and same_content(now, known) else known
         # Whatever the folder allows, the same file must not be taken again and again.
         self._store.mark_seen(str(source), known, job_id)
         sentence = f"Files stay in {source.parent} when they are dealt with: {_sentence(error)}."
@@ -108,7 +114,7 @@ class Aftermath:
         if sentence not in self.problems.sentences():
             self.problems.tell(str(source), sentence)
 
-    def _apply(self, job: Job, source: Path) -> list[Path]:
+    def _apply(self, job: Job, source: Path) -> Path | None:
         """Do what the policy says; answers where the source is now if it was moved."""
         way, completed = below(self._inbox, source), job.state is State.COMPLETED
         with folder_below(self._inbox, way.parent) as here:
@@ -123,7 +129,7 @@ class Aftermath:
             else:
                 shelf = PurePath(DONE if completed else FAILED, job.draft.folder)
                 return self._shelve(job, here, way.name, shelf)
-        return []
+        return None
 
     def _keep(self, job: Job, here: SafeFolder, name: str) -> None:
         status = here.status(name)
@@ -139,7 +145,7 @@ class Aftermath:
             # The inbox may well be read-only where sources stay.
             log.warning("inbox: %s: the reason cannot be written beside it: %s", name, error.strerror)
 
-    def _shelve(self, job: Job, here: SafeFolder, name: str, shelf: PurePath) -> list[Path]:
+    def _shelve(self, job: Job, here: SafeFolder, name: str, shelf: PurePath) -> Path | None:
         with folder_below(self._inbox, shelf, make=True) as there:
             if here.status(name) is not None:
                 moved = here.move(name, there)
@@ -147,13 +153,13 @@ class Aftermath:
                 # A crash may have come after the move of the source and before the rest.
                 moved = _moved_before(there, name, job.draft.fingerprint)
             if not moved:
-                return []
+                return None
             _follow(here, name, there, moved)
             if job.state is not State.COMPLETED:
                 write_reason(there, moved, job.error)
-            return [there.path / moved]
+            return there.path / moved
 
-    def _refuse(self, found: Found, reason: str) -> None:
+    def _refuse(self, found: Found, reason: str) -> Path:
         with (
             folder_below(self._inbox, found.folder) as here,
             folder_below(self._inbox, PurePath(FAILED, found.folder), make=True) as there,
@@ -162,18 +168,20 @@ class Aftermath:
             _follow(here, found.path.name, there, moved)
             # Last: while it is missing, `strays` knows that the rest may be, too.
             write_reason(there, moved, reason)
+            return there.path / moved
 
-    def _pass_duplicate(self, found: Found, reason: str) -> None:
+    def _pass_duplicate(self, found: Found, reason: str) -> Path | None:
         name = found.path.name
         with folder_below(self._inbox, found.folder) as here:
             if self._policy == "delete":
                 for each in (*sidecar_names(here, name), name):
                     here.remove(each)
-                return
+                return None
             with folder_below(self._inbox, PurePath(DONE, found.folder), make=True) as there:
                 moved = here.move(name, there)
                 _follow(here, name, there, moved)
                 there.write(cut(moved, NOTE_SUFFIX), (reason + "\n").encode())
+                return there.path / moved
 
 
 def _follow(here: SafeFolder, name: str, there: SafeFolder, moved: str) -> None:
