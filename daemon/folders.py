@@ -44,8 +44,8 @@ class Folders:
         Raises:
             ServiceError: a folder cannot be made, is somebody else's, or is used by another daemon.
         """
-        for name, folder in (("inbox", self.config.paths.inbox), ("outputs", self.config.paths.outputs)):
-            self._make(name, folder, needed=_needed(store, folder))
+        self._make("inbox", self.config.paths.inbox, needed=_needed(store, self.config.paths.inbox))
+        self._make("outputs", self.config.paths.outputs, needed=bool(store.open_jobs()))
         self._make("uploads", self.uploads, needed=_needed(store, self.uploads))
         _refuse_same(self.config, self.uploads)
         self._lock(self.config.paths.inbox, "paths.inbox")
@@ -115,7 +115,7 @@ def choose_uploads(config: Config, disks: Disks) -> Path:
         return config.paths.uploads
     in_state, in_inbox = _own_uploads(config)
     former = disks.remembered("uploads")
-    if disks.missing("inbox") or not config.paths.inbox.exists():
+    if disks.missing("inbox", needed=True) or not config.paths.inbox.exists():
         # Nobody can tell now on which disk the inbox will be.
         return former if former in (in_state, in_inbox) else in_state
     return in_state if config.paths.state.stat().st_dev == config.paths.inbox.stat().st_dev else in_inbox

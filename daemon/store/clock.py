@@ -2,7 +2,7 @@
 
 Whatever ages by the wall clock dies with it: a battery that is empty, a wrong year typed in, and every result is
 thirty days old. This clock advances by what the monotonic clock measures while the service runs, and between two runs
-by what the wall clock says, but never back and by a week at most. At its first start it shows the time of the wall.
+by what the wall clock says, but never back and by half a day at most. At its first start it shows the time of the wall.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from daemon.store.files import write_durably
 
 log = logging.getLogger(__name__)
-# A longer rest counts as this: what is kept a little longer does no harm.
-LONGEST_REST_S = 7 * 86400.0
+# A longer rest counts as this, for it may be a clock gone wrong: what is kept a little longer does no harm.
+LONGEST_REST_S = 43200.0
 
 
 class ServiceClock:

@@ -82,10 +82,10 @@ class Disks:
         self.missing(name, needed=needed)
 
     def missing(self, name: str, *, needed: bool = False) -> str:
-        """Why the folder called `name` cannot be used now; empty if it is as it was.
+        """Why the folder called `name` cannot be used now; empty if it is there, and remembered as it is now.
 
         Args:
-            needed: files in it are waited for; then a folder that is another one is no longer taken for the old one.
+            needed: tasks wait for it; then another folder or disk is not taken for the one that was.
         """
         folder = self._folders[name]
         with self._lock:

@@ -116,7 +116,13 @@ class JobRunner:
             target = self._work.fresh(job.id) / (STEM + suffix)
             began = time.monotonic()
             meter = Meter(job, on_progress, lambda frames: self._work.note_reached(job.id, frames))
-            outcome, options = self._execute(job, source, target, options, meter, cancelled)
+            try:
+                outcome, options = self._execute(job, source, target, options, meter, cancelled)
+            except Exception as error:
+                if isinstance(error, Cancelled) or target.parent.is_dir():
+                    raise
+                # Whatever it looks like from inside: the disk went, or somebody moved the folder.
+                raise MachineError("The folder of the results went away during the work.", errno.ENOENT) from error
             seconds = time.monotonic() - began
         # From here on the result is there, and only putting it in its place may fail.
         result = self._named(job, outcome, options, suffix)

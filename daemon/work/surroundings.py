@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # A file cannot be at fault for these, however often they come back.
 NEVER_A_FILE = (*FULL, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-# A full disk counts as full until there is this much more room than when it was met.
+# A full disk counts as full until there is this much more room than when it was met, or LONGEST_REST_S have passed:
+# whoever filled it may have gone before it was measured.
 GROWTH = 1 << 20
 # Without a cause that can be seen, a job is tried again after so many seconds, each time twice as long.
 FIRST_REST_S, LONGEST_REST_S = 5.0, 600.0
@@ -53,7 +54,7 @@ class Surroundings:
         self._disks = disks
         self._min_free_bytes = min_free_bytes
         self._suspicious = True
-        self._floor = 0
+        self._floor, self._floor_until = 0, 0.0
         self._resting: dict[str, _Rest] = {}
         self._away: dict[str, str] = {}
 
@@ -69,12 +70,16 @@ class Surroundings:
         self._away = {name: self._disks.missing(name, needed=True) for name in sources}
 
     def outputs_missing(self) -> str:
-        """Why the disk of the results is not there; empty if it is."""
-        return self._disks.missing("outputs")
+        """Why the folder of the results, which a task needs, is not there; empty if it is."""
+        return self._disks.missing("outputs", needed=True)
 
-    def trouble(self) -> str:
-        """Why no job can be run now, in a few words; empty if one can."""
-        missing = self.outputs_missing()
+    def trouble(self, *, waiting: bool) -> str:
+        """Why no job can be run now, in a few words; empty if one can.
+
+        Args:
+            waiting: whether there is one. Without, a folder of the results that is another one is the new one.
+        """
+        missing = self._disks.missing("outputs", needed=waiting)
         if missing:
             self._suspicious = True
             return missing
@@ -84,6 +89,8 @@ class Surroundings:
             return self._made_anew()
         except OSError as error:
             return f"the outputs folder cannot be used: {error.strerror}"
+        if time.monotonic() >= self._floor_until:
+            self._floor = 0
         if free < max(self._min_free_bytes, self._floor):
             return "the disk of the outputs is full"
         self._floor = 0
@@ -101,10 +108,10 @@ class Surroundings:
         """
         self._suspicious = True
         if error_number == errno.ENOSPC:
-            self._floor = _free(self._outputs) + GROWTH
+            self._floor, self._floor_until = _free(self._outputs) + GROWTH, time.monotonic() + LONGEST_REST_S
         known = self._resting.get(job.id)
         tries = known.tries + 1 if known else 1
-        if self._examined():
+        if self.outputs_missing() or self._examined():
             # Found: the pause will last until it is mended.
             tries = 0
         elif tries >= MAX_TRIES and error_number not in NEVER_A_FILE:

@@ -44,7 +44,9 @@ class WorkFolder:
             OSError: the disk refuses.
             StoreError: another daemon goes by the same name.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
+        # Never the folder of the results itself: where that is missing, its disk may be.
+        self._shared.mkdir(exist_ok=True)
+        self.root.mkdir(exist_ok=True)
         if self._lock is None:
             self._lock = lock_folder(self.root)
             if self._lock is None:

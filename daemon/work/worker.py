@@ -223,7 +223,7 @@ class Worker:
             self.heartbeat = time.monotonic()
         if self._endings:
             return self._end(self._endings[0])
-        self._pause(self._surroundings.trouble())
+        self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0))
         self._surroundings.look(SOURCES)
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
