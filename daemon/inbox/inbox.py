@@ -152,7 +152,7 @@ class Inbox:
             try:
                 self._root.stat()
             except OSError as error:
-                reason = f"The inbox cannot be read: {error.strerror}."
+                reason = f"the inbox cannot be read: {error.strerror}"
         if reason != self.paused:
             log.warning("inbox: %s", reason or "it is back")
         return reason

@@ -55,7 +55,7 @@ def setting(
 ) -> Any:
     """A field of a section; its type is the type of its default, or `Path`."""
     limits = {"minimum": minimum, "maximum": maximum, "choices": choices}
-    metadata = {"meaning": meaning, "limits": limits, "aliases": aliases}
+    metadata: dict[str, Any] = {"meaning": meaning, "limits": limits, "aliases": aliases}
     metadata |= {"secret": secret, "address": address, "path": path}
     return field(default=Path(default) if path else default, metadata=metadata)
 
