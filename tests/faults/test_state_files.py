@@ -55,7 +55,7 @@ class Past:
     def restored(self, lab: Lab) -> Daemon:
         """The same folders in the same place, as they were."""
         shutil.rmtree(self.daemon.root)
-        shutil.copytree(self.copy, self.daemon.root)
+        shutil.copytree(self.copy, self.daemon.root, symlinks=True)
         # An absolute path: the records of the jobs hold it.
         daemon = lab.daemon(str(self.daemon.root))
         daemon.accepted, daemon.sizes = dict(self.daemon.accepted), self.daemon.sizes
@@ -82,7 +82,7 @@ def past() -> Iterator[Past]:
         eventually(lambda: daemon.health()["worker"] == "processing")
         daemon.kill()
         daemon.revoke("hold")
-        shutil.copytree(daemon.root, root / "copy")
+        shutil.copytree(daemon.root, root / "copy", symlinks=True)
         yield Past(daemon, root / "copy", frozenset(finished))
     finally:
         daemon.kill()
@@ -172,7 +172,7 @@ def as_nobody(daemon: Daemon) -> None:
     """Run it as a user for whom a file can be unreadable."""
     needs("setpriv")
     for path in (daemon.root, *daemon.root.rglob("*")):
-        os.chown(path, NOBODY, NOBODY)
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
     daemon.before = AS_NOBODY
 
 
