@@ -206,7 +206,7 @@ def test_an_error_of_ours_in_a_writer_is_answered_and_the_writers_live(
 
 
 class Result:
-    """A result whose disk lets nobody read before `answers` is set, or fails then."""
+    """A result whose disk lets nobody read before `answers` is set, or fails then. `asked`: somebody waits for it."""
 
     def __init__(self, file: Any, error: OSError | None = None) -> None:
         self._file, self._error = file, error
@@ -214,7 +214,8 @@ class Result:
         self.seek, self.tell, self.close = file.seek, file.tell, file.close
 
     def read(self, size: int = -1) -> bytes:
-        self.asked.set()
+        if not self.answers.is_set():
+            self.asked.set()
         assert self.answers.wait(PATIENCE_S)
         if self._error is not None:
             raise self._error
@@ -227,7 +228,7 @@ def result(running: Running, monkeypatch: pytest.MonkeyPatch) -> tuple[str, byte
     job_id = running.submit()
     running.finished(job_id)
     (path,) = running.results()
-    content = b"".join(b"%015d\n" % number for number in range(1 << 17))
+    content = b"".join(b"%015d\n" % number for number in range(1 << 20))
     path.write_bytes(content)
     opened: list[Result] = []
 
@@ -247,17 +248,32 @@ class _OsWith:
         return getattr(os, name)
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["before the first byte", "in the middle"])
 def test_while_a_download_hangs_everybody_else_is_answered(
-    running: Running, result: tuple[str, bytes, list[Result]]
+    running: Running, result: tuple[str, bytes, list[Result]], at_once: bool
 ) -> None:
     path, content, opened = result
-    with socket.create_connection(("127.0.0.1", running.service.api.port), timeout=PATIENCE_S) as hanging:
+    with socket.socket() as hanging:
+        hanging.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        hanging.settimeout(PATIENCE_S)
+        hanging.connect(("127.0.0.1", running.service.api.port))
         hanging.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        received = b""
+        if not at_once:
+            eventually(lambda: opened and opened[0].asked.is_set())
+            opened[0].answers.set()
+            channels = running.service.api._listeners[0].active_channels.values()
+            (channel,) = (each for each in channels if each.addr == hanging.getsockname())
+            # The thread of the request is done with it; all else is sent by the thread of the sockets.
+            eventually(lambda: channel.close_when_flushed)
+            opened[0].asked.clear()
+            opened[0].answers.clear()
+            while not opened[0].asked.is_set():
+                received += hanging.recv(65536)
         eventually(lambda: opened and opened[0].asked.is_set())
         for other in ("/health", "/api/queue/status", "/"):
             assert running.get(other).status_code == 200
         opened[0].answers.set()
-        received = b""
         while piece := hanging.recv(1 << 20):
             received += piece
     assert received.partition(b"\r\n\r\n")[2] == content
@@ -269,7 +285,7 @@ def test_only_a_little_is_read_ahead_of_a_slow_client(
     path, content, opened = result
     made: list[int] = []
     with socket.socket() as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
         slow.connect(("127.0.0.1", running.service.api.port))
         slow.settimeout(PATIENCE_S)
         slow.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
