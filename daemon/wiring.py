@@ -144,7 +144,7 @@ def _wire(config: Config, executor: Executor, store: JobStore, folders: Folders)
     return Parts(
         context=context,
         api=ApiServer(make_app(context), config.server, gate),
-        retention=Retention(store, operations, config.jobs),
+        retention=Retention(store, operations, config.jobs, lambda: bool(disks.missing("inbox", needed=True))),
         webhook=webhook,
         folders=folders,
         work=work,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from daemon.jobs.job import Job, State
 from daemon.jobs.queue import JobQueue
 from daemon.settings.config import Config
 from daemon.store.disks import Disks
+from daemon.store.files import is_gone
 from daemon.store.job_store import JobStore
 from daemon.store.safe_open import same_content
 from daemon.work.operations import Operations
@@ -182,16 +182,19 @@ class Inbox:
             if job.draft.origin != "inbox":
                 continue
             path = Path(job.draft.source)
-            here = present.get(path)
-            if here is not None:
-                if not same_content(job.draft.fingerprint, here.fingerprint):
-                    self._give_up(job, "The file was replaced while it waited; the new one is a new task.")
-                continue
-            moved = by_inode.get(tuple(job.draft.fingerprint))  # type: ignore[arg-type]
-            if moved is not None:
-                self._follow(job, moved)
-            elif not os.path.lexists(path):
-                self._give_up(job, "The file was removed from the inbox while it waited.")
+            here, moved = present.get(path), by_inode.get(tuple(job.draft.fingerprint))  # type: ignore[arg-type]
+            try:
+                if here is not None:
+                    if not same_content(job.draft.fingerprint, here.fingerprint):
+                        self._give_up(job, "The file was replaced while it waited; the new one is a new task.")
+                elif moved is not None:
+                    self._follow(job, moved)
+                # Asked once more: the disk may have gone since the scan, and would take all of them along.
+                elif is_gone(path) and not self._reason_to_pause():
+                    self._give_up(job, "The file was removed from the inbox while it waited.")
+            except OSError as error:
+                # The store refuses; the files behind this one need not wait, and this one is looked at again.
+                log.warning("job %s: what became of its file cannot be recorded: %s", job.id, error.strerror)
 
     def _follow(self, job: Job, moved: Found) -> None:
         # While it is amended it cannot start, so the record of a running job is never written over.

@@ -128,6 +128,17 @@ def move_aside(source: Path, folder: Path, name: str | None = None) -> Path:
     raise AssertionError("free_names never ends")
 
 
+def is_gone(path: Path) -> bool:
+    """Whether there surely is nothing at `path`: a folder that may not be read for a moment tells nothing."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def free_names(name: str, limit: int = NAME_BYTES) -> Iterator[str]:
     """`clip.mp4`, `clip (2).mp4`, `clip (3).mp4`…, each at most `limit` bytes."""
     stem, suffix = split(name)

@@ -22,6 +22,7 @@ from tinydb.table import Document, Table
 from daemon.errors import StoreError
 from daemon.jobs.job import MOVES, Draft, IllegalMoveError, Job, State
 from daemon.store.clock import ServiceClock
+from daemon.store.files import is_gone
 from daemon.store.history import History
 from daemon.store.storage import JournalledStorage
 
@@ -188,16 +189,17 @@ class JobStore:
         return self._seen.get(path) == fingerprint
 
     def forget_missing(self) -> None:
-        """Drop the memory of files that are gone."""
+        """Drop the memory of files that are gone. Not while their disk is missing: they all look so then."""
+        # The disk is asked before the lock is taken: it may be slow.
+        gone = [path for path in list(self._seen) if is_gone(Path(path))]
+        if not gone:
+            return
         with self._lock:
-            gone = [path for path in self._seen if not os.path.lexists(path)]
-            if not gone:
-                return
             with self._storage.batch():
                 for path in gone:
                     self._seen_table(path).remove(doc_ids=[_seen_key(path)])
             for path in gone:
-                del self._seen[path]
+                self._seen.pop(path, None)
 
     # -- speeds -------------------------------------------------------------------------------------------
 

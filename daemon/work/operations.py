@@ -12,6 +12,7 @@ from daemon.errors import RequestError
 from daemon.jobs.job import Draft, Job, State
 from daemon.jobs.queue import JobQueue
 from daemon.outside.events import EventHub
+from daemon.store.files import is_gone
 from daemon.store.job_store import JobStore
 from daemon.store.uploads import is_upload
 from daemon.store.uploads import remove as remove_upload
@@ -133,7 +134,7 @@ class Operations:
         job = self.find(job_id)
         if job.state not in (State.FAILED, State.CANCELLED):
             raise RequestError(409, f"Task {job_id} is {job.state}; only a failed or cancelled one can be retried.")
-        if not Path(job.draft.source).is_file():
+        if is_gone(Path(job.draft.source)):
             raise RequestError(409, "The source of this task is gone. Send it again.")
         # The source of an inbox job lies in _failed by now and stays there, whatever comes of the retry.
         return self.submit(replace(job.draft, origin="api", fingerprint=(), retry_of=job.id))

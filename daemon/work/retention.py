@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from daemon.settings.keys import JobSettings
 from daemon.store.job_store import JobStore
@@ -17,7 +18,11 @@ DAY_S = 86400.0
 class Retention:
     """Looks every hour."""
 
-    def __init__(self, store: JobStore, operations: Operations, settings: JobSettings) -> None:
+    def __init__(
+        self, store: JobStore, operations: Operations, settings: JobSettings, away: Callable[[], bool]
+    ) -> None:
+        """`away` tells whether the disk of the inbox is missing."""
+        self._away = away
         self._store = store
         self._operations = operations
         self._settings = settings
@@ -45,7 +50,8 @@ class Retention:
                 self._operations.remove_result(job)
         if settings.history_days:
             self._store.fold_history()
-        self._store.forget_missing()
+        if not self._away():
+            self._store.forget_missing()
 
     def _main(self) -> None:
         while not self._stop.is_set():

@@ -161,9 +161,10 @@ class Worker:
         try:
             self._after(job)
         except OSError as error:
-            if not self._unsettled:
+            reason = error.strerror or str(error)
+            if reason != self._unsettled_reason:
                 log.error("job %s: its source is settled later: %s", job.id, error)
-            self._unsettled_reason = error.strerror or str(error)
+            self._unsettled_reason = reason
             self._unsettled.append(job)
             return False
         return True
@@ -220,7 +221,7 @@ class Worker:
             self._load(*self._switches.popleft())
             return True
         while self._unsettled and self.settle(self._unsettled.popleft()):
-            self.heartbeat = time.monotonic()
+            self.heartbeat, self._unsettled_reason = time.monotonic(), ""
         if self._endings:
             return self._end(self._endings[0])
         self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0))

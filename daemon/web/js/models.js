@@ -118,12 +118,15 @@ export class Models {
 
 /** A model that is not on this machine: what it is, and how to get it. */
 function offer() {
-  const [title, facts, command] = [el("span.card-title"), el("span.card-facts"), el("code")];
-  const node = el("div.card.faint", {}, el("span.card-text", {}, title, facts, command));
+  const [title, facts, command, why] = [el("span.card-title"), el("span.card-facts"), el("code"), el("span.hint.bad")];
+  const node = el("div.card.faint", {}, el("span.card-text", {}, title, facts, command, why));
   const update = (model) => {
     setText(title, titleOf(model));
     setText(facts, factsOf(model));
     setText(command, model.name);
+    // A file that cannot be read as a model: why, where it would otherwise look like one to be fetched.
+    setText(why, model.error ?? "");
+    why.hidden = !model.error;
     node.title = describe(model);
   };
   return { node, update };
