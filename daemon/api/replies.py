@@ -45,7 +45,8 @@ def as_request_error(error: Exception, where: str, redact: Redactor) -> RequestE
         return RequestError(404, redact(str(error)))
     refusal = of_surroundings(error)
     if refusal is not None:
-        log.error("%s: %s", where, error)
+        # Too large is the client's matter; all else is for whoever keeps the machine.
+        log.log(logging.INFO if refusal.status == 413 else logging.ERROR, "%s: %s", where, error)
         return RequestError(refusal.status, redact(str(refusal)), headers=refusal.headers)
     if isinstance(error, StoreError):
         log.error("%s: %s", where, error)
