@@ -34,7 +34,7 @@ class Api:
     """A client of the REST API. All methods raise Problem."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = settings.api_url
+        self._url = settings.shown_url
         self._timeout_s = settings.timeout_s
         headers = {"X-SeedVR2-Source": "mcp", "Accept": "application/json"}
         if settings.api_token:

@@ -32,6 +32,12 @@ class Settings:
         """Whether the API runs on this machine."""
         return urlsplit(self.api_url).hostname in LOOPBACK
 
+    @property
+    def shown_url(self) -> str:
+        """The address as an assistant may see it: without a user and password."""
+        parts = urlsplit(self.api_url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """The settings of a process with this environment.
@@ -52,7 +58,9 @@ def _url(text: str) -> str:
     url = text.strip().rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"SEEDVR2_API_URL takes an address such as {DEFAULT_URL}, not {text!r}.")
+        # With a user or password in it, it is not repeated.
+        given = "" if "@" in text else f", not {text!r}"
+        raise SettingsError(f"SEEDVR2_API_URL takes an address such as {DEFAULT_URL}{given}.")
     return url
 
 

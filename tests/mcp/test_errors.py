@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from mcp.client.client import Client
+from mcp.server.mcpserver.exceptions import ToolError
 
+from mcp_tools.api import Api
+from mcp_tools.settings import Settings, SettingsError
 from tests.daemon.conftest import Start, picture, png
 from tests.mcp.conftest import PATIENCE, Host, Stub, text_of
 from tests.mcp.seen import play
@@ -150,3 +153,18 @@ def test_a_wrong_setting_is_named(variable: str, value: str, sentence: str, caps
         patch.setenv(variable, value)
         assert mcp_server.main([]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_password_in_the_address_is_not_shown_to_the_assistant() -> None:
+    shown = Settings.read({"SEEDVR2_API_URL": "http://me:s3cret@127.0.0.1:9/base"}).shown_url
+    assert shown == "http://127.0.0.1:9/base"
+
+    async def scene() -> None:
+        async with Api(Settings.read({"SEEDVR2_API_URL": "http://me:s3cret@127.0.0.1:9"})) as api:
+            with pytest.raises(ToolError, match=r"No SeedVR2 server answers at http://127\.0\.0\.1:9\."):
+                await api.get("/health")
+
+    play(scene)
+    with pytest.raises(SettingsError) as caught:
+        Settings.read({"SEEDVR2_API_URL": "me:s3cret@127.0.0.1"})
+    assert "s3cret" not in str(caught.value)
