@@ -53,6 +53,7 @@ class Victim:
             if "listening on " in line:
                 threading.Thread(target=self._drain, args=(self._process,), daemon=True).start()
                 return line.split("listening on ")[1].split(",")[0]
+        self._process.stderr.close()
         raise AssertionError("it did not start:\n" + "".join(said))
 
     def kill_while_submitting(self) -> None:
