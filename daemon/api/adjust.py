@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import bottle
@@ -12,7 +13,7 @@ from daemon.api import views
 from daemon.api.context import Context
 from daemon.api.models import resolve
 from daemon.api.route import Route
-from daemon.api.source import source_path
+from daemon.api.source import open_source
 from daemon.errors import RequestError
 from daemon.jobs.drafts import make_draft
 from daemon.jobs.job import Job
@@ -65,15 +66,15 @@ def run_again(context: Context, job_id: str, fields: dict[str, Any]) -> Job:
         raise OptionError("output_format", wrong_format(media.kind, request.options.output_format))
     if request.model:
         resolve(context, request.model)
-    source = source_path(context, old)
-    if source is None:
-        raise RequestError(409, "The source of this task is gone. Send it again.")
+    with open_source(context, old) as source:
+        if source is None:
+            raise RequestError(409, "The source of this task is gone. Send it again.")
     return context.operations.submit(
         make_draft(
             request,
             media,
             origin="api",
-            source=source,
+            source=Path(draft.source),
             original_filename=draft.original_filename,
             sha256=draft.sha256,
             size=draft.bytes,

@@ -7,7 +7,7 @@ import os
 import re
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import bottle
@@ -36,11 +36,15 @@ def send(path: Path) -> Any:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         raise RequestError(404, "The result is not there any more.") from None
-    file = os.fdopen(descriptor, "rb")
-    status = os.fstat(descriptor)
+    return send_open(os.fdopen(descriptor, "rb"), path.name)
+
+
+def send_open(file: BinaryIO, name: str) -> Any:
+    """An open file, which this closes in the end, as an attachment called `name`."""
+    status = os.fstat(file.fileno())
     headers = {
-        "Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
-        "Content-Disposition": content_disposition(path.name, inline=bottle.request.query.get("inline") == "1"),
+        "Content-Type": mimetypes.guess_type(name)[0] or "application/octet-stream",
+        "Content-Disposition": content_disposition(name, inline=bottle.request.query.get("inline") == "1"),
         "Accept-Ranges": "bytes",
         "Last-Modified": formatdate(status.st_mtime, usegmt=True),
         "ETag": f'"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"',

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import mimetypes
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from daemon.api.context import Context
-from daemon.api.download import send
+from daemon.api.download import send_open
 from daemon.api.route import Route
 from daemon.errors import RequestError
 from daemon.jobs.job import Job
+from daemon.store.safe_open import Held, held
+from seedvr2.errors import MediaError
 
 # Somebody else's file must never run as a page of ours, whatever it is called.
 POLICY = "default-src 'none'; sandbox"
+# Where the names are made under which sources are read.
+DESK = "reading"
 GONE = "The source of this task is not there any more."
 
 
@@ -21,28 +28,32 @@ def routes(context: Context) -> list[Route]:
     """The routes of this topic."""
 
     def source(task_id: str) -> Any:
-        path = source_path(context, context.operations.find(task_id))
-        if path is None:
-            raise RequestError(404, GONE)
-        answer = send(path)
+        job = context.operations.find(task_id)
+        with open_source(context, job) as opened:
+            if opened is None:
+                raise RequestError(404, GONE)
+            name = Path(job.draft.source).name
+            answer = send_open(os.fdopen(os.dup(opened.descriptor), "rb"), name)
         answer.set_header("Content-Security-Policy", POLICY)
         if answer.get_header("Content-Type"):
-            answer.set_header("Content-Type", media_type(path.name))
+            answer.set_header("Content-Type", media_type(name))
         return answer
 
     return [Route("GET", "/api/source/<task_id>", source, "The source of a task")]
 
 
-def source_path(context: Context, job: Job) -> Path | None:
-    """Where the source of a job is; None if it is gone, replaced, or not in a folder of ours."""
-    path = Path(job.draft.source)
-    try:
-        resolved = path.resolve(strict=True)
-        unchanged = path.is_file() and path.stat().st_size == job.draft.bytes
-    except OSError:
-        return None
-    ours = (context.uploads.resolve(), context.config.paths.inbox.resolve())
-    return path if unchanged and any(resolved.is_relative_to(folder) for folder in ours) else None
+@contextlib.contextmanager
+def open_source(context: Context, job: Job) -> Iterator[Held | None]:
+    """The source of a job, held open as it was taken; None if it is gone, replaced, or not in a folder of ours."""
+    path, paths = Path(job.draft.source), context.config.paths
+    root = next((root for root in (context.uploads, paths.inbox) if path.is_relative_to(root)), None)
+    with contextlib.ExitStack() as stack:
+        opened = None
+        if root is not None:
+            with contextlib.suppress(OSError, MediaError):
+                opened = stack.enter_context(held(root, path, job.draft.fingerprint, paths.state / DESK))
+        unchanged = opened is not None and os.fstat(opened.descriptor).st_size == job.draft.bytes
+        yield opened if unchanged else None
 
 
 def media_type(name: str) -> str:

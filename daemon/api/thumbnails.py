@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import logging
 import threading
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from daemon.api.context import Context
 from daemon.api.route import Route
-from daemon.api.source import source_path
+from daemon.api.source import open_source
 from daemon.engine.decoding import decoding
 from daemon.errors import RequestError
 from daemon.jobs.job import Job
@@ -23,6 +25,7 @@ from daemon.store.files import write_durably
 from seedvr2.errors import OutOfMemoryError
 from seedvr2.trouble import is_out_of_memory
 
+log = logging.getLogger(__name__)
 EDGE = 384
 MAX_FILES = 2000
 # Larger pictures would take hundreds of megabytes for a stamp.
@@ -60,8 +63,12 @@ class Thumbnails:
         finally:
             self._places.release()
         if picture is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_durably(path, picture, sync=False)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                write_durably(path, picture, sync=False)
+            except OSError as error:
+                # It is made again when it is asked for again.
+                log.warning("a thumbnail cannot be kept: %s", error.strerror)
             self.tidy()
         return picture
 
@@ -70,14 +77,15 @@ class Thumbnails:
         files = sorted(self._folder.glob("*.webp"), key=_age, reverse=True)
         for index, file in enumerate(files):
             if index >= MAX_FILES or self._context.store.get(file.stem) is None:
-                file.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    file.unlink(missing_ok=True)
 
     def _make(self, job: Job) -> bytes | None:
         media = job.draft.media
-        source = source_path(self._context, job)
-        if source is not None:
-            # The smaller of the two, and at this size they look the same.
-            return draw(source, media.kind, (media.width, media.height))
+        with open_source(self._context, job) as source:
+            if source is not None:
+                # The smaller of the two, and at this size they look the same.
+                return draw(source.path, media.kind, (media.width, media.height))
         if job.result is not None and Path(job.result.path).is_file():
             return draw(Path(job.result.path), media.kind, (job.result.width, job.result.height))
         return None

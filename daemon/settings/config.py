@@ -135,11 +135,19 @@ def _value(item: Setting, raw: Any, origin: str, base: Path) -> Any:
     try:
         value = item.parameter.parse(raw)
     except OptionError as error:
-        raise ConfigError(f"{origin}: {item.key} takes {item.parameter.takes()}, not {str(raw)[:80]!r}.") from error
+        # A secret is not shown, not even one that is written wrongly.
+        given = "" if item.secret or item.address else f", not {str(raw)[:80]!r}"
+        raise ConfigError(f"{origin}: {item.key} takes {item.parameter.takes()}{given}.") from error
     if not item.is_path:
         return value
     # An empty path stays empty: it means that the service chooses.
-    return (base / Path(value).expanduser()).resolve() if value not in ("", ".") else Path()
+    if value in ("", "."):
+        return Path()
+    try:
+        return (base / Path(value).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        # A user that does not exist, links in a circle, a character that no path has.
+        raise ConfigError(f"{origin}: {item.key} ({value!r:.80}) is no path that can be used: {error}.") from error
 
 
 def _list(item: Setting, raw: Any, origin: str) -> tuple[str, ...]:

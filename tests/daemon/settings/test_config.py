@@ -141,3 +141,21 @@ def test_check_config_ends_with_the_error(tmp_path: Path, capsys: pytest.Capture
     file = write(tmp_path, "[server]\nprot = 1")
     assert main(["--config", str(file), "check-config"]) == 2
     assert "Did you mean 'port'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line", ["[server]\ntoken = ['hush']", "[webhook]\nsecret = ['hush']", "[webhook]\nurl = ['hush']"]
+)
+def test_a_secret_that_is_written_wrongly_is_not_shown(tmp_path: Path, line: str) -> None:
+    (tmp_path / "config.toml").write_text(line)
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "config.toml", {})
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/inbox", "a\0b", "loop/inbox"])
+def test_a_path_that_is_none_is_refused_with_a_sentence(tmp_path: Path, path: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    environment = {"SEEDVR2_PATHS_INBOX": str(tmp_path / path) if path[0] != "~" else path}
+    with pytest.raises(ConfigError, match="is no path that can be used"):
+        load_config(None, environment)

@@ -9,7 +9,7 @@ from typing import Any
 from daemon.engine.local_executor import LocalExecutor
 from daemon.settings.keys import ModelSettings
 from tests.daemon.conftest import Running, Start, png
-from tests.daemon.test_local_executor import clip
+from tests.daemon.engine.test_local_executor import clip
 from tests.daemon.web.browser import expect
 from tests.daemon.web.conftest import Complaints, Open
 
