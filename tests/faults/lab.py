@@ -106,10 +106,11 @@ class Daemon:
             self.url = self.log.split("listening on ")[1].split(",")[0]
             return None
         assert self._process is not None
-        status, said = self._process.returncode, self.log.splitlines()
-        assert status > 0 and len(said) == 1, f"exit status {status}:\n{self.log}"
+        status, log = self._process.returncode, self.log
+        said = [line for line in log.splitlines() if line.startswith("seedvr2d: ")]
+        assert status > 0 and len(said) == 1 and "Traceback" not in log, f"exit status {status}:\n{log}"
         # A sentence, or one that ends with a command.
-        assert said[0].startswith("seedvr2d: ") and said[0].endswith((".", "'", "`")), said[0]
+        assert said[0].endswith((".", "'", "`")), said[0]
         return said[0]
 
     def stop(self) -> None:
@@ -187,6 +188,7 @@ class Daemon:
 
         def reached() -> dict[str, Any]:
             status = self.status(job_id)
+            assert "status" in status, f"task {job_id} ({self.accepted.get(job_id)}) is lost: {status}"
             return status if status.get("status") in (states or FINISHED) else {}
 
         return eventually(reached)

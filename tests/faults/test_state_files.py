@@ -131,21 +131,27 @@ def test_whole_state_missing(lab: Lab, past: Past) -> None:
     lab.checked(lab.foreign.check())
 
 
-@pytest.mark.parametrize("record", ["not a job", "a newer version"])
+@pytest.mark.parametrize("record", ["not a job", "of a newer version"])
 def test_odd_record(lab: Lab, past: Past, record: str) -> None:
-    """a record that is no job, in an otherwise good snapshot: refused with a sentence, or passed over"""
+    """records that are no jobs, or of a newer version: the others go on, and these are kept until they can be read"""
     daemon = past.restored(lab)
     lab.foreign.add_tree(daemon.uploads)
     file = daemon.state / "jobs.json"
-    good = file.read_bytes()
     old, new = (b'"draft"', b'"graft"') if record == "not a job" else (b'"state":"queued"', b'"state":"later"')
-    assert old in good
-    file.write_bytes(good.replace(old, new))
-    lab.fault()
-    sentence = daemon.start_or_refusal()
-    if sentence is not None:
-        file.write_bytes(good)
-        daemon.start()
+    odd = file.read_bytes().count(old)
+    assert odd
+    file.write_bytes(file.read_bytes().replace(old, new))
+    lab.fault(odd)
+    daemon.start()
+    every = dict(daemon.accepted)
+    drop(daemon, {job_id for job_id in every if daemon.get(f"/api/status/{job_id}").status_code == 404})
+    assert daemon.accepted and all(job_id in daemon.log for job_id in every.keys() - daemon.accepted.keys())
+    lab.checked(account(daemon))
+    daemon.stop()
+    assert file.read_bytes().count(new) == len(every) - len(daemon.accepted)
+    file.write_bytes(file.read_bytes().replace(new, old))
+    daemon.accepted = every
+    daemon.start()
     lab.checked(account(daemon) + lab.foreign.check())
 
 
