@@ -7,7 +7,7 @@ import os
 import re
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 
 import bottle
@@ -36,12 +36,13 @@ def send(path: Path) -> Any:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         raise RequestError(404, "The result is not there any more.") from None
-    return send_open(os.fdopen(descriptor, "rb"), path.name)
+    return send_open(descriptor, path.name)
 
 
-def send_open(file: BinaryIO, name: str) -> Any:
-    """An open file, which this closes in the end, as an attachment called `name`."""
-    status = os.fstat(file.fileno())
+def send_open(descriptor: int, name: str) -> Any:
+    """An open file, which is closed in the end, as an attachment called `name`."""
+    file = os.fdopen(descriptor, "rb")
+    status = os.fstat(descriptor)
     headers = {
         "Content-Type": mimetypes.guess_type(name)[0] or "application/octet-stream",
         "Content-Disposition": content_disposition(name, inline=bottle.request.query.get("inline") == "1"),

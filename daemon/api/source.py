@@ -33,7 +33,7 @@ def routes(context: Context) -> list[Route]:
             if opened is None:
                 raise RequestError(404, GONE)
             name = Path(job.draft.source).name
-            answer = send_open(os.fdopen(os.dup(opened.descriptor), "rb"), name)
+            answer = send_open(os.dup(opened.descriptor), name)
         answer.set_header("Content-Security-Policy", POLICY)
         if answer.get_header("Content-Type"):
             answer.set_header("Content-Type", media_type(name))
