@@ -23,7 +23,8 @@ NOBODY = 65534
 # To start in front of the daemon's own command.
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 FINISHED = ("completed", "failed", "cancelled")
-ANSWER_S, START_S = 30.0, 60.0
+# An upload is looked into before it is answered, and large ones take turns.
+ANSWER_S, START_S = 180.0, 60.0
 
 
 class Daemon:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +22,10 @@ pytestmark = pytest.mark.long
 LONG = ("a" * 164, "b" * 200, "c" * 240, "d" * 246, "ü" * 100, "漢" * 70, "x.y " * 60)
 
 
-def others_complete(lab: Lab, daemon: Daemon, failed: tuple[str, ...] = ()) -> None:
+def others_complete(lab: Lab, daemon: Daemon, prefix: str = "", *, failed: tuple[str, ...] = ()) -> None:
     """The jobs behind it are done, now and after a kill, and the next start succeeds."""
-    daemon.submit("behind.png")
-    daemon.drop("behind it.png")
+    daemon.submit(f"{prefix}behind.png")
+    daemon.drop(f"{prefix}behind it.png")
     lab.checked(account(daemon, failed=failed))
     is_well(daemon)
     daemon.kill()
@@ -145,4 +146,8 @@ def test_a_thousand_nested_folders(lab: Lab) -> None:
     finally:
         os.close(here)
     lab.fault()
-    others_complete(lab, daemon)
+    daemon.submit("behind.png")
+    daemon.drop("behind it.png")
+    lab.checked(account(daemon))
+    subprocess.run(["rm", "-rf", str(daemon.inbox / "d")], check=True)
+    others_complete(lab, daemon, "after ")
