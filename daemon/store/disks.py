@@ -39,6 +39,10 @@ class Place:
             return False
         return self.fsid == fsid or (self.source == mount.source and self.kind not in _NUMBERED)
 
+    def is_reached_otherwise(self, fsid: int) -> bool:
+        """Whether it is the same file system after all, without the bind mount that led there, or with one."""
+        return self.kind in _NUMBERED and self.fsid == fsid
+
 
 class Disks:
     """The folders of the service by name, and whether the disk of each is there. Thread-safe.
@@ -97,7 +101,7 @@ class Disks:
                 fsid = _fsid(folder)
             except OSError as error:
                 return _why(name, place, mount, error, needed=needed)
-            if place is not None and not place.is_now(mount, fsid):
+            if place is not None and not place.is_now(mount, fsid) and not place.is_reached_otherwise(fsid):
                 if len(mount.point) < len(place.point):
                     return f"the disk of the {name} folder is not mounted (it was at {place.point})"
                 if needed:

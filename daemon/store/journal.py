@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,12 @@ from typing import Any
 Tables = dict[str, dict[str, Any]]
 
 
+# What a write leaves that a crash or a power cut tore: the beginning of a line, and blocks that were never filled.
+_TORN = re.compile(rb"[0-9a-f]{0,8}( (\{[\x20-\x7e]*)?)?\0*")
+
+
 class DamagedJournalError(Exception):
-    """A bad line has good ones after it: no torn write does that."""
+    """A journal holds what no torn write leaves: a bad line before a good one, or something that is no line at all."""
 
 
 def encode(value: Any) -> bytes:
@@ -36,14 +41,14 @@ def replay(path: Path, tables: Tables) -> int:
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         patch = _decode_line(line)
         position += len(line) + 1
-        if patch is None:
-            damaged = damaged or (number if line else 0)
-            continue
-        if damaged:
-            # A torn last line was never acknowledged; a bad line with good ones after it is damage.
-            raise DamagedJournalError(f"{path} is damaged at line {damaged}")
-        apply(tables, patch)
-        end = position
+        if patch is not None and not damaged:
+            apply(tables, patch)
+            end = position
+        elif damaged or not (line == b"" or _TORN.fullmatch(line)):
+            # A torn last line was never acknowledged; anything else is damage.
+            raise DamagedJournalError(f"{path} is damaged at line {damaged or number}")
+        elif line:
+            damaged = number
     return end
 
 

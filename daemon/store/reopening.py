@@ -20,6 +20,8 @@ from daemon.errors import StoreError
 from daemon.store.journal import DamagedJournalError, Tables, replay
 
 log = logging.getLogger(__name__)
+# What reading a file raises that is not what it should be.
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 HEADER = "_storage"
 SCHEMA = 1
 
@@ -76,7 +78,7 @@ def reopen(layout: Layout) -> Opened:
     except OSError as error:
         # A disk in trouble, or a folder of somebody else: the file itself may be as good as ever.
         raise StoreError(f"{layout.path} cannot be read: {error.strerror}. Nothing was changed.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except _UNREADABLE as error:
         problem = f"{layout.path} cannot be read ({error})."
     return _from_backup(layout, problem)
 
@@ -93,7 +95,11 @@ def _from(layout: Layout, snapshot: Path) -> Opened:
         raise ValueError("a table is not an object")
     end = 0
     if not layout.journal(generation).exists():
-        log.warning("%s is missing: what was written since %s is not known.", layout.journal(generation), snapshot.name)
+        # It is made before the snapshot that it follows.
+        raise StoreError(
+            f"{layout.journal(generation)} is missing, which holds what was written after {snapshot.name}. Nothing was "
+            f"changed. Put it back from a copy of yours; or, to go on without it: touch '{layout.journal(generation)}'"
+        )
     while (journal := layout.journal(generation)).exists():
         end = replay(journal, tables)
         generation += 1
@@ -104,7 +110,7 @@ def _from_backup(layout: Layout, problem: str) -> Opened:
     """Go back to the copy where it and its journals hold every write; the bad file is kept beside it."""
     try:
         opened = replace(_from(layout, layout.backup), from_backup=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DamagedJournalError) as error:
+    except (StoreError, DamagedJournalError, OSError, *_UNREADABLE) as error:
         raise StoreError(f"{problem} {_way_back(layout)}") from error
     # The journal of a snapshot is made before the snapshot: without it, it may have held more than the copy knows.
     journals = layout.journals()
@@ -143,4 +149,17 @@ def _way_back(layout: Layout) -> str:
             f"{layout.path.parent}/{layout.path.name}* away; sent files that it knew are kept."
         )
     move = f"mv '{layout.path}' '{aside}'; " if layout.path.exists() else ""
-    return f"Nothing was changed. To go back to the last good copy: {move}cp '{layout.backup}' '{layout.path}'"
+    return (
+        f"Nothing was changed. To go back to the last good copy: {move}cp '{layout.backup}' '{layout.path}'"
+        f"{_missing_journal(layout)}"
+    )
+
+
+def _missing_journal(layout: Layout) -> str:
+    """What is to be done besides where the journal of the copy is lost too."""
+    try:
+        generation = int(json.loads(layout.backup.read_bytes())[HEADER]["1"]["generation"])
+    except (OSError, *_UNREADABLE):
+        return ""
+    journal = layout.journal(generation)
+    return "" if journal.exists() else f"; touch '{journal}'"

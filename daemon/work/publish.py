@@ -11,6 +11,7 @@ the step can be tried again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from daemon.jobs.job import Job, Result
-from daemon.store.files import free_names, probe_writable, write_durably
+from daemon.store.files import free_names, probe_writable, sync_file
 from daemon.store.job_store import JobStore
 from daemon.work.naming import RESULT_BYTES
 from daemon.work.placing import FOLDER_ERRORS, NAME_ERRORS, candidates, make_parent, put
@@ -171,7 +172,14 @@ def _describe(job: Job) -> None:
         "made_by": f"seedvr2d {draft.engine_version}",
     }
     text = json.dumps(description, ensure_ascii=False, indent=2) + "\n"
+    target = description_path(Path(result.path))
+    # By the job's own name, so that the start after a crash, which publishes again, takes it over.
+    part = target.with_name(f".{job.id}.json.part")
     try:
-        write_durably(description_path(Path(result.path)), text.encode("utf-8", "replace"), sync=False)
+        part.write_bytes(text.encode("utf-8", "replace"))
+        sync_file(part)
+        part.replace(target)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         log.warning("job %s: the description beside the result could not be written: %s", job.id, error.strerror)

@@ -25,7 +25,10 @@ def start_refused(folder: Path, **environment: str) -> str:
     paths = {f"SEEDVR2_PATHS_{name.upper()}": str(folder / name) for name in ("inbox", "outputs", "state", "models")}
     ended = subprocess.run(
         [sys.executable, "-m", "daemon"],
-        env=os.environ | paths | {"PORT": "0"} | environment,
+        env={name: text for name, text in os.environ.items() if not name.startswith("SEEDVR2_")}
+        | paths
+        | {"PORT": "0"}
+        | environment,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,

@@ -20,15 +20,17 @@ class Machine:
         self.point = folder / "mnt"
         self.inbox = self.point / "inbox"
         self.inbox.mkdir(parents=True)
-        self.fsid: int | None = None
+        self.fsid = 3
         monkeypatch.setattr("daemon.store.disks._fsid", self._number)
         self.unmount()
 
     def _number(self, _folder: Path) -> int:
         _folder.stat()
-        return self.fsid or 7
+        return self.fsid
 
     def unmount(self) -> None:
+        """Below is the disk of the root, whose number is 3."""
+        self.fsid = 3
         self.table.write_text(ROOT + "\n")
 
     def mount(self, source: str, kind: str = "ext4", fsid: int = 1) -> None:
@@ -120,6 +122,13 @@ def test_a_disk_that_comes_late_is_taken(machine: Machine) -> None:
     machine.mount("/dev/sdb1")
     assert "another disk" in disks.missing("inbox", needed=True)
     assert disks.missing("inbox") == ""
+
+
+def test_a_bind_mount_that_goes_leaves_the_same_disk(machine: Machine) -> None:
+    machine.mount("/dev/vda", fsid=3)
+    machine.disks().missing("inbox")
+    machine.unmount()
+    assert machine.disks().missing("inbox", needed=True) == ""
 
 
 def test_a_folder_that_somebody_needs_is_not_made_anew(machine: Machine) -> None:

@@ -178,6 +178,35 @@ def test_a_journal_without_its_snapshot_is_no_empty_store(tmp_path: Path) -> Non
     assert contents(path) == {"1": "x"}
 
 
+def test_a_snapshot_without_its_journal_is_refused(tmp_path: Path) -> None:
+    path = three_writes(tmp_path)
+    journals(tmp_path)[-1].unlink()
+    with pytest.raises(StoreError, match="is missing, which holds") as caught:
+        JournalledStorage(path)
+    subprocess.run(["sh", "-ec", str(caught.value).split("without it: ")[1]], check=True)
+    assert contents(path) == {"1": "x", "2": "y"}
+
+
+@pytest.mark.parametrize("garbage", [b"garbage", b"\xff\x00\xff", b"\x89PNG\r\n\x1a\n" * 9, b"0bad 1", b"{}", b"zz\n"])
+def test_a_journal_of_garbage_is_not_taken_for_a_torn_end(tmp_path: Path, garbage: bytes) -> None:
+    path = three_writes(tmp_path)
+    last = journals(tmp_path)[-1]
+    last.write_bytes(garbage)
+    with pytest.raises(StoreError, match="is damaged at line 1"):
+        JournalledStorage(path)
+    assert last.read_bytes() == garbage
+
+
+@pytest.mark.parametrize(
+    "torn", [b"", b"0", b"0bad", b"0badcafe", b"0badcafe ", b"0badcafe {", b'0badcafe {"t":{"4"', bytes(99)]
+)
+def test_a_torn_end_in_any_form_is_no_damage(tmp_path: Path, torn: bytes) -> None:
+    path = three_writes(tmp_path)
+    last = journals(tmp_path)[-1]
+    last.write_bytes(last.read_bytes() + torn)
+    assert contents(path) == {"1": "x", "2": "y", "3": "z"}
+
+
 def test_a_later_journal_alone_is_no_empty_store_either(tmp_path: Path) -> None:
     path = three_writes(tmp_path)
     path.unlink()
