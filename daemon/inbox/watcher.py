@@ -28,6 +28,7 @@ from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
 from daemon.inbox.scan import DONE, FAILED
+from daemon.store.mounts import MOUNTINFO, mount_of
 
 log = logging.getLogger(__name__)
 EVENTS: list[type[FileSystemEvent]] = [
@@ -178,20 +179,6 @@ def is_network(kind: str) -> bool:
     return kind in NETWORK or kind.startswith("fuse.")
 
 
-def filesystem_of(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+def filesystem_of(folder: Path, mounts: Path = MOUNTINFO) -> str:
     """The type of the file system that holds `folder`; empty if that is not known."""
-    resolved, best, kind = folder.resolve(), -1, ""
-    try:
-        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        fields = before.split()
-        if len(fields) < 5 or not after:
-            continue
-        point = Path(fields[4].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
-        # A later line of the same mount point hides the earlier one.
-        if resolved.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), after.split()[0]
-    return kind
+    return mount_of(folder.resolve(), mounts).kind
