@@ -100,6 +100,7 @@ _TASK_LATER: dict[str, Schema] = {
     "completed_at": TIME,
     "process_time": {**NUMBER, "description": "Seconds from start to end."},
     "error": {**TEXT, "description": "Why it failed or was cancelled."},
+    "waiting_for": {**TEXT, "description": "Why it does not begin though it is its turn: its disk is missing."},
     "duplicate_of": TASK_ID,
     "retry_of": TASK_ID,
 }
