@@ -6,11 +6,12 @@ there, nothing is started, and the reason is told. When it is gone, work goes on
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from daemon.store.files import free_bytes, probe_writable
 from daemon.work.work_folder import WorkFolder
 
 log = logging.getLogger(__name__)
+# The folders that sources lie in.
+INBOX, UPLOADS = "inbox", "uploads"
+SOURCES = (INBOX, UPLOADS)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # A file cannot be at fault for these, however often they come back.
 NEVER_A_FILE = (*FULL, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -65,9 +69,19 @@ class Surroundings:
         resting = {rest.reason: None for rest in list(self._resting.values()) if rest.until > now}
         return [reason for reason in self._away.values() if reason] + list(resting)
 
-    def look(self, sources: Sequence[str]) -> None:
-        """Find out whether the disks of the sources are there, the folders being named."""
-        self._away = {name: self._disks.missing(name, needed=True) for name in sources}
+    def look(self, waiting: Callable[[], Iterable[Job]]) -> None:
+        """Find out whether the disks of the sources are there; `waiting` answers the jobs that may need them."""
+        self._away = {name: self._away_now(name, waiting) for name in SOURCES}
+
+    def _away_now(self, name: str, waiting: Callable[[], Iterable[Job]]) -> str:
+        reason = self._disks.missing(name, needed=True)
+        if not reason or any(self._disks.holds(job.draft.source) == name for job in waiting()):
+            return reason
+        # With nothing to wait for, the folder that is there is the one to use.
+        if name == UPLOADS:
+            with contextlib.suppress(OSError):
+                self._disks.make(name, needed=False)
+        return self._disks.missing(name)
 
     def outputs_missing(self) -> str:
         """Why the folder of the results, which a task needs, is not there; empty if it is."""

@@ -25,8 +25,6 @@ from daemon.work.surroundings import Surroundings
 log = logging.getLogger(__name__)
 # How often an idle worker looks around without being woken.
 TICK_S = 1.0
-# The folders that sources lie in, by their names.
-SOURCES = ("inbox", "uploads")
 
 
 class Activity(enum.StrEnum):
@@ -225,7 +223,7 @@ class Worker:
         if self._endings:
             return self._end(self._endings[0])
         self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0))
-        self._surroundings.look(SOURCES)
+        self._surroundings.look(self._queue.waiting)
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
             job = None if self.paused else self._queue.take_next(self._surroundings.ready)

@@ -143,3 +143,11 @@ def test_outputs_that_are_away_at_the_start_lose_no_result(start: Start, tmp_pat
     # Nothing waits for what was in it, so it is made anew.
     assert running.finished(running.submit("b.png", png("red")))["status"] == "completed"
     assert len(list((tmp_path / "away").glob("*.png"))) == 1
+
+
+def test_an_uploads_folder_that_nobody_needs_is_made_anew(start: Start, tmp_path: Path) -> None:
+    running = start(SEEDVR2_PATHS_UPLOADS=str(tmp_path / "sent"))
+    (tmp_path / "sent").rename(tmp_path / "away")
+    eventually((tmp_path / "sent").is_dir)
+    assert running.finished(running.submit())["status"] == "completed"
+    assert running.get("/health").json()["problems"] == []
