@@ -132,9 +132,10 @@ class Worker:
             self._wake.notify_all()
 
     def cancel(self, job_id: str) -> bool:
-        """Stop this job if it is the running one; it ends soon after."""
+        """Stop this job if it is the running one, or one whose end is still to be carried out; it ends soon after."""
         with self._wake:
-            if self.current is None or self.current.id != job_id:
+            running = self.current is not None and self.current.id == job_id
+            if not running and all(step.job.id != job_id for step in list(self._endings)):
                 return False
             self._cancelled.add(job_id)
             return True
@@ -165,6 +166,9 @@ class Worker:
             self._unsettled_reason = reason
             self._unsettled.append(job)
             return False
+        except Exception:
+            # The job has ended and is on record; what is left of it is settled by the next start.
+            log.exception("job %s: its source cannot be settled", job.id)
         return True
 
     def waits_for(self, job: Job) -> str:
@@ -285,6 +289,11 @@ class Worker:
         except StoreError as error:
             self._pause(str(error))
             return False
+        except Exception:
+            # Whatever nobody foresaw in the end of one job, the others are not to wait for it.
+            log.exception("job %s: its end cannot be carried out", job_id)
+            self._give_up(self._endings.popleft())
+            return True
         self._endings.popleft()
         self._let_go(job)
         log_end(job)
@@ -295,6 +304,14 @@ class Worker:
         else:
             self._queue.put(job)
         return True
+
+    def _give_up(self, ending: Step) -> None:
+        """Fail a job whose end cannot be carried out; if that is what cannot be, the next start takes it up again."""
+        job = ending.job
+        self._let_go(job)
+        if not job.finished:
+            failed = job.fail(time.time(), "Its end could not be carried out; the log says more.")
+            self._endings.appendleft(self._make_ending(failed))
 
     def _let_go(self, job: Job) -> None:
         with self._wake:

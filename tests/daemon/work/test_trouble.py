@@ -174,6 +174,19 @@ def test_a_start_survives_whatever_a_record_or_its_files_do(start: Start, monkey
     assert running.finished(second)["status"] == "completed"
 
 
+@pytest.mark.parametrize("step", ["daemon.work.publish.Publisher.publish", "daemon.inbox.after.Aftermath.__call__"])
+def test_an_end_that_nobody_foresaw_stops_no_other_job(
+    running: Running, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    with monkeypatch.context() as fault:
+        fault.setattr(step, _explode)
+        first = running.submit()
+        wanted = "failed" if "publish" in step else "completed"
+        eventually(lambda: running.get(f"/api/status/{first}").json()["status"] == wanted)
+    assert running.finished(running.submit())["status"] == "completed"
+    assert running.get("/health").status_code == 200
+
+
 def _explode(*_arguments: object) -> None:
     raise AssertionError("a record that nobody foresaw")
 
