@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from benchmarks.gpu.meter import CONTEXT_BYTES, live_bytes
+from benchmarks.gpu.meter import live_bytes
 from benchmarks.gpu.scale import Scale
 from seedvr2.model import choose_dtype
 
@@ -29,16 +29,12 @@ class Bench:
         """What the engine computes in on this device by default."""
         return choose_dtype("auto", self.device)
 
-    @property
-    def memory(self) -> int:
-        """Bytes of the card, or no limit on the processor, where sizes are tiny."""
+    def room(self) -> int:
+        """Bytes that tensors could still take; without end on the processor, where sizes are tiny."""
         if self.device.type != "cuda":
             return 1 << 62
-        return int(torch.cuda.get_device_properties(self.device).total_memory)
-
-    def room(self) -> int:
-        """Bytes of the card that nothing has taken yet."""
-        return self.memory - CONTEXT_BYTES - live_bytes(self.device)
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return free + torch.cuda.memory_reserved(self.device) - live_bytes(self.device)
 
     def left(self) -> float:
         """Seconds until the time of the present step is up."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.jobs import Session, random_frames
-from benchmarks.gpu.meter import CONTEXT_BYTES, limited
+from benchmarks.gpu.meter import limited, usable_bytes
 from benchmarks.gpu.rows import GIB, Row, equal, fact, guarded, measured, not_run
 from benchmarks.gpu.scale import Card
 from seedvr2.model import release_memory
@@ -17,9 +17,9 @@ def rows(bench: Bench) -> Iterator[Row]:
     """Each card with its model."""
     for card in bench.scale.cards:
         title = f"{card.gigabytes:g} GB, {card.params} {card.precision}"
-        usable = int(card.gigabytes * GIB) - (CONTEXT_BYTES if bench.device.type == "cuda" else 0)
-        if usable > bench.memory:
-            yield not_run(title, f"this card is smaller: {bench.memory / GIB:.1f} GiB")
+        usable = usable_bytes(bench.device, card.gigabytes)
+        if usable > bench.room():
+            yield not_run(title, f"this card has less: {bench.room() / GIB:.1f} GiB")
             continue
         yield from guarded(title, on_card(bench, title, card, usable))
         release_memory()

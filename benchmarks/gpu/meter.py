@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from benchmarks.gpu.estimates import HOST_AVAILABLE
+from benchmarks.gpu.rows import GIB
 from seedvr2.model import release_memory
 
 # What the driver, the context and the kernels take of a card before the first tensor.
@@ -55,7 +56,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note(self, tree: Any, *, counted: bool) -> None:
         for tensor in tree_iter(tree):
-            if not isinstance(tensor, Tensor):
+            if not isinstance(tensor, Tensor) or tensor.device.type == "meta":
                 continue
             storage = tensor.untyped_storage()
             key, size = storage._cdata, storage.nbytes() if counted else 0
@@ -99,9 +100,14 @@ def live_bytes(device: torch.device) -> int:
     return sum({storage._cdata: storage.nbytes() for storage in storages}.values())
 
 
+def usable_bytes(device: torch.device, gigabytes: float) -> int:
+    """What a card of that size, of the kind of `device`, leaves for tensors."""
+    return int(gigabytes * GIB) - (CONTEXT_BYTES if device.type == "cuda" else 0)
+
+
 @contextmanager
 def limited(device: torch.device, limit: int) -> Iterator[None]:
-    """Within the block, `device` has `limit` bytes and no more."""
+    """Within the block, `device` has `limit` bytes for tensors and no more."""
     if device.type != "cuda":
         counter = LiveBytes(limit)
         with patch(HOST_AVAILABLE, lambda: max(limit - counter.live, 0)), counter:
@@ -110,7 +116,7 @@ def limited(device: torch.device, limit: int) -> Iterator[None]:
     total = torch.cuda.get_device_properties(device).total_memory
 
     def mem_get_info(_device: object = None) -> tuple[int, int]:
-        return max(limit - torch.cuda.memory_reserved(device), 0), limit
+        return max(limit - torch.cuda.memory_reserved(device), 0), limit + CONTEXT_BYTES
 
     release_memory()
     torch.cuda.set_per_process_memory_fraction(min(limit / total, 1.0), device)

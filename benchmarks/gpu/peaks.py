@@ -47,6 +47,9 @@ def transformer_rows(bench: Bench, precision: str) -> Iterator[Row]:
 def clip(bench: Bench, vae: VideoVAE, title: str, size: tuple[int, int], frames: int) -> Iterator[Row]:
     """Encoding and decoding a clip."""
     estimates = vae_bytes(vae.config, size, frames, bench.dtype)
+    if (need := max(estimates.values())) > bench.room():
+        yield not_run(title, _too_large(bench, need))
+        return
     width, height = size
     shape = (3, frames, height, width)
     yield from _stage(bench, f"{title}: encode", estimates.get("encode"), shape, vae.encode)
@@ -65,17 +68,21 @@ def transformer(bench: Bench, dit: DiT, title: str, frames: int) -> Iterator[Row
     )
     text = torch.zeros(TEXT_LENGTH, dit.config.text_channels, device=bench.device, dtype=bench.dtype)
     estimate = transformer_bytes(dit.config, prod(grid) // prod(dit.config.patch), bench.dtype)
+    if estimate > bench.room():
+        yield not_run(title, _too_large(bench, estimate))
+        return
     shape = (*grid, dit.config.input_channels)
     yield from _stage(bench, f"{title}: restore", estimate, shape, lambda latent: dit(latent, text))
+
+
+def _too_large(bench: Bench, need: int) -> str:
+    return f"the engine expects {need / GIB:.1f} GiB, and {bench.room() / GIB:.1f} are left"
 
 
 def _stage(
     bench: Bench, name: str, estimate: int | None, shape: tuple[int, ...], work: Callable[[Tensor], object]
 ) -> Iterator[Row]:
     """The peak of one stage over an input of that shape, and how the engine's estimate stands to it."""
-    if estimate is not None and estimate > bench.room():
-        yield not_run(name, f"is expected to take {estimate / GIB:.1f} GiB, and {bench.room() / GIB:.1f} are left")
-        return
     x = torch.zeros(shape, device=bench.device, dtype=bench.dtype)
     try:
         with torch.no_grad(), peak_of(bench.device) as peak:

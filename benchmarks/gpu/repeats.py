@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.jobs import Session, random_frames
-from benchmarks.gpu.meter import limited, live_bytes
+from benchmarks.gpu.meter import limited, live_bytes, usable_bytes
 from benchmarks.gpu.rows import GIB, Row, equal, measured
 from benchmarks.gpu.weights import TEXT_LENGTH
 from seedvr2.catalogue import DEFAULT_MODEL
@@ -50,7 +50,7 @@ def _twice(bench: Bench, folder: Path, session: Session) -> Iterator[Row]:
     options = UpscaleOptions(resolution=bench.scale.resolution)
     frames = random_frames(options.batch_size, bench.scale.source)
     plans = []
-    with limited(bench.device, CARD_GB * GIB):
+    with limited(bench.device, usable_bytes(bench.device, CARD_GB)):
         for job in ("first job", "second job"):
             yield equal(f"{job}: model", select_model("auto", folder, bench.device).name, DEFAULT_MODEL)
             plans.append(session.run(frames, options).plan)
