@@ -14,6 +14,9 @@ from benchmarks.gpu.rows import OverBudget, Row, guarded
 from benchmarks.gpu.steps import Step
 from seedvr2.model import release_memory
 
+# A timer of nothing would never ring: a step before may have taken what was meant for this one.
+_LEAST_S = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
@@ -47,7 +50,7 @@ def run(
 
 def _rows(bench: Bench, step: Step) -> Iterator[Row]:
     """The rows that the step makes until its time is up."""
-    seconds = bench.left()
+    seconds = max(bench.left(), _LEAST_S)
     try:
         with _alarm(seconds):
             yield from guarded(step.title, step.rows(bench))

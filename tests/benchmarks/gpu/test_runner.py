@@ -48,6 +48,11 @@ def test_a_step_that_does_not_end_is_stopped_and_the_next_one_runs(bench: Bench)
     assert [row.ok for row in second.rows] == [True]
 
 
+def test_a_step_that_finds_no_time_left_is_stopped_too(bench: Bench) -> None:
+    (result,) = run_all(bench, endless, patience=0)
+    assert result.rows[-1].ok is False
+
+
 def test_what_a_step_leaves_of_its_time_is_there_for_the_next_one(bench: Bench) -> None:
     left: list[float] = []
 
