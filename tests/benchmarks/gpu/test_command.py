@@ -58,6 +58,7 @@ def test_a_row_out_of_tolerance_makes_the_command_fail(
     assert json.loads((tmp_path / "check-gpu.json").read_text())["passed"] is False
 
 
+@pytest.mark.long
 def test_each_step_is_in_the_report_as_soon_as_it_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, bool]] = []
     write = main.__globals__["report"].write

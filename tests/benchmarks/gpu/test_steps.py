@@ -166,6 +166,7 @@ def test_a_child_that_outlives_its_fault_fails(bench: Bench, monkeypatch: pytest
     assert failed(recovery.device_fault(bench)) == ["the device fails in a child: it ends with an error"]
 
 
+@pytest.mark.long
 def test_what_would_take_too_long_is_left_out_and_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.deadline = 0
     rows = list(whole.rows(bench))
