@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint format demo bench screenshots check-long clean setup install-service install-user-service
+.PHONY: run test lint format demo bench check-gpu screenshots check-long clean setup install-service install-user-service
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("seedvr2d needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run") if sys.version_info < (3, 11) else None'
@@ -32,6 +32,9 @@ format: $(READY)
 
 demo: $(READY)           ## a degraded clip through a real daemon on temporary folders
 	$(BIN)/python -m benchmarks.demo
+
+check-gpu: $(READY)      ## this card, in nine steps: docs/gpu/README.md; tiny sizes without a GPU
+	$(BIN)/python -m benchmarks.gpu
 
 bench: $(READY)          ## speed and memory, as ratios measured in one run
 	$(BIN)/python -m benchmarks

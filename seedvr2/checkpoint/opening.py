@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from seedvr2.checkpoint import gguf_file, safetensors_file, torch_file
+from seedvr2.checkpoint import safetensors_file, torch_file
 from seedvr2.checkpoint.checkpoint import Checkpoint
 from seedvr2.checkpoint.failures import damaged
 from seedvr2.errors import CheckpointError
@@ -29,6 +29,9 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     path = Path(path)
     head = _head(path)
     if head.startswith(b"GGUF"):
+        # Only here: all but GGUF files can be read without the gguf package.
+        from seedvr2.checkpoint import gguf_file
+
         return gguf_file.read(path)
     # Before the pickles: the length in front of a safetensors header may happen to start like one.
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < _LARGEST_HEADER:

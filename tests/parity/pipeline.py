@@ -207,7 +207,7 @@ def e2e_cases(fixture: Fixture) -> Iterator[Check]:
     dit = fixture_dit(fixture, case["dit_weights"], case["dit_config"], case["window"])
     vae = fixture_vae(fixture, case["vae_weights"], case.get("vae_config", _vae_config(fixture, case)))
     model = Model("fixture", dit, vae, tensors["txt"], torch.device("cpu"), torch.float32)
-    tiling = _tiling(case.get("tiled"))
+    tiling = fixture_tiling(case.get("tiled"))
     restorer = _Recorder(
         model,
         RestoreSettings(
@@ -252,7 +252,7 @@ def e2e_cases(fixture: Fixture) -> Iterator[Check]:
     yield from color_checks(f"{fixture.name} final", case["color_correction"], torch.stack(frames), tensors["final"])
 
 
-def _tiling(tiled: dict | None) -> Tiling | None:
+def fixture_tiling(tiled: dict | None) -> Tiling | None:
     """The tiles of a case: the entries whose names speak of a size and of an overlap, in pixels."""
     if not tiled:
         return None

@@ -10,11 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from gguf import GGML_QUANT_SIZES
 from torch import Tensor
 
-# Elements and bytes of one block, by the type's ggml name.
-BLOCKS: dict[str, tuple[int, int]] = {str(kind.name): sizes for kind, sizes in GGML_QUANT_SIZES.items()}
+# Elements and bytes of one block, by the type's ggml name. Our own table, so that the networks, which may hold packed
+# weights, run where the gguf package is not installed.
+BLOCKS: dict[str, tuple[int, int]] = {
+    "F64": (1, 8), "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2),
+    "I64": (1, 8), "I32": (1, 4), "I16": (1, 2), "I8": (1, 1),
+    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34), "Q8_1": (32, 40),
+    "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176), "Q6_K": (256, 210),
+    "Q8_K": (256, 292), "IQ4_NL": (32, 18), "IQ4_XS": (256, 136), "IQ3_S": (256, 110), "IQ3_XXS": (256, 98),
+    "IQ2_S": (256, 82), "IQ2_XS": (256, 74), "IQ2_XXS": (256, 66), "IQ1_S": (256, 50), "IQ1_M": (256, 56),
+    "TQ1_0": (256, 54), "TQ2_0": (256, 66), "MXFP4": (32, 17), "NVFP4": (64, 36), "Q1_0": (128, 18),
+}  # fmt: skip
 
 Decoder = Callable[[Tensor, Tensor], None]
 

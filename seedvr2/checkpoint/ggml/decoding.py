@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from gguf import GGMLQuantizationType, quants
 from torch import Tensor
 
 from seedvr2.checkpoint.ggml import kquants, legacy
@@ -15,14 +14,16 @@ CPU_PIECE = 1 << 19
 DEVICE_PIECE = 1 << 25
 
 
-def _through_numpy(kind: GGMLQuantizationType) -> Decoder:
+def _through_numpy(kind: str) -> Decoder:
     """The gguf package's own decoder: for the rare types whose code books it carries. Exact, on the CPU, slow."""
 
     def decode(blocks: Tensor, out: Tensor) -> None:
+        from gguf import GGMLQuantizationType, quants
+
         # As one row: the package loops in Python over groups of rows.
         row = blocks.contiguous().cpu().numpy().reshape(1, -1)
         with np.errstate(all="ignore"):
-            values = quants.dequantize(row, kind)
+            values = quants.dequantize(row, GGMLQuantizationType[kind])
         out.copy_(torch.from_numpy(values).view(out.shape))
 
     return decode
@@ -32,7 +33,7 @@ _CODE_BOOKS = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S
 DECODERS: dict[str, Decoder] = {
     **legacy.DECODERS,
     **kquants.DECODERS,
-    **{name: _through_numpy(GGMLQuantizationType[name]) for name in _CODE_BOOKS},
+    **{name: _through_numpy(name) for name in _CODE_BOOKS},
 }
 
 

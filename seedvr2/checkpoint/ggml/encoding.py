@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from gguf import GGMLQuantizationType, quants
 from torch import Tensor
 
 from seedvr2.checkpoint.ggml.blocks import BLOCKS
@@ -35,11 +34,13 @@ def quantize(values: Tensor, kind: str) -> Tensor:
     return torch.cat([ENCODERS[kind](blocks[start : start + step].float()) for start in range(0, len(blocks), step)])
 
 
-def _by_gguf(kind: GGMLQuantizationType) -> Encoder:
+def _by_gguf(kind: str) -> Encoder:
     def encode(x: Tensor) -> Tensor:
+        from gguf import GGMLQuantizationType, quants
+
         # As one row: the package loops in Python over groups of rows.
         with np.errstate(all="ignore"):
-            packed = quants.quantize(x.cpu().numpy().reshape(1, -1), kind)
+            packed = quants.quantize(x.cpu().numpy().reshape(1, -1), GGMLQuantizationType[kind])
         return torch.from_numpy(packed).view(len(x), -1).to(x.device)
 
     return encode
@@ -118,5 +119,5 @@ ENCODERS: dict[str, Encoder] = {
     "Q4_K": _q4_k,
     "Q5_K": _q5_k,
     "Q6_K": _q6_k,
-    **{name: _by_gguf(GGMLQuantizationType[name]) for name in _SIMPLE},
+    **{name: _by_gguf(name) for name in _SIMPLE},
 }

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 import torch
-from gguf import GGMLQuantizationType, quants
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
 
 from seedvr2.checkpoint.ggml import BLOCKS, decoding, dequantize, is_supported
 
@@ -38,6 +38,10 @@ def test_a_single_block_may_start_at_any_byte(kind: str) -> None:
     moved = torch.cat((torch.zeros(1, dtype=torch.uint8), blocks[1]))[1:]
     together = dequantize(blocks, kind).view(2, -1)[1]
     assert torch.equal(dequantize(moved[None], kind).nan_to_num(), together.nan_to_num())
+
+
+def test_the_sizes_of_blocks_are_those_of_the_gguf_package() -> None:
+    assert {kind.name: sizes for kind, sizes in GGML_QUANT_SIZES.items()} == BLOCKS
 
 
 def test_there_are_types_to_compare() -> None:
