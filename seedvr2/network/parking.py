@@ -28,8 +28,11 @@ class Parked(nn.Module):
         raise NotImplementedError
 
     def offload(self) -> None:
-        """Free the device of the weights. Only the first time copies them; later ones drop what was lent."""
-        if self.transfer is None or self._away:
+        """Free the device of the weights. Only the first time copies them; later ones drop what was lent.
+
+        Also what an `onload` had lent that found no room for the rest.
+        """
+        if self.transfer is None:
             return
         if not self._homes:
             homes = [HostWeights(part, self.transfer) for part in self.parts()]
@@ -43,12 +46,12 @@ class Parked(nn.Module):
         if self.transfer is None or not self._away:
             return
         for home in self._homes:
-            buffer = self._received(home.buffer, self.transfer)
-            home.lend(buffer)
+            home.lend(_received(home.buffer, self.transfer))
         self._away = False
 
-    @staticmethod
-    def _received(source: Tensor, transfer: Transfer) -> Tensor:
-        buffer = transfer.device_buffer(source.nbytes)
-        transfer.wait(transfer.copy(buffer, source, transfer.computed()))
-        return buffer
+
+def _received(source: Tensor, transfer: Transfer) -> Tensor:
+    """A copy of `source` on the device, for the computation that is asked for from now on."""
+    buffer = transfer.device_buffer(source.nbytes)
+    transfer.wait(transfer.copy(buffer, source, transfer.computed()))
+    return buffer

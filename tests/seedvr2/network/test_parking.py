@@ -96,6 +96,31 @@ def test_a_network_that_was_loaded_onto_the_device_can_leave_it_and_come_back() 
         torch.testing.assert_close(vae.encode(clip), wanted, atol=1e-5, rtol=0)
 
 
+@torch.no_grad()
+def test_a_network_that_finds_no_room_leaves_nothing_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae, device = random_vae(), FakeDevice()
+    vae.transfer = device
+    latent = torch.rand(2, 4, 6, 4, generator=torch.Generator().manual_seed(3))
+    wanted = vae.decode(latent)
+    vae.offload()
+    room = vae._homes[0].nbytes
+
+    def buffer(size: int) -> torch.Tensor:
+        if device.alive() + size > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return FakeDevice.device_buffer(device, size)
+
+    monkeypatch.setattr(device, "device_buffer", buffer)
+    with pytest.raises(torch.OutOfMemoryError):
+        vae.onload()
+    assert device.alive() == room
+    vae.offload()
+    assert device.alive() == 0
+    monkeypatch.undo()
+    vae.onload()
+    torch.testing.assert_close(vae.decode(latent), wanted, atol=1e-5, rtol=0)
+
+
 def _pointers(network: nn.Module) -> set[int]:
     return {weight.data_ptr() for weight in network.parameters() if weight.ndim > 1}
 
