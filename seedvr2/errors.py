@@ -10,6 +10,7 @@ SeedVR2Error
 ├── DownloadError        a file of the catalogue could not be fetched or did not verify
 ├── OutOfMemoryError     there is not enough memory at the moment, or for this batch and these tiles
 │   └── NeverFitsError           the job needs more memory than this machine has at all; trying again is no use
+├── NumericError         a network gave infinities or no numbers, in a wider type as well
 └── Cancelled            the caller asked to stop; nothing was left behind
 """
 
@@ -66,6 +67,10 @@ class OutOfMemoryError(SeedVR2Error):
 
 class NeverFitsError(OutOfMemoryError):
     """The job needs more memory than this machine has at all; trying again is no use."""
+
+
+class NumericError(SeedVR2Error):
+    """A network gave infinities or no numbers, in a wider type as well: the result would be black, green or dotted."""
 
 
 class Cancelled(SeedVR2Error):  # noqa: N818 - an order carried out, not a fault

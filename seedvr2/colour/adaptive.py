@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from seedvr2.colour import hsv, wavelet
+from seedvr2.colour.frames import Frames
 
 # A pixel counts as oversaturated from this excess of the wavelet result over the source.
 _THRESHOLD = 0.075
@@ -14,12 +15,12 @@ _HALF_WAY = 0.15
 _STEEPNESS = 5.0
 
 
-def correct(content: Tensor, style: Tensor) -> Tensor:
+def correct(content: Tensor, style: Frames) -> Tensor:
     """Frames (T, 3, H, W) in −1…1; so is the result."""
     result = hsv.correct(content, style)
-    for index, (own, other) in enumerate(zip(content, style, strict=True)):
-        here = slice(index, index + 1)
-        smooth = wavelet.correct(content[here], style[here])[0]
+    for index, own in enumerate(content):
+        other = style[index]
+        smooth = wavelet.correct_frame(own, other)
         wanted = hsv.saturation(other)
         share = torch.sigmoid((hsv.saturation(own) - wanted - _HALF_WAY) * _STEEPNESS)
         share.masked_fill_(hsv.saturation(smooth) - wanted <= _THRESHOLD, 0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seedvr2.colour.matching import match_ranks
+from seedvr2.colour.frames import Frames
+from seedvr2.colour.matching import match_in_place
 
 # Twelve bins of 30°. The first also takes in the last one's pixels, so that red is not cut in two.
 _BINS = 12
@@ -14,9 +15,9 @@ _BINS_OF_RED = (0, _BINS - 1)
 _FEW = 100
 
 
-def correct(content: Tensor, style: Tensor) -> Tensor:
+def correct(content: Tensor, style: Frames) -> Tensor:
     """Frames (T, 3, H, W) in −1…1, matched all together; so is the result."""
-    matched = _match(*_hues_and_saturations(content), *_hues_and_saturations(style))
+    matched = _match(*_hues_and_saturations(content, content), *_hues_and_saturations(style, content))
     result = torch.empty_like(content)
     for out, frame, wanted in zip(result, content, matched, strict=True):
         torch.mul(_with_saturation(_unit(frame), wanted), 2, out=out).sub_(1)
@@ -35,7 +36,7 @@ def _match(hues: Tensor, saturations: Tensor, target_hues: Tensor, target: Tenso
         here, there = _in_bin(hues, index), _in_bin(target_hues, index)
         values, wanted = saturations[here], target[there]
         if min(len(values), len(wanted)) > _FEW:
-            result[here] = match_ranks(values, wanted)
+            result[here] = match_in_place(values, wanted)
     return result
 
 
@@ -45,12 +46,12 @@ def _in_bin(hues: Tensor, index: int) -> Tensor:
     return hues == index
 
 
-def _hues_and_saturations(frames: Tensor) -> tuple[Tensor, Tensor]:
+def _hues_and_saturations(frames: Frames, like: Tensor) -> tuple[Tensor, Tensor]:
     """Frames (T, 3, H, W) to the bin of every pixel's hue, (T, H, W) uint8, and its saturation (T, H, W)."""
-    shape = (len(frames), *frames.shape[2:])
-    hues, saturations = frames.new_empty(shape, dtype=torch.uint8), frames.new_empty(shape)
-    for index, frame in enumerate(frames):
-        image = _unit(frame)
+    shape = (frames.shape[0], *frames.shape[2:])
+    hues, saturations = like.new_empty(shape, dtype=torch.uint8), like.new_empty(shape)
+    for index in range(shape[0]):
+        image = _unit(frames[index])
         low, high = _extremes(image)
         hues[index] = _hue_bin(image, high, high - low)
         saturations[index] = _saturation(low, high)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from seedvr2.colour import wavelet
-from seedvr2.colour.matching import match_ranks
+from seedvr2.colour.frames import Frames
+from seedvr2.colour.matching import match_in_place
 
 # How far lightness, a and b go towards the source's.
 _STRENGTHS = (0.2, 1.0, 1.0)
@@ -25,32 +26,32 @@ _FROM_XYZ = torch.linalg.inv(_TO_XYZ)
 _DELTA = 6 / 29
 
 
-def correct(content: Tensor, style: Tensor) -> Tensor:
+def correct(content: Tensor, style: Frames) -> Tensor:
     """Frames (T, 3, H, W) in −1…1, matched all together; so is the result."""
     frames, _, height, width = content.shape
     # Channels first: each is sorted as one run of memory.
     own = content.new_empty(3, frames, height, width)
     other = torch.empty_like(own)
     for index in range(frames):
-        here = slice(index, index + 1)
-        own[:, index] = to_lab(wavelet.correct(content[here], style[here])[0])
-        other[:, index] = to_lab(style[index])
+        wanted = style[index]
+        own[:, index] = to_lab(wavelet.correct_frame(content[index], wanted))
+        other[:, index] = to_lab(wanted)
     _match(own, other)
     del other
-    result = torch.empty_like(content)
     for index in range(frames):
-        result[index] = from_lab(own[:, index])
-    return result
+        own[:, index] = from_lab(own[:, index])
+    return own.transpose(0, 1)
 
 
 def _match(own: Tensor, other: Tensor) -> None:
-    """Match the channels of `own` (3, T, H, W) to those of `other`, in place."""
+    """Match the channels of `own` (3, T, H, W) to those of `other`, in place; `other` is spoiled."""
 
     def match(channel: Tensor, target: Tensor, strength: float) -> None:
-        channel.copy_(match_ranks(channel.flatten(), target.flatten(), strength).view_as(channel))
+        match_in_place(channel.view(-1), target.view(-1), strength)
 
-    # A sort keeps one core busy, and three at once would take more memory than they save time.
-    with ThreadPoolExecutor(2) as pool:
+    # A sort keeps one core busy, and three at once would take more memory than they save time; a GPU takes its work in
+    # one line anyway.
+    with ThreadPoolExecutor(2 if own.device.type == "cpu" else 1) as pool:
         list(pool.map(match, own, other, _STRENGTHS))
 
 

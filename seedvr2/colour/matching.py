@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,18 +12,26 @@ def match_ranks(values: Tensor, target: Tensor, strength: float = 1.0) -> Tensor
     One sort each and a scatter. Equal values get different targets, in the order that the sort leaves them; it is
     not a stable one because the reference's is not.
     """
+    return match_in_place(values.clone(), target.clone(), strength)
+
+
+def match_in_place(values: Tensor, target: Tensor, strength: float = 1.0) -> Tensor:
+    """The same in the memory of `values`; both must be contiguous, and `target` is spoiled."""
     wanted = _sorted(target)
     ordered, order = values.sort()
     if len(wanted) != len(ordered):
         wanted = wanted[_spread(len(ordered), len(wanted), wanted.device)]
     matched = wanted if strength == 1 else ordered.lerp_(wanted, strength)
     del ordered
-    return torch.empty_like(matched).scatter_(0, order, matched)
+    return values.scatter_(0, order, matched)
 
 
 def _sorted(values: Tensor) -> Tensor:
-    # PyTorch always sorts the indices along, which takes three times as long.
-    return torch.from_numpy(np.sort(values.numpy())) if values.device.type == "cpu" else values.sort().values
+    if values.device.type != "cpu":
+        return values.sort().values
+    # In place, and not by PyTorch, which always sorts the indices along and takes three times as long.
+    values.numpy().sort()
+    return values
 
 
 def _spread(count: int, total: int, device: torch.device) -> Tensor:

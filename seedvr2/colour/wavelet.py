@@ -9,16 +9,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from seedvr2.colour.frames import Frames
+
 _LEVELS = 5
 
 
-def correct(content: Tensor, style: Tensor) -> Tensor:
+def correct(content: Tensor, style: Frames) -> Tensor:
     """Frames (T, 3, H, W) in −1…1; the result is clamped to that."""
     result = torch.empty_like(content)
     # Frame by frame: the temporaries are then those of one frame.
-    for out, own, other in zip(result, content, style, strict=True):
-        torch.add(own, coarse(other - own), out=out)
-    return result.clamp_(-1, 1)
+    for index, own in enumerate(content):
+        result[index] = correct_frame(own, style[index])
+    return result
+
+
+def correct_frame(own: Tensor, other: Tensor) -> Tensor:
+    """The same for one frame (3, H, W)."""
+    return coarse(other - own).add_(own).clamp_(-1, 1)
 
 
 def coarse(image: Tensor) -> Tensor:

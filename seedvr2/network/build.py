@@ -16,6 +16,8 @@ from seedvr2.errors import CheckpointError
 from seedvr2.network.config import DiTConfig, Shapes, VAEConfig, read_dit_config, read_vae_config
 from seedvr2.network.dit import DiT
 from seedvr2.network.stored import Stored, place
+from seedvr2.network.swap import BlockSwap, swapped_blocks
+from seedvr2.network.transfer import Transfer, transfer_for
 from seedvr2.network.vae import VideoVAE
 from seedvr2.network.vae_layers import ResnetBlock, Upsample
 
@@ -41,42 +43,61 @@ def load_dit(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     blocks_to_swap: int = 0,
+    parked: bool = False,
+    transfer: Transfer | None = None,
 ) -> DiT:
     """The transformer of a weight file.
 
     Args:
         checkpoint: an open weight file.
         device: where it runs. dtype: what it computes in.
-        blocks_to_swap: so many of the first blocks keep their weights in main memory and send them when used.
+        blocks_to_swap: so many blocks keep their weights in main memory and send them when used (`swap.py`).
+        parked: all of it stays in main memory until `onload` (`parking.py`).
+        transfer: how weights travel; None for the way of the device, which is none at all on a processor.
 
     Raises:
         CheckpointError: the file is another model, or its tensors do not fit.
     """
+    device = torch.device(device)
     dit = meta_dit(read_dit_config(checkpoint.shapes, checkpoint.metadata))
-    swapped = re.compile(r"blocks\.(\d+)\.")
-
-    def home(name: str) -> torch.device:
-        match = swapped.match(name)
-        return torch.device("cpu" if match and int(match[1]) < blocks_to_swap else device)
-
+    dit.transfer = transfer or transfer_for(device)
+    swapped = swapped_blocks(len(dit.blocks), blocks_to_swap) if dit.transfer else ()
     names = {name: shape for name, shape in checkpoint.shapes.items() if name not in CONDITIONING}
     check_tensors(dit, names, checkpoint.path.name)
     for name in names:
-        place(dit, name, _settle(checkpoint.tensor(name), home(name), dtype))
+        block = re.match(r"blocks\.(\d+)\.", name)
+        waits = dit.transfer is not None and (parked or (block is not None and int(block[1]) in swapped))
+        place(dit, name, _settle(checkpoint.tensor(name), device, dtype, waits=waits))
+    if dit.transfer and swapped:
+        dit.swap = BlockSwap(dit.blocks, swapped, dit.transfer)
+    if parked:
+        dit.offload()
     return dit
 
 
 def load_vae(
-    checkpoint: Checkpoint, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    checkpoint: Checkpoint,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    parked: bool = False,
+    transfer: Transfer | None = None,
 ) -> VideoVAE:
-    """The VAE of a weight file; arguments and errors as for `load_dit`."""
+    """The VAE of a weight file; arguments and errors as for `load_dit`.
+
+    What it computes in need not be what the transformer does; see `precision.vae_dtype`.
+    """
+    device = torch.device(device)
     vae = meta_vae(read_vae_config(checkpoint.shapes, checkpoint.metadata))
+    vae.dtype, vae.transfer = dtype, transfer or transfer_for(device)
     check_tensors(vae, checkpoint.shapes, checkpoint.path.name)
     for name in checkpoint.shapes:
-        place(vae, name, _settle(checkpoint.tensor(name), torch.device(device), dtype))
+        place(vae, name, _settle(checkpoint.tensor(name), device, dtype, waits=parked and vae.transfer is not None))
     for module in vae.modules():
         if isinstance(module, ResnetBlock | Upsample):
             module.skip_idle_channels()
+    if parked:
+        vae.offload()
     return vae
 
 
@@ -95,14 +116,18 @@ def check_tensors(network: nn.Module, shapes: Shapes, file: str) -> None:
         raise CheckpointError(f"{file} does not fit its own architecture: {'; '.join(faults[:3])}{more}.")
 
 
-def _settle(stored: Stored, device: torch.device, dtype: torch.dtype) -> Stored:
-    """The tensor as it will be kept."""
+def _settle(stored: Stored, device: torch.device, dtype: torch.dtype, *, waits: bool) -> Stored:
+    """The tensor as it will be kept; one that `waits` is a matrix that stays in main memory for now."""
     if isinstance(stored, PackedTensor):
         # Vectors are used often and weigh nothing; only matrices are worth unpacking at each use.
-        return stored.expand(torch.float32, device) if len(stored.shape) == 1 else stored.to(device)
+        if len(stored.shape) == 1:
+            return stored.expand(torch.float32, device)
+        return stored if waits else stored.to(device)
     if stored.ndim == 1:
         return stored.to(device, torch.float32)
     if device.type == "cpu":
         # Left in the mapped file: a converted copy would stand beside the file's own pages.
         return stored
-    return stored.to(device, dtype if dtype.itemsize <= stored.dtype.itemsize else stored.dtype)
+    kept = dtype if dtype.itemsize <= stored.dtype.itemsize else stored.dtype
+    # Cast on the device, which is faster, wherever it goes there.
+    return stored.to(kept) if waits else stored.to(device).to(kept)

@@ -7,7 +7,8 @@ step of the sampler is x0 = noise − v.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from functools import lru_cache
 from typing import cast
 
@@ -19,8 +20,10 @@ from seedvr2.network import rope
 from seedvr2.network.attention import WindowAttention
 from seedvr2.network.config import TIMESTEP_CHANNELS, DiTConfig
 from seedvr2.network.dit_layers import GatedMLP, Linear, Modulation, PlainMLP, Scale, Streams, rms_norm
+from seedvr2.network.parking import Parked
 from seedvr2.network.rope import RopeTable
 from seedvr2.network.stored import expand
+from seedvr2.network.swap import BlockSwap
 from seedvr2.network.windows import Size, WindowLayout, window_layout
 
 Probe = Callable[[str, Tensor], None]
@@ -121,8 +124,12 @@ class OutputModulation(nn.Module):
         return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
 
 
-class DiT(nn.Module):
-    """The transformer over one latent clip."""
+class DiT(Parked):
+    """The transformer over one latent clip.
+
+    Attributes:
+        swap: sends the weights of blocks that wait in main memory; None where none do.
+    """
 
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
@@ -138,6 +145,12 @@ class DiT(nn.Module):
         self.vid_out = PatchProjection(config.dim, config.latent_channels * area)
         table = RopeTable(config.rope, rope.base_frequencies(config.rope, config.rope_frequencies))
         self._tables = [table] * len(self.blocks)
+        self.swap: BlockSwap | None = None
+
+    def parts(self) -> Iterator[nn.Module]:
+        """Its blocks, but those that wait in main memory anyway, and what is before and behind them."""
+        yield from (block for index, block in enumerate(self.blocks) if self.swap is None or index not in self.swap)
+        yield from (part for part in self.children() if part is not self.blocks)
 
     def use_stored_frequencies(self) -> None:
         """Rotate each block with the frequencies that the file holds, rounded as they are, as the reference does."""
@@ -165,15 +178,22 @@ class DiT(nn.Module):
         emb = self.emb_in(timestep, video.device)
         tell("emb", emb[None])
         emb = emb.view(-1, 2, 3)
-        for index, block in enumerate(self.blocks):
-            layout = window_layout(grid, self.config.windows, index % 2 == 1, video.device)
-            video, text = block(video, text, emb, layout, self._tables[index])
-            tell(f"block{index}.vid", video)
-            tell(f"block{index}.txt", text)
+        with closing(self._present_blocks()) as blocks:
+            for index, block in enumerate(blocks):
+                layout = window_layout(grid, self.config.windows, index % 2 == 1, video.device)
+                video, text = block(video, text, emb, layout, self._tables[index])
+                tell(f"block{index}.vid", video)
+                tell(f"block{index}.txt", text)
         if self.config.output_norm:
             video = self.vid_out_ada(self.vid_out_norm(video), emb)
         tell("pre_out.vid", video)
         return self._unpatch(self.vid_out.proj(video), grid)
+
+    def _present_blocks(self) -> Generator[nn.Module, None, None]:
+        if self.swap is None:
+            yield from self.blocks
+        else:
+            yield from self.swap.present()
 
     def _patch(self, latent: Tensor) -> tuple[Tensor, Size]:
         t, h, w, channels = latent.shape

@@ -17,7 +17,8 @@ def expand(stored: Stored, like: Tensor) -> Tensor:
     """The stored weight as a tensor of the type and on the device of `like`; free when it is that already."""
     if isinstance(stored, PackedTensor):
         return stored.expand(like.dtype, like.device)
-    return stored.to(like.device, like.dtype)
+    # Sent as it is stored and then cast: the other way round it would be cast by the processor, and be larger to send.
+    return stored.to(like.device).to(like.dtype)
 
 
 def place(module: nn.Module, name: str, value: Stored) -> None:

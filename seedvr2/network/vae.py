@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from seedvr2.network.causal import CausalConv3d, CausalMemory
 from seedvr2.network.config import VAEConfig
+from seedvr2.network.parking import Parked
+from seedvr2.network.precision import check_finite, run_finite
 from seedvr2.network.vae_layers import Downsample, GroupNorm, MidBlock, ResnetBlock, Upsample
 
 OnSlice = Callable[[int], None]
@@ -100,14 +102,26 @@ class Decoder(nn.Module):
         return result
 
 
-class VideoVAE(nn.Module):
-    """The VAE over clips of frames (C, T, H, W) and latents (T', H', W', c)."""
+class VideoVAE(Parked):
+    """The VAE over clips of frames (C, T, H, W) and latents (T', H', W', c).
+
+    Attributes:
+        dtype: what it is meant to compute in. It does so in the type of what it is given, as long as that holds the
+            numbers: a clip that overflows is computed again, and returned, in a wider type.
+        retries: how often that has happened.
+    """
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.config = config
+        self.dtype = torch.float32
+        self.retries = 0
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+
+    def parts(self) -> Iterator[nn.Module]:
+        """Its halves."""
+        yield from (self.encoder, self.decoder)
 
     def encode(self, frames: Tensor, on_slice: OnSlice | None = None) -> Tensor:
         """Frames to the latent that the transformer takes: the posterior's mode, scaled.
@@ -117,41 +131,75 @@ class VideoVAE(nn.Module):
             on_slice: called with the number of frames done; may raise to stop.
 
         Returns:
-            (n + 1, H / s, W / s, c) in the type of `frames`.
+            (n + 1, H / s, W / s, c) in the type of `frames`, or a wider one.
+
+        Raises:
+            NumericError: the result does not consist of numbers, in float32 either.
         """
         moments = self.posterior(frames, on_slice)
         mode = moments[: self.config.latent_channels]
         return mode.permute(1, 2, 3, 0) * self.config.scale
 
     def posterior(self, frames: Tensor, on_slice: OnSlice | None = None) -> Tensor:
-        """Mean and log-variance (2c, n + 1, H / s, W / s) of a clip; arguments as for `encode`."""
-        slices = self._run(self.encoder, frames.transpose(0, 1), *self.config.slices, on_slice)
-        return torch.cat(list(slices)).transpose(0, 1)
+        """Mean and log-variance (2c, n + 1, H / s, W / s) of a clip; arguments and errors as for `encode`."""
+        lead, step = self.config.slices
+        count = (frames.shape[1] - 1) // self.config.temporal_factor + 1
+        return self._run(self.encoder, frames.transpose(0, 1), count, lead, step, on_slice).transpose(0, 1)
 
     def decode(self, latent: Tensor, on_slice: OnSlice | None = None) -> Tensor:
-        """Latents to frames, not clamped.
+        """Latents to frames, not clamped; errors as for `encode`.
 
         Args:
             latent: (n + 1, H', W', c), as `encode` gives it.
             on_slice: called with the number of latent frames done; may raise to stop.
 
         Returns:
-            (3, f·n + 1, s·H', s·W').
+            (3, f·n + 1, s·H', s·W') in the type of `latent`, or a wider one.
         """
         x = (latent / self.config.scale).permute(0, 3, 1, 2)
         lead, step = self.config.slices
         step = max(step // self.config.temporal_factor, 1)
-        return torch.cat(list(self._run(self.decoder, x, lead, step, on_slice))).transpose(0, 1)
+        count = (len(x) - 1) * self.config.temporal_factor + 1
+        return self._run(self.decoder, x, count, lead, step, on_slice).transpose(0, 1)
 
-    @staticmethod
-    def _run(network: nn.Module, x: Tensor, lead: int, step: int, on_slice: OnSlice | None) -> Iterator[Tensor]:
-        """The network over slices of `step` frames; `lead` more are in the first."""
-        x = x.contiguous(memory_format=torch.channels_last)
-        memory = CausalMemory()
-        start, stop = 0, lead + step
-        while start < len(x):
-            yield network(x[start:stop], memory)
-            memory.first_slice = False
-            if on_slice is not None:
-                on_slice(min(stop, len(x)))
-            start, stop = stop, stop + step
+    def _run(self, network: nn.Module, x: Tensor, count: int, lead: int, step: int, on_slice: OnSlice | None) -> Tensor:
+        """The network over slices of `step` frames, `lead` more in the first; `count` frames come out."""
+
+        def run(dtype: torch.dtype) -> Tensor:
+            # From the start: what the convolutions remember of earlier slices is gone, and kept twice it would be
+            # among the largest things in memory.
+            return _in_slices(network, x, dtype, count, lead, step, on_slice)
+
+        def on_retry() -> None:
+            self.retries += 1
+
+        stage = "encoding" if network is self.encoder else "decoding"
+        return run_finite(run, x.dtype, x.device, stage, on_retry)
+
+
+def _in_slices(
+    network: nn.Module, x: Tensor, dtype: torch.dtype, count: int, lead: int, step: int, on_slice: OnSlice | None
+) -> Tensor:
+    """(T, C, H, W) to (count, C', H', W') in `dtype`. Raises NotFinite at the first slice that holds no numbers."""
+    memory = CausalMemory()
+    result = x.new_empty(0)
+    start, stop, filled = 0, lead + step, 0
+    while start < len(x):
+        part = check_finite(network(x[start:stop].to(dtype).contiguous(memory_format=torch.channels_last), memory))
+        if len(part) == count:
+            result = part
+        else:
+            # Written where it belongs: slices that are joined at the end are in memory twice.
+            if not filled:
+                result = torch.empty(
+                    (count, *part.shape[1:]), dtype=dtype, device=x.device, memory_format=torch.channels_last
+                )
+            result[filled : filled + len(part)] = part
+        filled += len(part)
+        memory.first_slice = False
+        if on_slice is not None:
+            on_slice(min(stop, len(x)))
+        start, stop = stop, stop + step
+    # Or there would be frames of whatever was in memory before.
+    assert filled == count, (filled, count)
+    return result

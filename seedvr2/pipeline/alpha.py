@@ -7,10 +7,13 @@ them by a steep curve.
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from seedvr2.colour.frames import Frames
 from seedvr2.pipeline.preprocess import bicubic
 
 # Alpha is a mask if more than this share of it lies within _NEARLY of 0 or 1.
@@ -26,7 +29,7 @@ _MIDDLE = (0.3, 0.7)
 
 
 @torch.no_grad()
-def upscale_alpha(alpha: Tensor, picture: Tensor, *, reference: bool = False) -> Tensor:
+def upscale_alpha(alpha: Frames, picture: Tensor, *, reference: bool = False) -> Tensor:
     """Alpha at the size of the restored picture.
 
     Args:
@@ -38,15 +41,19 @@ def upscale_alpha(alpha: Tensor, picture: Tensor, *, reference: bool = False) ->
     Returns:
         (T, 1, H, W) float32 in 0…1.
     """
-    alpha, picture = alpha.float(), picture.float()
-    mask = bool(((alpha < _NEARLY) | (alpha > 1 - _NEARLY)).float().mean() > _MASK_SHARE)
+    mask = _is_mask(alpha)
     lowest = float(picture.min()) if reference else -1.0
-    result = picture.new_empty(len(picture), 1, *picture.shape[2:])
+    result = picture.new_empty((len(picture), 1, *picture.shape[2:]), dtype=torch.float32)
     # Frame by frame: the temporaries are then those of one frame.
     for index in range(len(picture)):
-        here = slice(index, index + 1)
-        result[here] = _upscale_frame(alpha[here], picture[here], lowest, mask=mask, reference=reference)
+        own, frame = alpha[index][None].float(), picture[index : index + 1].float()
+        result[index : index + 1] = _upscale_frame(own, frame, lowest, mask=mask, reference=reference)
     return result
+
+
+def _is_mask(alpha: Frames) -> bool:
+    nearly = ((frame < _NEARLY) | (frame > 1 - _NEARLY) for frame in (alpha[index] for index in range(alpha.shape[0])))
+    return int(torch.stack([part.sum() for part in nearly]).sum()) / prod(alpha.shape) > _MASK_SHARE
 
 
 def _upscale_frame(alpha: Tensor, picture: Tensor, lowest: float, *, mask: bool, reference: bool) -> Tensor:

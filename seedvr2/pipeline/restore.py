@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from seedvr2.model import Model
+from seedvr2.network.parking import Parked
+from seedvr2.network.precision import check_finite, run_finite
 from seedvr2.network.tiling import Tiling, decode_tiled, encode_tiled, tile_count
 from seedvr2.pipeline.sampler import ENCODER_SEED_OFFSET, draw_noise, model_input, noisy_condition, sample
 
@@ -27,45 +30,66 @@ class RestoreSettings:
     latent_noise_scale: float = 0.0
     tiling: Tiling | None = None
     noise: NoiseSource | None = None
+    # Only one of the two networks is on the device at a time.
+    in_turn: bool = False
 
 
 @dataclass
 class BatchRestorer:
-    """Runs a model over batches; each call is one batch."""
+    """Runs a model over batches; each call is one batch.
+
+    A stage whose result holds infinities or no numbers runs again in a type of wider range.
+
+    Attributes:
+        warnings: sentences about that, each once.
+    """
 
     model: Model
     settings: RestoreSettings
     on_stage: OnStage = field(default=lambda _stage, _share: None)
+    warnings: list[str] = field(default_factory=list)
 
-    @torch.no_grad()
+    @property
+    def frame_dtype(self) -> torch.dtype:
+        """The type in which frames are best given: that of the VAE, or float32 where noise is added first."""
+        return torch.float32 if self.settings.input_noise_scale > 0 else self.model.vae.dtype
+
     def restore(self, frames: Tensor, index: int) -> Tensor:
         """Restore a batch.
 
         Args:
-            frames: (3, T, H, W) float32 in −1…1, already resized and padded; T as the VAE wants it.
+            frames: (3, T, H, W) in −1…1, already resized and padded; T as the VAE wants it.
             index: of the batch, for the noise.
 
         Returns:
             (3, T, H, W) float32 on the model's device, not clamped.
+
+        Raises:
+            NumericError: a stage gives no numbers in any type.
         """
         latent = self.encode(frames)
+        # Not kept beside the decoder, which needs the memory; so nothing that holds its arguments may decorate this.
+        del frames
         return self.decode(self.denoise(latent, index))
 
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
         """(3, T, H, W) to the condition latent (T', H', W', c)."""
+        self._bring(self.model.vae, self.model.dit)
         frames = frames.to(self.model.device)
         if self.settings.input_noise_scale > 0:
             frames = self._add_noise(frames)
-        frames = frames.to(self.model.dtype)
+        frames = frames.to(self.model.vae.dtype)
         vae, tiling = self.model.vae, self._tiling(frames.shape[2], frames.shape[3])
         on_slice = self._counter("encoding", frames.shape[1], frames.shape[2], frames.shape[3])
-        return encode_tiled(vae, frames, tiling, on_slice) if tiling else vae.encode(frames, on_slice)
+        with self._retries_told("encoding"):
+            return encode_tiled(vae, frames, tiling, on_slice) if tiling else vae.encode(frames, on_slice)
 
     @torch.no_grad()
     def denoise(self, latent: Tensor, index: int) -> Tensor:
         """The condition latent to the restored one, in one step; both (T', H', W', c)."""
         self.on_stage("restoring", 0.0)
+        self._bring(self.model.dit, self.model.vae)
         settings = self.settings
         noise = self._noise(latent, index)
         condition = latent.float()
@@ -73,11 +97,9 @@ class BatchRestorer:
             # Drawn after the sampler's noise from the same generator, as the second of two draws.
             both = draw_noise((2, *latent.shape), settings.seed).to(latent.device)
             condition = noisy_condition(condition, noise, both[1], settings.latent_noise_scale)
-        dtype = self.model.dtype
 
         def predict(x: Tensor, timestep: float) -> Tensor:
-            velocity: Tensor = self.model.dit(model_input(x, condition).to(dtype), self.model.text, timestep)
-            return velocity.float()
+            return self._velocity(model_input(x, condition), timestep)
 
         restored = sample(predict, noise)
         self.on_stage("restoring", 1.0)
@@ -87,12 +109,43 @@ class BatchRestorer:
     def decode(self, latent: Tensor) -> Tensor:
         """(T', H', W', c) to (3, T, H, W) in float32."""
         vae, factor = self.model.vae, self.model.vae.config.spatial_factor
-        latent = latent.to(self.model.dtype)
+        self._bring(vae, self.model.dit)
+        latent = latent.to(vae.dtype)
         height, width = latent.shape[1] * factor, latent.shape[2] * factor
         tiling = self._tiling(height, width)
         on_slice = self._counter("decoding", latent.shape[0], height, width)
-        frames = decode_tiled(vae, latent, tiling, on_slice) if tiling else vae.decode(latent, on_slice)
+        with self._retries_told("decoding"):
+            frames = decode_tiled(vae, latent, tiling, on_slice) if tiling else vae.decode(latent, on_slice)
         return frames.float()
+
+    def _velocity(self, given: Tensor, timestep: float) -> Tensor:
+        """The transformer's answer in float32, computed in the model's type or in a wider one."""
+
+        def run(dtype: torch.dtype) -> Tensor:
+            return check_finite(self.model.dit(given.to(dtype), self.model.text, timestep))
+
+        return run_finite(run, self.model.dtype, given.device, "restoring", lambda: self._warn("restoring")).float()
+
+    def _bring(self, needed: Parked, other: Parked) -> None:
+        """Where the networks take turns, make room and fetch the one that is needed."""
+        if self.settings.in_turn:
+            other.offload()
+            needed.onload()
+
+    @contextmanager
+    def _retries_told(self, stage: str) -> Iterator[None]:
+        before = self.model.vae.retries
+        yield
+        if self.model.vae.retries > before:
+            self._warn(stage)
+
+    def _warn(self, stage: str) -> None:
+        sentence = (
+            f"In {stage}, numbers became too large for the type that the network computes in, so that part was "
+            "computed again in a wider one; the result is sound, it only took longer."
+        )
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     def _noise(self, latent: Tensor, index: int) -> Tensor:
         shape = tuple(latent.shape)
@@ -127,4 +180,4 @@ class BatchRestorer:
 
 def add_input_noise(frames: Tensor, noise: Tensor, scale: float) -> Tensor:
     """Frames with noise added, for `input_noise_scale` in 0…1 (spec: engine.md, section 4.3)."""
-    return frames + noise * (0.05 * 0.5 * scale)
+    return (noise * (0.05 * 0.5 * scale)).add_(frames)

@@ -11,20 +11,19 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from seedvr2 import colour
 from seedvr2.network.config import VAEConfig
+from seedvr2.network.precision import NotFinite, check_finite, numeric_error
 from seedvr2.pipeline.alpha import upscale_alpha
 from seedvr2.pipeline.batching import Batch, iter_batches
 from seedvr2.pipeline.blending import crossfade_weights, reference_weights
-from seedvr2.pipeline.preprocess import normalise, pad_to, resize, resize_in_two_steps
 from seedvr2.pipeline.restore import BatchRestorer
 from seedvr2.pipeline.sizes import Sizes
+from seedvr2.pipeline.source_frames import Image, SourceFrames
 
-Image = np.ndarray
 Item = TypeVar("Item")
 
 
@@ -47,14 +46,13 @@ class _Slice(Generic[Item]):
     """The frames that one batch added: `start` counts from the stream's first frame, prepended ones included."""
 
     start: int
-    items: list[Item]
+    source: SourceFrames[Item]
     decoded: Tensor  # (n, 3, h, w) in −1…1, before colour correction
-    style: Tensor  # (n, 3, h, w) in −1…1, the resized source
     alpha: Tensor | None  # (n, 1, h, w) in 0…1
 
     @property
     def stop(self) -> int:
-        return self.start + len(self.items)
+        return self.start + len(self.source.items)
 
 
 def restore_stream(
@@ -67,7 +65,7 @@ def restore_stream(
 
     Args:
         items: the source's frames in order, in whatever form; read one batch ahead at most.
-        image_of: the pixels of one, (H, W, 3 or 4) uint8 or uint16.
+        image_of: the pixels of one, (H, W, 3 or 4) uint8 or uint16; asked for more than once.
         restorer: the model at work.
         settings: as in `StreamSettings`.
 
@@ -89,6 +87,8 @@ def restore_stream(
         fresh = _restore_batch(batch, image_of, restorer, settings)
         _blend(pending, fresh, batch.overlap, settings)
         pending.append(_without_overlap(fresh, batch.overlap))
+        # Nothing of it is to be alive beside the next batch but what is held back.
+        del fresh
         # The next batch starts `overlap` frames before this one ends, and reaches back no further.
         final = batch.start + len(batch.frames) - batch.next_overlap
         while pending and pending[0].stop <= final:
@@ -109,19 +109,18 @@ def correction_for(method: str, vae: VAEConfig) -> str:
 def _restore_batch(
     batch: Batch[Item], image_of: Callable[[Item], Image], restorer: BatchRestorer, settings: StreamSettings
 ) -> _Slice[Item]:
-    device = restorer.model.device
-    source = torch.stack([to_float(image_of(item), device) for item in batch.frames])
-    sizes = settings.sizes
-    resized = (resize_in_two_steps if settings.reference else resize)(source[..., :3], sizes)
-    padded = normalise(pad_to(resized, sizes.padded))
-    clip = padded[list(batch.padded)].transpose(0, 1)
-    width, height = sizes.output
-    decoded = restorer.restore(clip, batch.index)[:, : len(batch.frames), :height, :width].transpose(0, 1)
-    alpha = None
-    if source.shape[-1] == 4:
-        alpha = upscale_alpha(source[..., 3:].permute(0, 3, 1, 2), decoded, reference=settings.reference)
-    style = normalise(resized[:, :, :height, :width])
-    return _Slice(batch.start, list(batch.frames), decoded, style, alpha)
+    source = SourceFrames(batch.frames, image_of, restorer.model.device, settings.sizes, settings.reference)
+    width, height = settings.sizes.output
+    # Not by a name here: the restorer is to be the only one who has the clip, and drops it before it decodes.
+    decoded = restorer.restore(source.clip(batch.padded, restorer.frame_dtype), batch.index)
+    decoded = decoded[:, : len(batch.frames), :height, :width].transpose(0, 1)
+    alpha = source.alpha
+    return _Slice(
+        batch.start,
+        source,
+        decoded,
+        None if alpha is None else upscale_alpha(alpha, decoded, reference=settings.reference),
+    )
 
 
 def _blend(pending: deque[_Slice[Item]], fresh: _Slice[Item], overlap: int, settings: StreamSettings) -> None:
@@ -138,32 +137,43 @@ def _blend(pending: deque[_Slice[Item]], fresh: _Slice[Item], overlap: int, sett
 
 
 def _without_overlap(part: _Slice[Item], overlap: int) -> _Slice[Item]:
-    # Clones, so that the overlap's frames are not kept alive by a view.
-    alpha = None if part.alpha is None else part.alpha[overlap:].clone()
-    return _Slice(
-        part.start + overlap,
-        part.items[overlap:],
-        part.decoded[overlap:].clone(),
-        part.style[overlap:].clone(),
-        alpha,
-    )
+    # Views: they keep the overlap's frames alive, which are fewer than a copy of the others would be.
+    alpha = None if part.alpha is None else part.alpha[overlap:]
+    return _Slice(part.start + overlap, part.source.from_index(overlap), part.decoded[overlap:], alpha)
 
 
 def _finish(part: _Slice[Item], settings: StreamSettings) -> Iterator[tuple[Item, Tensor]]:
     """Correct the colours of a slice and give out its frames, without the prepended ones."""
-    corrected = colour.correct(settings.color_correction, part.decoded, part.style)
-    result = (corrected.clamp_(-1, 1) * 0.5 + 0.5).permute(0, 2, 3, 1)
-    if part.alpha is not None:
-        result = torch.cat((result, part.alpha.clamp(0, 1).permute(0, 2, 3, 1)), dim=-1)
-    for index, item in enumerate(part.items):
-        if part.start + index >= settings.prepend:
-            yield item, result[index]
+    start, items, alpha = part.start, part.source.items, part.alpha
+    corrected = _corrected(part, settings.color_correction)
+    # What was decoded is dropped as soon as the correction has done with it.
+    del part
+    for index, frame in enumerate(corrected):
+        if start + index >= settings.prepend:
+            yield items[index], _as_image(frame, None if alpha is None else alpha[index])
 
 
-def to_float(image: Image, device: torch.device) -> Tensor:
-    """(H, W, C) uint8 or uint16 to float32 in 0…1 on `device`."""
-    maximum = np.iinfo(image.dtype).max
-    return torch.from_numpy(np.ascontiguousarray(image)).to(device).float() / maximum
+def _corrected(part: _Slice[Item], method: str) -> Iterator[Tensor]:
+    """The frames (3, h, w) of a slice with their colours corrected, in memory of their own."""
+    style = part.source.style
+    if method in colour.FRAME_BY_FRAME:
+        for index in range(len(part.decoded)):
+            yield colour.correct(method, part.decoded[index : index + 1], style[index][None])[0]
+        return
+    corrected = colour.correct(method, part.decoded, style)
+    del part
+    for frame in corrected:
+        # Not a view, or whoever holds the last frame holds all of them while the next batch is decoded.
+        yield frame.clone()
+
+
+def _as_image(frame: Tensor, alpha: Tensor | None) -> Tensor:
+    """A corrected frame (3, h, w) in −1…1, changed in place, and its alpha (1, h, w) as (h, w, 3 or 4) in 0…1."""
+    try:
+        image = check_finite(frame).clamp_(-1, 1).mul_(0.5).add_(0.5).permute(1, 2, 0)
+    except NotFinite as error:
+        raise numeric_error("colour correction") from error
+    return image if alpha is None else torch.cat((image, alpha.clamp(0, 1).permute(1, 2, 0)), dim=-1)
 
 
 def to_integer(image: Tensor, bits: int) -> Image:

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seedvr2.colour import correct
+from seedvr2.colour import FRAME_BY_FRAME, correct
 from seedvr2.errors import OptionError
 from seedvr2.options import COLOR_CORRECTIONS
 from tests.parity.__main__ import BUNDLED
@@ -138,3 +138,38 @@ def test_an_unknown_method_is_named() -> None:
 def test_both_must_have_one_shape() -> None:
     with pytest.raises(ValueError, match="one shape"):
         correct("lab", torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))
+
+
+@pytest.mark.parametrize("method", COLOR_CORRECTIONS)
+def test_methods_that_look_at_one_frame_at_a_time_are_known(method: str) -> None:
+    content, style = (
+        noise(3, 3, 21, 30, seed=1),
+        noise(3, 3, 21, 30, seed=2) * torch.tensor([0.3, 0.6, 1.0]).view(3, 1, 1, 1),
+    )
+    together = correct(method, content, style)
+    alone = torch.cat([correct(method, content[i : i + 1], style[i : i + 1]) for i in range(3)])
+    assert torch.equal(alone, together) == (method in FRAME_BY_FRAME)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_source_may_be_made_a_frame_at_a_time(method: str) -> None:
+    content, style = noise(3, 3, 21, 30, seed=1), noise(3, 3, 21, 30, seed=2)
+    asked: list[int] = []
+
+    class Made:
+        shape = tuple(style.shape)
+
+        def __getitem__(self, index: int, /) -> Tensor:
+            asked.append(index)
+            return style[index].clone()
+
+    assert torch.equal(correct(method, content, Made()), correct(method, content, style))
+    assert max(asked.count(index) for index in range(3)) <= 2
+
+
+@pytest.mark.parametrize("method", COLOR_CORRECTIONS)
+def test_nothing_that_is_passed_changes_or_is_handed_back(method: str) -> None:
+    content, style = noise(2, 3, 21, 30, seed=1), noise(2, 3, 21, 30, seed=2)
+    before = content.clone(), style.clone()
+    correct(method, content, style).zero_()
+    assert torch.equal(content, before[0]) and torch.equal(style, before[1])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seedvr2.colour.matching import _spread, match_ranks
+from seedvr2.colour.matching import _spread, match_in_place, match_ranks
 from tests.seedvr2.colour.frames import noise
 
 
@@ -40,3 +40,10 @@ def test_nothing_that_is_passed_changes() -> None:
     match_ranks(values, target, 0.5)
     assert torch.equal(values, before[0])
     assert torch.equal(target, before[1])
+
+
+def test_in_place_it_takes_the_memory_that_it_is_given() -> None:
+    values, target = noise(50, seed=1), noise(50, seed=2)
+    wanted = match_ranks(values, target, 0.5)
+    assert match_in_place(values, target, 0.5) is values
+    assert torch.equal(values, wanted)

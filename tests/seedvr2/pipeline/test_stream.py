@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from seedvr2.errors import NumericError
 from seedvr2.model import Model
 from seedvr2.network.tiling import Tiling
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import plan_sizes
-from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_float, to_integer
+from seedvr2.pipeline.source_frames import to_float
+from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
 from tests.seedvr2.network.networks import SMALL_DIT, SMALL_VAE, random_dit, random_vae
 
 SIZES = plan_sizes(20, 14, 30)
@@ -172,3 +174,62 @@ def test_a_vae_that_keeps_time_needs_no_padding() -> None:
     restorer = Counting(model, RestoreSettings())
     images = list(restore_stream(_frames(7), lambda frame: frame, restorer, StreamSettings(SIZES, batch_size=4)))
     assert len(images) == 7 and lengths == [4, 3]
+
+
+def _poisoned(part: str) -> Model:
+    """A model of which one bias is no number, as in a damaged file."""
+    model = _model()
+    network = model.dit if part == "restoring" else model.vae
+    names = {"encoding": "encoder.conv_out.bias", "decoding": "decoder.conv_out.bias", "restoring": "vid_out.proj.bias"}
+    network.get_parameter(names[part]).data[0] = float("nan")
+    return model
+
+
+@pytest.mark.parametrize("part", ["encoding", "restoring", "decoding"])
+@pytest.mark.parametrize("tiling", [None, Tiling((16, 16), (4, 4))])
+def test_frames_that_are_no_numbers_are_an_error_and_never_given_out(part: str, tiling: Tiling | None) -> None:
+    restorer = BatchRestorer(_poisoned(part), RestoreSettings(tiling=tiling))
+    stream = restore_stream(_frames(2), lambda frame: frame, restorer, StreamSettings(SIZES))
+    with pytest.raises(NumericError, match=f"The result of {part}"):
+        next(stream)
+
+
+def test_colours_that_are_no_numbers_are_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(method: str, content: torch.Tensor, style: object) -> torch.Tensor:
+        return content.clone().index_fill_(0, torch.tensor(0), float("inf"))
+
+    monkeypatch.setattr("seedvr2.pipeline.stream.colour.correct", spoil)
+    restorer = BatchRestorer(_model(), RestoreSettings())
+    with pytest.raises(NumericError, match="colour correction"):
+        next(restore_stream(_frames(2), lambda frame: frame, restorer, StreamSettings(SIZES)))
+
+
+def test_what_overflows_is_computed_in_a_wider_type_and_said_once_for_each_stage() -> None:
+    def images(vae_dtype: torch.dtype, dit_dtype: torch.dtype) -> tuple[torch.Tensor, list[str]]:
+        model = replace(_model(), dtype=dit_dtype)
+        # Sound in float32; what they give between lies beyond float16. Norms behind it undo the factor.
+        for layer in (model.vae.encoder.conv_in, model.vae.decoder.conv_in, model.dit.vid_in.proj):
+            layer.weight.data.mul_(6e4 / layer.weight.abs().max())
+        model.vae.dtype = vae_dtype
+        restorer = BatchRestorer(model, RestoreSettings())
+        settings = StreamSettings(SIZES, color_correction="none")
+        stream = restore_stream(_frames(12), lambda frame: frame, restorer, settings)
+        return torch.stack([image for _, image in stream]), restorer.warnings
+
+    wanted, silence = images(torch.float32, torch.float32)
+    got, warnings = images(torch.float16, torch.float16)
+    assert silence == []
+    assert [sentence.split(",")[0] for sentence in warnings] == ["In encoding", "In restoring", "In decoding"]
+    # The latent and the noise were rounded to float16 on their way.
+    torch.testing.assert_close(got, wanted, atol=2e-2, rtol=0)
+
+
+def test_the_vae_computes_in_a_type_of_its_own() -> None:
+    model = _model()
+    given: list[torch.dtype] = []
+    for half in (model.vae.encoder, model.vae.decoder):
+        half.register_forward_pre_hook(lambda _module, inputs: given.append(inputs[0].dtype))
+    model.vae.dtype = torch.bfloat16
+    restorer = BatchRestorer(model, RestoreSettings())
+    images = [image for _, image in restore_stream(_frames(1), lambda frame: frame, restorer, StreamSettings(SIZES))]
+    assert given == [torch.bfloat16] * 2 and images[0].dtype == torch.float32
