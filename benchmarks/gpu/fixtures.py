@@ -20,7 +20,8 @@ from seedvr2.network.tiling import decode_tiled, encode_tiled
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sampler import model_input
 from seedvr2.pipeline.sizes import plan_sizes
-from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_float, to_integer
+from seedvr2.pipeline.source_frames import to_float
+from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
 from tests.parity.networks import fixture_dit, fixture_vae
 from tests.parity.pipeline import color_checks, fixture_tiling
 from tests.parity.report import Fixture

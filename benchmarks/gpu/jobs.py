@@ -16,7 +16,8 @@ from seedvr2.model import Model, release_memory
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import Sizes, plan_sizes
-from seedvr2.pipeline.stream import Image, StreamSettings, restore_stream, to_integer
+from seedvr2.pipeline.source_frames import Image
+from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
 from seedvr2.trouble import is_out_of_memory
 
 

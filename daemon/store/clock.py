@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from daemon.store.files import write_durably
+from daemon.store.files import clear_temporary, write_durably
 
 log = logging.getLogger(__name__)
 # A longer rest counts as this, for it may be a clock gone wrong: what is kept a little longer does no harm.
@@ -26,6 +26,7 @@ class ServiceClock:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
+        clear_temporary(file)
         wall = time.time()
         self._base = _resumed(file, wall)
         self._began = time.monotonic()

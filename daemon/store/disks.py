@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from daemon.store.files import write_durably
+from daemon.store.files import clear_temporary, write_durably
 from daemon.store.mounts import MOUNTINFO, Mount, mount_of
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class Disks:
         self._folders = dict(folders)
         self._mountinfo = mountinfo
         self._lock = threading.Lock()
+        clear_temporary(file)
         self._places = _remembered(file)
 
     def remembered(self, name: str) -> Path | None:

@@ -47,11 +47,14 @@ def write_durably(path: Path, data: bytes, *, keep: Path | None = None, sync: bo
 def clear_temporary(path: Path) -> None:
     """Remove what `write_durably` left beside `path` when a crash ended it. Nobody else may be writing it."""
     prefix, suffix = _temporary_name(path)
-    for entry in path.parent.iterdir():
-        name = entry.name
-        if name.startswith(prefix) and name.endswith(suffix) and len(name) == len(prefix) + _RANDOM + len(suffix):
-            log.info("removing %s, which a crash left behind", entry)
-            entry.unlink(missing_ok=True)
+    try:
+        for entry in path.parent.iterdir():
+            name = entry.name
+            if name.startswith(prefix) and name.endswith(suffix) and len(name) == len(prefix) + _RANDOM + len(suffix):
+                log.info("removing %s, which a crash left behind", entry)
+                entry.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s cannot be tidied: %s", path.parent, error.strerror)
 
 
 def _temporary_name(path: Path) -> tuple[str, str]:
@@ -180,14 +183,16 @@ def probe_writable(folder: Path) -> None:
     Raises:
         OSError: as the disk says.
     """
-    handle, name = tempfile.mkstemp(prefix=".seedvr2d.", suffix=".tmp", dir=folder)
+    # Always the same name: what a crash leaves is taken over by the next one.
+    path = folder / ".seedvr2d.probe.tmp"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         # A page and a half: a disk may be full that still has room for a name.
-        os.write(handle, bytes(6144))
-        os.fsync(handle)
+        os.write(descriptor, bytes(6144))
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
-        Path(name).unlink(missing_ok=True)
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
 
 
 def free_bytes(folder: Path) -> int:

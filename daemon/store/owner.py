@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-from daemon.store.files import write_durably
+from daemon.store.files import clear_temporary, write_durably
 
 log = logging.getLogger(__name__)
 # Some network file systems have no locks, or none on folders: then there is nothing to tell two daemons apart by.
@@ -19,6 +19,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.E
 def owner_of(state: Path) -> str:
     """The name of the daemon with this state folder, made at its first start: 16 hex digits."""
     file = state / "owner"
+    clear_temporary(file)
     try:
         name = file.read_text("ascii").strip()
         if len(name) == 16 and set(name) <= set("0123456789abcdef"):

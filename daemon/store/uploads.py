@@ -15,7 +15,7 @@ from pathlib import Path
 
 from daemon.errors import ConfigError
 from daemon.jobs.job import Job
-from daemon.store.files import write_durably
+from daemon.store.files import clear_temporary, write_durably
 from daemon.store.job_store import JobStore
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ def admit(folder: Path) -> None:
         ConfigError: it is somebody else's: it is not empty, and has no marker.
         OSError: it cannot be read or written.
     """
+    clear_temporary(folder / MARKER)
     names = {entry.name for entry in folder.iterdir()}
     if MARKER in names:
         return

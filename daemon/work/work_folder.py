@@ -87,7 +87,10 @@ class WorkFolder:
         for entry in self.root.iterdir():
             if entry.name not in keep:
                 log.info("removing %s, which an interrupted task left", entry)
-                shutil.rmtree(entry, ignore_errors=True)
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    entry.unlink(missing_ok=True)
         self.leave()
 
     def release(self) -> None:
