@@ -29,14 +29,15 @@ def routes(context: Context) -> list[Route]:
 
 def gpu_status(context: Context) -> dict[str, Any]:
     """All documented keys, with or without a GPU."""
-    facts = context.gpu.facts()
+    facts, report = context.gpu.facts(), context.gpu.report
     worker, model = context.worker, context.executor.model
     current, idle = worker.current, worker.model_idle_s
     return {
-        "cuda_available": facts is not None,
-        "gpu_name": facts.name if facts else None,
+        # What the engine uses, not what is plugged in: a driver may be too old for it.
+        "cuda_available": report is not None and report.device == "cuda",
+        "gpu_name": facts.name if facts else report.name or None if report else None,
         "vram_used_mb": facts.memory_used_mb if facts else 0,
-        "vram_total_mb": facts.memory_total_mb if facts else 0,
+        "vram_total_mb": facts.memory_total_mb if facts else report.memory_mb if report else 0,
         "model_loaded": model is not None,
         "current_model": model,
         "loading": worker.activity is Activity.LOADING,
@@ -50,6 +51,12 @@ def gpu_status(context: Context) -> dict[str, Any]:
         "utilization": facts.utilization if facts else None,
         "temperature_c": facts.temperature_c if facts else None,
         "power_w": facts.power_w if facts else None,
+        "gpu_uuid": report.uuid or None if report else None,
+        "compute_capability": report.capability or None if report else None,
+        "driver_version": report.driver or None if report else None,
+        "cuda_version": report.runtime or None if report else None,
+        "torch_version": report.torch or None if report else None,
+        "no_gpu_reason": report.why or None if report else None,
     }
 
 
