@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from daemon.api.context import Context
 from daemon.api.route import Route
+from daemon.engine.messages import DeviceReport
 from daemon.work.worker import Activity
 
 
@@ -51,16 +54,38 @@ def gpu_status(context: Context) -> dict[str, Any]:
         "utilization": facts.utilization if facts else None,
         "temperature_c": facts.temperature_c if facts else None,
         "power_w": facts.power_w if facts else None,
-        "gpu_uuid": report.uuid or None if report else None,
-        "compute_capability": report.capability or None if report else None,
-        "driver_version": report.driver or None if report else None,
-        "cuda_version": report.runtime or None if report else None,
-        "torch_version": report.torch or None if report else None,
-        "no_gpu_reason": report.why or None if report else None,
+        **_reported(report),
+    }
+
+
+def _reported(report: DeviceReport | None) -> dict[str, str | None]:
+    """What the engine said at its last start; nothing before its first."""
+    said = report or DeviceReport()
+    return {
+        "gpu_uuid": said.uuid or None,
+        "compute_capability": said.capability or None,
+        "driver_version": said.driver or None,
+        "cuda_version": said.runtime or None,
+        "torch_version": said.torch or None,
+        "no_gpu_reason": said.why or None,
     }
 
 
 def resident_mb() -> int:
-    """Main memory of this process, in MiB."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    """Main memory of this process and its children, in MiB."""
+    pages = sum(_resident_pages(pid) for pid in ("self", *_children()))
     return pages * os.sysconf("SC_PAGESIZE") >> 20
+
+
+def _children() -> Iterator[str]:
+    for thread in Path("/proc/self/task").iterdir():
+        # A thread may end meanwhile; and not every kernel tells.
+        with contextlib.suppress(OSError):
+            yield from (thread / "children").read_text(encoding="ascii").split()
+
+
+def _resident_pages(pid: str) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0

@@ -200,6 +200,7 @@ class Child:
                     self._take(message)
                 elif silent_s >= (SILENT_S if self._ready.is_set() else START_S):
                     self._why = self._why or f"it gave no sign of life for {silent_s:.0f} s"
+                    self._kill()
                     break
                 if self._idled():
                     break
@@ -208,6 +209,7 @@ class Child:
         except ProtocolError as error:
             log.error("%s: %s", self._main, error)
             self._why = self._why or "it said something that nobody understands"
+            self._kill()
 
     def _take(self, message: Message) -> None:
         match message:

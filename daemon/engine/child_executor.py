@@ -21,6 +21,7 @@ from daemon.engine.child import START_S, Call, Child, ChildGoneError
 from daemon.engine.executor import OnProgress, Outcome
 from daemon.engine.faults import as_error
 from daemon.engine.folder_memory import FolderMemory
+from daemon.engine.probers import MAIN as PROBE_MAIN
 from daemon.engine.probers import Probers
 from daemon.engine.visible import choose
 from daemon.errors import EngineAwayError, EngineDiedError, EngineError
@@ -39,6 +40,7 @@ ANSWER_S = 120.0
 # What is wrong with a file of the folder, or missing there, is so until the folder changes.
 _LASTING = ("CheckpointError", "ModelNotInstalledError")
 _STARTS = 3
+_FULL = "the memory of the GPU or of the machine is full, so the engine cannot be started; it is tried again by itself"
 
 
 class ChildExecutor:
@@ -60,6 +62,7 @@ class ChildExecutor:
         stall_s: float = 3600.0,
         on_device: Callable[[say.DeviceReport], None] = lambda _report: None,
         main: str = MAIN,
+        probe_main: str = PROBE_MAIN,
         cancel_s: float = CANCEL_S,
     ) -> None:
         self._settings = settings
@@ -78,7 +81,7 @@ class ChildExecutor:
             level=about_log.level,
             form=about_log.format,
         )
-        self._probers = Probers(self._setup)
+        self._probers = Probers(self._setup, main=probe_main)
         self._answers = FolderMemory(models_dir)
         self._lock = threading.Lock()
         self._child: Child | None = None
@@ -126,7 +129,7 @@ class ChildExecutor:
 
     def load(self, model: str) -> None:
         """Bring `model` into memory."""
-        answer = self._ask(lambda id: say.Load(id, model), self._stall_s)
+        answer = self._ask(lambda id: say.Load(id, model), self._stall_s, kill=True)
         if not isinstance(answer, say.Loaded):
             raise _raised(answer)
 
@@ -211,9 +214,9 @@ class ChildExecutor:
         return self._answers.get(key, lambda: self._ask(question), _lasts)
 
     def _ask(
-        self, question: Callable[[int], say.Load | say.Resolve | say.ListModels], seconds: float = ANSWER_S
+        self, question: Callable[[int], say.ToChild], seconds: float = ANSWER_S, *, kill: bool = False
     ) -> say.Message:
-        """The answer to one question, from a new child if the present one ends over it."""
+        """The answer to one question, from a new child if the present one ends over it; `kill` one that is late."""
         for last in (False, True):
             try:
                 child = self._ready(lambda: False)
@@ -226,7 +229,9 @@ class ChildExecutor:
                     if isinstance(answer, say.Loaded):
                         child.model = answer.model
                     return answer
-                # A job may be in it, which has a clock of its own.
+                # Otherwise a job may be in it, which has a clock of its own.
+                if kill:
+                    child.kill(f"it did not answer within {seconds:.0f} s")
                 raise MachineError("The engine does not answer now; ask again later.", 0)
             except ChildGoneError as gone:
                 if last:
@@ -286,6 +291,8 @@ def _away(child: Child) -> EngineAwayError:
         return EngineAwayError(f"the engine cannot be started: {child.why}")
     if fault.device:
         return EngineAwayError(f"the GPU does not answer: {fault.message}")
+    if fault.kind == "OutOfMemoryError":
+        return EngineAwayError(_FULL)
     return EngineAwayError(f"the engine cannot be started: {as_error(fault)}")
 
 

@@ -24,6 +24,7 @@ from daemon.engine.faults import as_fault
 from daemon.engine.local_executor import LocalExecutor
 from daemon.engine.serving import FAILED, beat, connect, leave, messages, starting
 from daemon.settings.keys import ModelSettings
+from seedvr2.heap import keep_freed_blocks
 from seedvr2.options import UpscaleOptions
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ def local_engine(setup: say.Setup) -> Engine:
 
 def main(make: Callable[[say.Setup], Engine] = local_engine) -> None:
     """Answer what is asked until the pipe ends."""
+    # Before there are threads, whose heaps would stay as they are.
+    keep_freed_blocks()
     channel, setup = connect()
     engine: Engine | None = None
     beat(channel, lambda: engine.model if engine else None)

@@ -22,7 +22,7 @@ def as_fault(number: int, error: BaseException, others_mb: int = 0) -> Fault:
     """What to send of an error that answers the message `number`. What is nobody's doing goes into the log whole."""
     kind, message, errno = type(error).__name__, str(error), getattr(error, "errno", None) or 0
     if is_device_trouble(error):
-        log.error("the device fails: %s", error)
+        log.error("the GPU fails", exc_info=error)
         return Fault(number, "RuntimeError", _first_line(message), device=True)
     if isinstance(error, errors.SeedVR2Error):
         others = others_mb if isinstance(error, errors.OutOfMemoryError) else 0

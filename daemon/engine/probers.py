@@ -29,10 +29,9 @@ _KILL = 9
 class Probers:
     """At most two processes, kept for the next file. Thread-safe."""
 
-    def __init__(self, setup: Setup, *, main: str = MAIN, probe_s: float = PROBE_S) -> None:
+    def __init__(self, setup: Setup, *, main: str = MAIN) -> None:
         self._setup = setup
         self._main = main
-        self._probe_s = probe_s
         self._places = threading.BoundedSemaphore(AT_ONCE)
         self._lock = threading.Lock()
         self._idle: list[tuple[Child, int]] = []
@@ -88,7 +87,7 @@ class Probers:
 
     def _answer(self, child: Child, call: Call, path: Path) -> Message:
         before = _seconds_of_work(child.pid)
-        answer = call.next(self._probe_s)
+        answer = call.next(PROBE_S)
         if isinstance(answer, Fault):
             raise as_error(answer)
         if answer is not None:
@@ -96,11 +95,9 @@ class Probers:
         # Whether it was busy with what is in the file, or waited for a disk, its own clock tells.
         worked = _seconds_of_work(child.pid) - before
         child.kill("it took too long")
-        if worked > self._probe_s / 2:
-            raise MediaError(
-                f"{path.name} cannot be looked into: its beginning is not decoded in {self._probe_s:.0f} s."
-            )
-        sentence = f"{path.name} could not be read within {self._probe_s:.0f} s; its disk may be gone."
+        if worked > PROBE_S / 2:
+            raise MediaError(f"{path.name} cannot be looked into: its beginning is not decoded in {PROBE_S:.0f} s.")
+        sentence = f"{path.name} could not be read within {PROBE_S:.0f} s; its disk may be gone."
         raise MachineError(sentence, errno.ETIMEDOUT)
 
     def _take(self) -> tuple[Child, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import signal
 import socket
@@ -32,6 +33,9 @@ def connect() -> tuple[Channel, Setup]:
     # Also while something holds the interpreter, which would not see the end of the pipe.
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A crash in a library shows where, and `kill -USR1` shows what a process does that seems to hang.
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     try:
         setup = channel.receive()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 
-from daemon.errors import EngineDiedError
+from daemon.errors import EngineAwayError, EngineDiedError
 from daemon.jobs.job import Job
 from daemon.work.ending import MAX_STARTS
 from daemon.work.surroundings import FIRST_REST_S, LONGEST_REST_S
@@ -24,8 +24,7 @@ POISON = f"The engine ended abruptly {MAX_STARTS} times while it worked on this 
 class EngineTrouble:
     """What the worker asks before each job and tells after each. Used by one thread; `problems` by any."""
 
-    def __init__(self, first_rest_s: float = FIRST_REST_S) -> None:
-        self._first_rest_s = first_rest_s
+    def __init__(self) -> None:
         # The jobs that ended the engine since a job was last done.
         self._suspects: set[str] = set()
         self._done = 0
@@ -63,22 +62,25 @@ class EngineTrouble:
         """The record of a job that the engine did not bring to an end through no fault of what it says.
 
         Args:
-            error: EngineError, or CardFullError. reached: frames that were done.
+            error: EngineAwayError, EngineDiedError or CardFullError. reached: frames that were done.
         """
         reason = str(error)
-        if not isinstance(error, EngineDiedError):
-            self._rest(job, reason)
+        if isinstance(error, EngineAwayError):
+            self._rest(reason)
             return job.requeue(orderly=True, reached=reached)
+        if not isinstance(error, EngineDiedError):
+            self._rest(reason)
+            return self._behind(job, reached)
         log.error("job %s: %s", job.id, reason)
         self._suspects.add(job.id)
         since = self._since.setdefault(job.id, self._done)
         if len(self._suspects) > 1:
-            self._rest(job, f"the engine ends with every task: {reason}")
-            return job.requeue(orderly=True, reached=reached)
+            self._rest(f"the engine ends with every task: {reason}")
+            return self._behind(job, reached)
         queued = job.requeue(orderly=False, reached=reached)
         if queued.starts >= MAX_STARTS and error.device and since == self._done:
-            self._rest(job, reason)
-            return job.requeue(orderly=True, reached=reached)
+            self._rest(reason)
+            return self._behind(job, reached)
         if queued.starts >= MAX_STARTS:
             self._suspects.clear()
             self._since.pop(job.id, None)
@@ -87,14 +89,17 @@ class EngineTrouble:
         if queued.starts > 1:
             # Once may be chance.
             self._reason = reason
-            self._resting[job.id] = time.monotonic() + self._first_rest_s * 2 ** (queued.starts - 2)
+            self._resting[job.id] = time.monotonic() + FIRST_REST_S * 2 ** (queued.starts - 2)
         return queued
 
-    def _rest(self, job: Job, reason: str) -> None:
+    def _behind(self, job: Job, reached: int) -> Job:
+        """Queued behind those that were never tried: they may show whose fault it is. Counts once at the most."""
+        self._resting[job.id] = self._until + FIRST_REST_S
+        return job.requeue(orderly=job.starts > 1, reached=reached)
+
+    def _rest(self, reason: str) -> None:
         if reason != self._reason:
             log.error("the engine is in trouble: %s", reason)
-        pause = min(self._first_rest_s * 2**self._tries, LONGEST_REST_S)
+        pause = min(FIRST_REST_S * 2**self._tries, LONGEST_REST_S)
         self._tries, self._reason = min(self._tries + 1, 30), reason
         self._until = time.monotonic() + pause
-        # Longer than the queue: it may be this job's fault after all, and then another one shows it.
-        self._resting[job.id] = self._until + pause / 2

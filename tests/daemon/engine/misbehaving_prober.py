@@ -1,0 +1,19 @@
+"""The process that looks into files, misbehaving on demand: see `misbehaving_child`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from daemon.engine import decoding, probe_main
+from daemon.jobs.job import Media
+from tests.daemon.engine.misbehaving_child import misbehave
+
+
+def look_into(path: Path) -> Media:
+    misbehave("probe", path.stem)
+    return decoding.look_into(path)
+
+
+if __name__ == "__main__":
+    probe_main.look_into = look_into
+    probe_main.main()
