@@ -113,6 +113,10 @@ class ChildExecutor:
         """What `path` is, found out by a process of its own."""
         return self._probers.probe(path)
 
+    def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
+        """A small picture of `path`, made by a process of its own."""
+        return self._probers.draw(path, kind, size)
+
     def resolve(self, model: str) -> str:
         """The file name behind `model`; remembered as long as the folder of the models stays as it is."""
         answer = self._known(("resolve", model), lambda id: say.Resolve(id, model))

@@ -59,6 +59,13 @@ class LocalExecutor:
         with decoding(path):
             return look_into(path)
 
+    def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
+        """A small picture of `path`, with no more than one other file at the same time."""
+        stamp: Any = importlib.import_module("daemon.engine.stamp")
+        with decoding(path):
+            picture: bytes | None = stamp.draw(path, kind, size)
+        return picture
+
     def resolve(self, model: str) -> str:
         """The file name behind `model`; with `auto_download`, a known model counts as here."""
         try:

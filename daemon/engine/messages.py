@@ -1,7 +1,7 @@
 """What the service and its child processes say to each other: one JSON object a line, and no more than is listed here.
 
-Frames never travel: both sides open files by path. Nothing is ever unpickled, so the worst that a child which was taken
-over by a file can say is something that is not listed, and that ends it.
+Frames never travel, a stamp of a file at the most: both sides open files by path. Nothing is ever unpickled, so the
+worst that a child which was taken over by a file can say is something that is not listed, and that ends it.
 """
 
 from __future__ import annotations
@@ -110,6 +110,17 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """A small picture of this file, please. Answered by `Need`, and once it is let in, by `Drawn`."""
+
+    id: int
+    path: str
+    kind: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class LetIn:
     """There is room for what `Need` said."""
 
@@ -212,6 +223,14 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A WebP picture of some kilobytes, in base64; None if there is none of that file."""
+
+    id: int
+    picture: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """An error, in answer to `id`; 0: of the child as a whole, before it was ready.
 
@@ -230,8 +249,8 @@ class Fault:
     others_mb: int = 0
 
 
-ToChild = Setup | Run | Cancel | Load | Resolve | ListModels | Probe | LetIn
-FromChild = Ready | Beat | Pulse | Progress | Finished | Loaded | Resolved | Listed | Need | Looked | Fault
+ToChild = Setup | Run | Cancel | Load | Resolve | ListModels | Probe | Draw | LetIn
+FromChild = Ready | Beat | Pulse | Progress | Finished | Loaded | Resolved | Listed | Need | Looked | Drawn | Fault
 Message = ToChild | FromChild
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in typing.get_args(ToChild) + typing.get_args(FromChild)}
 _HINTS = {name: typing.get_type_hints(kind) for name, kind in _KINDS.items()} | {

@@ -6,6 +6,8 @@ It knows no torch, so that it is small and soon there.
 from __future__ import annotations
 
 import importlib
+from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,21 @@ from typing import Any
 from daemon.engine.channel import Channel
 from daemon.engine.decoding import look_into
 from daemon.engine.faults import as_fault
-from daemon.engine.messages import VERSION, DeviceReport, LetIn, Looked, Need, Probe, ProtocolError, Ready
+from daemon.engine.messages import (
+    VERSION,
+    DeviceReport,
+    Draw,
+    Drawn,
+    FromChild,
+    LetIn,
+    Looked,
+    Need,
+    Probe,
+    ProtocolError,
+    Ready,
+)
 from daemon.engine.serving import beat, connect, messages, starting
+from daemon.engine.stamp import draw
 
 
 def main() -> None:
@@ -25,24 +40,33 @@ def main() -> None:
         need: Any = importlib.import_module("seedvr2.media.need")
     beat(channel, lambda: None)
     channel.send(Ready(VERSION, DeviceReport()))
-    path = Path()
+    asked: Probe | Draw | None = None
     for message in messages(channel):
         match message:
-            case Probe(id=number):
-                path = Path(message.path)
-                _answer(channel, number, lambda number=number, path=path: Need(number, need.decoding_need(path)))
-            case LetIn(id=number):
-                _answer(channel, number, lambda number=number, path=path: Looked(number, **asdict(look_into(path))))
+            case Probe() | Draw():
+                asked = message
+                _answer(channel, asked, lambda asked: Need(asked.id, need.decoding_need(Path(asked.path))))
+            case LetIn(id=number) if asked is not None and asked.id == number:
+                _answer(channel, asked, _made)
             case _:
                 raise ProtocolError(f"no question for this process: {message}")
 
 
-def _answer(channel: Channel, number: int, ask: Any) -> None:
+def _made(asked: Probe | Draw) -> Looked | Drawn:
+    path = Path(asked.path)
+    if isinstance(asked, Probe):
+        return Looked(asked.id, **asdict(look_into(path)))
+    picture = draw(path, asked.kind, (asked.width, asked.height))
+    return Drawn(asked.id, b64encode(picture).decode("ascii") if picture is not None else None)
+
+
+def _answer(channel: Channel, asked: Probe | Draw, make: Callable[[Probe | Draw], Need | Looked | Drawn]) -> None:
+    answer: FromChild
     try:
-        answer = ask()
+        answer = make(asked)
     except Exception as error:
         # The boundary of the process: whatever is wrong with a file, the next one is looked into.
-        answer = as_fault(number, error)
+        answer = as_fault(asked.id, error)
     channel.send(answer)
 
 

@@ -6,12 +6,14 @@ import errno
 import logging
 import os
 import threading
+from base64 import b64decode
+from collections.abc import Callable
 from pathlib import Path
 
 from daemon.engine.child import Call, Child, ChildGoneError
 from daemon.engine.decoding import AT_ONCE, PATIENCE_S, room
 from daemon.engine.faults import as_error
-from daemon.engine.messages import Fault, FromChild, LetIn, Looked, Message, Need, Probe, Setup
+from daemon.engine.messages import Draw, Drawn, Fault, LetIn, Looked, Message, Need, Probe, Setup
 from daemon.jobs.job import Media
 from seedvr2.errors import MachineError, MediaError, OutOfMemoryError
 
@@ -40,12 +42,17 @@ class Probers:
 
     def probe(self, path: Path) -> Media:
         """What `path` is. Errors as `Executor.probe`; a file over which the process ends twice is a MediaError."""
-        if not self._places.acquire(timeout=PATIENCE_S):
-            raise OutOfMemoryError(f"Too many large files are being read to look into {path.name}; try again soon.")
-        try:
-            return self._probe(path)
-        finally:
-            self._places.release()
+        found = self._ask(path, lambda id: Probe(id, str(path)))
+        if not isinstance(found, Looked):
+            raise _unexpected(found)
+        return Media(found.kind, found.width, found.height, found.frames, found.fps, found.duration_s)
+
+    def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
+        """A small picture of `path`. Errors as of `probe`."""
+        made = self._ask(path, lambda id: Draw(id, str(path), kind, *size))
+        if not isinstance(made, Drawn):
+            raise _unexpected(made)
+        return b64decode(made.picture) if made.picture is not None else None
 
     def end(self) -> None:
         """End the processes that do nothing at the moment."""
@@ -54,38 +61,39 @@ class Probers:
         for child, _ in idle:
             child.end()
 
-    def _probe(self, path: Path) -> Media:
+    def _ask(self, path: Path, question: Callable[[int], Probe | Draw]) -> Message:
+        if not self._places.acquire(timeout=PATIENCE_S):
+            raise OutOfMemoryError(f"Too many large files are being read to look into {path.name}; try again soon.")
+        try:
+            return self._ask_twice(path, question)
+        finally:
+            self._places.release()
+
+    def _ask_twice(self, path: Path, question: Callable[[int], Probe | Draw]) -> Message:
         for _ in range(_TRIES):
             child, done = self._take()
             try:
-                media = self._ask(child, path)
+                return self._converse(child, path, question)
             except ChildGoneError as gone:
                 log.warning("%s: the process that looked into it is gone: %s", path.name, gone)
                 ended = child
-                continue
-            except BaseException:
+            finally:
                 self._put_back(child, done + 1)
-                raise
-            self._put_back(child, done + 1)
-            return media
         if ended.signal == _KILL:
             raise OutOfMemoryError(f"The system ended the process that looked into {path.name}: memory is short.")
         raise MediaError(
             f"{path.name} ends the program that reads it ({ended.why}); it is damaged, or made to do that."
         )
 
-    def _ask(self, child: Child, path: Path) -> Media:
+    def _converse(self, child: Child, path: Path, question: Callable[[int], Probe | Draw]) -> Message:
         with child.call() as call:
-            call.send(Probe(call.id, str(path)))
+            call.send(question(call.id))
             need = self._answer(child, call, path)
             if not isinstance(need, Need):
-                raise _unexpected(child, need)
+                raise _unexpected(need)
             with room(path.name, need.size):
                 call.send(LetIn(call.id))
-                found = self._answer(child, call, path)
-        if not isinstance(found, Looked):
-            raise _unexpected(child, found)
-        return Media(found.kind, found.width, found.height, found.frames, found.fps, found.duration_s)
+                return self._answer(child, call, path)
 
     def _answer(self, child: Child, call: Call, path: Path) -> Message:
         before = _seconds_of_work(child.pid)
@@ -125,9 +133,8 @@ class Probers:
                 self._idle.append((child, done))
 
 
-def _unexpected(child: Child, answer: FromChild | Message) -> ChildGoneError:
-    child.kill(f"it answered with {type(answer).__name__}")
-    return ChildGoneError(child.why)
+def _unexpected(answer: Message) -> MachineError:
+    return MachineError(f"What looks into files answered with {type(answer).__name__}; restart the service.", 0)
 
 
 def _seconds_of_work(pid: int | None) -> float:

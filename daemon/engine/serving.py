@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NoReturn
 
 from daemon.engine.channel import Channel, ChannelClosedError
@@ -30,6 +31,9 @@ def connect() -> tuple[Channel, Setup]:
     # The service ends its children itself; what ends the service must not end them before it has said so.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    # If memory is short, what can be started again goes first.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
     # Also while something holds the interpreter, which would not see the end of the pipe.
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

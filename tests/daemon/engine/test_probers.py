@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from daemon.engine import probers
 from seedvr2.errors import MachineError, MediaError, OutOfMemoryError
@@ -115,6 +117,19 @@ def test_a_file_that_crashes_decoders_is_put_aside_and_the_service_lives(
     answer = running.post("/api/process", files={"file": ("bad.png", png())})
     assert answer.status_code == 400 and "ends the program that reads it" in answer.text
     running.submit("good.png")
+
+
+def test_a_thumbnail_is_made_in_there_too(start: Start, make: Make, control: Control) -> None:
+    running = start(make())
+    control("draw.crashes.bad", 2)
+    bad, good = running.submit("bad.png"), running.submit("good.png")
+    assert running.get(f"/api/thumbnail/{bad}").status_code == 404
+    answer = running.get(f"/api/thumbnail/{good}")
+    assert answer.status_code == 200
+    with Image.open(io.BytesIO(answer.content)) as stamp:
+        assert (stamp.format, stamp.size) == ("WEBP", (32, 24))
+    # Twice in a row only.
+    assert running.get(f"/api/thumbnail/{bad}").status_code == 200
 
 
 def pids() -> list[int]:
