@@ -8,7 +8,8 @@ import socket
 import struct
 import threading
 
-from daemon.engine.messages import Message, ProtocolError, decode, encode
+from daemon.engine.codec import ProtocolError, decode, encode
+from daemon.engine.messages import Message
 
 # A list of some thousand models; beyond it, whatever sends it has gone mad.
 LONGEST = 1 << 24

@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import logging
 import os
-import queue
 import signal
 import socket
 import subprocess
@@ -19,8 +18,10 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from daemon.engine.call import Call, ChildGoneError
 from daemon.engine.channel import Channel, ChannelClosedError
-from daemon.engine.messages import VERSION, Beat, DeviceReport, Fault, Message, ProtocolError, Ready, Setup
+from daemon.engine.codec import ProtocolError
+from daemon.engine.messages import VERSION, Beat, DeviceReport, Fault, Message, Ready, Setup
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
@@ -31,38 +32,6 @@ SILENT_S = 60.0
 START_S = 300.0
 # Who does not end by itself once its pipe is closed is killed.
 END_S = 2.0
-
-
-class ChildGoneError(Exception):
-    """The child has ended, or was ended; the message says how, in a few words."""
-
-
-class Call:
-    """One question to a child, and what it answers. Used by one thread."""
-
-    def __init__(self, number: int, channel: Channel) -> None:
-        self.id = number
-        self._channel = channel
-        # None: there will be no answer any more.
-        self.answers: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self.why = ""
-
-    def send(self, message: Message) -> None:
-        """Send a message; that the child is gone is seen at the next answer."""
-        with contextlib.suppress(ChannelClosedError):
-            self._channel.send(message)
-
-    def next(self, timeout: float) -> Message | None:
-        """The next answer; None if there is none for `timeout` seconds. Raises ChildGoneError."""
-        try:
-            message = self.answers.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        if message is None:
-            # For whoever asks again.
-            self.answers.put(None)
-            raise ChildGoneError(self.why)
-        return message
 
 
 class Child:
@@ -86,18 +55,18 @@ class Child:
         self._over = False
         self._why = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._fault: Fault | None = None
         self._killed = False
         self._used = time.monotonic()
         self._ready, self._ended = threading.Event(), threading.Event()
         # Who takes it first tells what the child computes on.
         self.introduced = threading.Semaphore()
         self.device: DeviceReport | None = None
+        # What it said before it ended instead of getting ready.
+        self.fault: Fault | None = None
         self.model: str | None = None
         ours, self._theirs = socket.socketpair()
         self._channel = Channel(ours)
-        self._thread = threading.Thread(target=self._live, name=main.rpartition(".")[2], daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._live, name=main.rpartition(".")[2], daemon=True).start()
 
     @property
     def alive(self) -> bool:
@@ -108,11 +77,6 @@ class Child:
     def pid(self) -> int | None:
         """Its number, once it was started."""
         return self._process.pid if self._process else None
-
-    @property
-    def fault(self) -> Fault | None:
-        """What it said before it ended instead of getting ready."""
-        return self._fault
 
     @property
     def why(self) -> str:
@@ -175,13 +139,15 @@ class Child:
 
     def _start(self) -> None:
         fd = self._theirs.fileno()
+        # The settings it needs are in its first message; the secrets among them are none of its business.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SEEDVR2_")}
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
             # -P: what lies in the working folder is no part of the program.
             [sys.executable, "-P", "-m", self._main, str(fd)],
             stdin=subprocess.DEVNULL,
             pass_fds=(fd,),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self._environment},
+            env={**inherited, "PYTHONPATH": os.pathsep.join(paths), **self._environment},
             # Ctrl-C is for the service, which ends its children in order.
             start_new_session=True,
         )
@@ -221,7 +187,7 @@ class Child:
                 self.device = device
                 self._ready.set()
             case Fault(id=0):
-                self._fault = message
+                self.fault = message
             case _:
                 with self._lock:
                     call = self._calls.get(getattr(message, "id", 0))
@@ -239,6 +205,8 @@ class Child:
             return True
 
     def _bury(self) -> None:
+        with self._lock:
+            self._over = True
         self._channel.close()
         if self._process is not None:
             try:
@@ -247,7 +215,7 @@ class Child:
                 self._kill()
                 self._process.wait()
         with self._lock:
-            self._over, self.model = True, None
+            self.model = None
             self._why = self._why or self._how()
             for call in self._calls.values():
                 call.why = self._why
@@ -264,6 +232,8 @@ class Child:
 
     def _how(self) -> str:
         code = self._process.returncode if self._process else None
+        if code == -signal.SIGKILL:
+            return "it was ended by SIGKILL, as the system does when memory is short"
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
                 return f"it was ended by {signal.Signals(-code).name}"

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from daemon.engine import messages as say
-from daemon.engine.child import START_S, Call, Child, ChildGoneError
+from daemon.engine.call import Call, ChildGoneError
+from daemon.engine.child import Child
 from daemon.engine.executor import OnProgress, Outcome
 from daemon.engine.faults import as_error
 from daemon.engine.folder_memory import FolderMemory
+from daemon.engine.keeper import Keeper
 from daemon.engine.probers import MAIN as PROBE_MAIN
 from daemon.engine.probers import Probers
-from daemon.engine.visible import choose
 from daemon.errors import EngineAwayError, EngineDiedError, EngineError
 from daemon.jobs.job import Media
 from daemon.settings.keys import LoggingSettings, ModelSettings
@@ -40,7 +38,6 @@ ANSWER_S = 120.0
 # What is wrong with a file of the folder, or missing there, is so until the folder changes.
 _LASTING = ("CheckpointError", "ModelNotInstalledError")
 _STARTS = 3
-_FULL = "the memory of the GPU or of the machine is full, so the engine cannot be started; it is tried again by itself"
 
 
 class ChildExecutor:
@@ -65,13 +62,10 @@ class ChildExecutor:
         probe_main: str = PROBE_MAIN,
         cancel_s: float = CANCEL_S,
     ) -> None:
-        self._settings = settings
         self._stall_s = stall_s
-        self._on_device = on_device
-        self._main = main
         self._cancel_s = cancel_s
         about_log = logging_settings or LoggingSettings()
-        self._setup = say.Setup(
+        setup = say.Setup(
             version=say.VERSION,
             models_dir=str(models_dir),
             default=settings.default,
@@ -81,28 +75,26 @@ class ChildExecutor:
             level=about_log.level,
             form=about_log.format,
         )
-        self._probers = Probers(self._setup, main=probe_main)
+        self._probers = Probers(setup, main=probe_main)
         self._answers = FolderMemory(models_dir)
-        self._lock = threading.Lock()
-        self._child: Child | None = None
-        self._had_gpu = False
+        self._keeper = Keeper(main, setup, settings, on_device)
 
     @property
     def model(self) -> str | None:
         """File name of the model in memory, or None."""
-        child = self._child
+        child = self._keeper.child
         return child.model if child is not None else None
 
     @property
     def pid(self) -> int | None:
         """The number of the child's process, if there is one."""
-        child = self._child
-        return child.pid if child is not None and child.alive else None
+        child = self._keeper.child
+        return child.pid if child is not None else None
 
     def prepare(self) -> None:
         """Start the child and ask what everybody will ask."""
         began = time.monotonic()
-        self._ready(lambda: False)
+        self._keeper.ready(lambda: False)
         log.info("the engine is ready after %.1f s", time.monotonic() - began)
         with contextlib.suppress(SeedVR2Error):
             # What is wrong with a model is said to who asks for it.
@@ -139,10 +131,7 @@ class ChildExecutor:
 
     def unload(self) -> None:
         """End the child, and what looks into files when it has nothing to do."""
-        with self._lock:
-            child, self._child = self._child, None
-        if child is not None:
-            child.end("it was unloaded")
+        self._keeper.end()
         self._probers.end()
 
     def run(
@@ -157,7 +146,7 @@ class ChildExecutor:
     ) -> Outcome:
         """Upscale `source` into `target`. Raises EngineError, too."""
         for _ in range(_STARTS):
-            child = self._ready(cancelled)
+            child = self._keeper.ready(cancelled)
             with contextlib.ExitStack() as stack:
                 try:
                     call = stack.enter_context(child.call())
@@ -223,7 +212,7 @@ class ChildExecutor:
         """The answer to one question, from a new child if the present one ends over it; `kill` one that is late."""
         for last in (False, True):
             try:
-                child = self._ready(lambda: False)
+                child = self._keeper.ready(lambda: False)
                 with child.call() as call:
                     call.send(question(call.id))
                     answer = call.next(seconds)
@@ -243,61 +232,6 @@ class ChildExecutor:
             except EngineError as error:
                 raise MachineError(f"The engine cannot be asked now: {error}.", 0) from error
         raise AssertionError
-
-    def _ready(self, cancelled: Callable[[], bool]) -> Child:
-        """The child, ready to be asked.
-
-        Raises:
-            EngineAwayError: there can be none now. Cancelled: nobody waits for it any more.
-        """
-        child = self._present()
-        deadline = time.monotonic() + START_S
-        while not child.wait_ready(POLL_S):
-            if cancelled():
-                raise Cancelled("Stopped while the engine was being started.")
-            if time.monotonic() > deadline:
-                child.kill(f"it was not ready within {START_S:.0f} s")
-        self._accept(child)
-        return child
-
-    def _present(self) -> Child:
-        with self._lock:
-            if self._child is None or not self._child.alive:
-                choice = choose(self._settings, os.environ)
-                setup = replace(self._setup, device=choice.device)
-                self._child = Child(self._main, setup, choice.environment(), self._settings.idle_timeout_s)
-            return self._child
-
-    def _accept(self, child: Child) -> None:
-        report = child.device
-        if report is None:
-            raise _away(child)
-        if not child.introduced.acquire(blocking=False):
-            return
-        if report.device == "cpu" and self._had_gpu:
-            child.end("it does not find the GPU any more")
-            raise EngineAwayError(f"the GPU is gone: {report.why}")
-        self._had_gpu = self._had_gpu or report.device != "cpu"
-        if report.device == "cpu":
-            log.info("computing on the processor: %s", report.why)
-        else:
-            log.info(
-                "computing on %s (%s, %d MiB, capability %s; driver %s, CUDA %s, PyTorch %s)",
-                *(report.name, report.uuid, report.memory_mb, report.capability),
-                *(report.driver, report.runtime, report.torch),
-            )
-        self._on_device(report)
-
-
-def _away(child: Child) -> EngineAwayError:
-    fault = child.fault
-    if fault is None:
-        return EngineAwayError(f"the engine cannot be started: {child.why}")
-    if fault.device:
-        return EngineAwayError(f"the GPU does not answer: {fault.message}")
-    if fault.kind == "OutOfMemoryError":
-        return EngineAwayError(_FULL)
-    return EngineAwayError(f"the engine cannot be started: {as_error(fault)}")
 
 
 def _lasts(answer: say.Message) -> bool:

@@ -6,18 +6,11 @@ worst that a child which was taken over by a file can say is something that is n
 
 from __future__ import annotations
 
-import json
-import types
-import typing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 # The child is started from the files that are there then, which an update may have changed under a running service.
 VERSION = 1
-
-
-class ProtocolError(Exception):
-    """The other side said something that is no message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,44 +245,3 @@ class Fault:
 ToChild = Setup | Run | Cancel | Load | Resolve | ListModels | Probe | Draw | LetIn
 FromChild = Ready | Beat | Pulse | Progress | Finished | Loaded | Resolved | Listed | Need | Looked | Drawn | Fault
 Message = ToChild | FromChild
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in typing.get_args(ToChild) + typing.get_args(FromChild)}
-_HINTS = {name: typing.get_type_hints(kind) for name, kind in _KINDS.items()} | {
-    "DeviceReport": typing.get_type_hints(DeviceReport)
-}
-
-
-def encode(message: Message) -> bytes:
-    """The message as a line. Names of files that are no text survive, as escapes."""
-    return json.dumps({"is": type(message).__name__, **asdict(message)}).encode("ascii") + b"\n"
-
-
-def decode(line: bytes) -> Message:
-    """The message of a line.
-
-    Raises:
-        ProtocolError: it is none that is listed, or does not have just the fields of it.
-    """
-    try:
-        values = json.loads(line)
-        kind = _KINDS[values.pop("is")]
-        message: Message = _made(kind, values)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ProtocolError(f"no message: {line[:80]!r}") from error
-    return message
-
-
-def _made(kind: type[Any], values: dict[str, Any]) -> Any:
-    hints = _HINTS[kind.__name__]
-    return kind(**{name: _checked(value, hints[name]) for name, value in values.items()})
-
-
-def _checked(value: Any, hint: Any) -> Any:
-    if hint is DeviceReport:
-        return _made(DeviceReport, value)
-    wanted = typing.get_args(hint) if isinstance(hint, types.UnionType) else (typing.get_origin(hint) or hint,)
-    # In JSON 1.0 may be written as 1, and true is no number.
-    if float in wanted and type(value) is int:
-        return float(value)
-    if type(value) not in wanted:
-        raise TypeError(f"{value!r} is no {hint}")
-    return value

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.engine.channel import Channel
+from daemon.engine.codec import ProtocolError
 from daemon.engine.decoding import look_into
 from daemon.engine.faults import as_fault
 from daemon.engine.messages import (
@@ -25,7 +26,6 @@ from daemon.engine.messages import (
     Looked,
     Need,
     Probe,
-    ProtocolError,
     Ready,
 )
 from daemon.engine.serving import beat, connect, messages, starting

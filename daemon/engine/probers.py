@@ -10,7 +10,8 @@ from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.engine.child import Call, Child, ChildGoneError
+from daemon.engine.call import Call, ChildGoneError
+from daemon.engine.child import Child
 from daemon.engine.decoding import AT_ONCE, PATIENCE_S, room
 from daemon.engine.faults import as_error
 from daemon.engine.messages import Draw, Drawn, Fault, LetIn, Looked, Message, Need, Probe, Setup

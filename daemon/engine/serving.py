@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from daemon.engine.channel import Channel, ChannelClosedError
+from daemon.engine.codec import ProtocolError
 from daemon.engine.faults import as_fault
-from daemon.engine.messages import VERSION, Beat, Message, ProtocolError, Setup
+from daemon.engine.messages import VERSION, Beat, Message, Setup
 from daemon.outside import logs
 
 BEAT_S = 0.5

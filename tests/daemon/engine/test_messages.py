@@ -10,6 +10,7 @@ import pytest
 
 from daemon.engine import messages as say
 from daemon.engine.channel import Channel, ChannelClosedError
+from daemon.engine.codec import ProtocolError
 from daemon.engine.faults import as_error, as_fault
 from daemon.errors import CardFullError, EngineBugError, EngineDiedError
 from daemon.store.safe_open import SwappedError
@@ -66,7 +67,7 @@ def test_what_is_not_listed_is_no_message(pipe: tuple[Channel, socket.socket], l
     channel, theirs = pipe
     sending = threading.Thread(target=theirs.sendall, args=(line + b"\n",))
     sending.start()
-    with pytest.raises(say.ProtocolError):
+    with pytest.raises(ProtocolError):
         channel.receive(10)
     sending.join()
 
