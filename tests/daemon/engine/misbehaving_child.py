@@ -88,7 +88,9 @@ class StandIn(FakeExecutor):
 
     def device(self) -> messages.DeviceReport:
         misbehave("start")
-        return messages.DeviceReport("cpu" if (CONTROL / "processor").exists() else "cuda", "a reason", "Card", "GPU-1")
+        if (CONTROL / "processor").exists():
+            return messages.DeviceReport("cpu", "a reason")
+        return messages.DeviceReport("cuda", name="Card", uuid="GPU-1", memory_mb=24576)
 
     def others_mb(self) -> int:
         return 20000 if (CONTROL / "others").exists() else 0

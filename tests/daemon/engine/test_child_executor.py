@@ -17,10 +17,11 @@ import requests
 from daemon.engine.child_executor import ChildExecutor
 from daemon.engine.executor import Executor
 from daemon.engine.messages import DeviceReport
+from daemon.errors import EngineAwayError
 from daemon.settings.keys import ModelSettings
 from seedvr2.errors import Cancelled, MachineError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
-from tests.daemon.conftest import eventually, picture
+from tests.daemon.conftest import Running, eventually, picture
 from tests.daemon.engine.conftest import Control, Make
 from tests.daemon.engine.test_local_executor import NANO, clip
 from tests.test_main_job import Daemon
@@ -141,6 +142,38 @@ def test_what_it_computes_on_is_told_at_each_start(make: Make, control: Control)
     executor.unload()
     executor.prepare()
     assert len(reports) == 2
+
+
+def test_the_status_says_what_the_engine_uses(running: Running) -> None:
+    """Not what the driver lists: it may be too old for this PyTorch."""
+
+    def status() -> dict[str, object]:
+        answer: dict[str, object] = running.get("/api/gpu/status").json()
+        return answer
+
+    assert status()["cuda_available"] is False
+    card = DeviceReport(
+        "cuda", name="Card", uuid="GPU-1", memory_mb=24576, capability="8.9", driver="580", runtime="13.0"
+    )
+    running.service.context.gpu.observed(card)
+    now = status()
+    assert now["cuda_available"] is True and now["no_gpu_reason"] is None
+    assert (now["gpu_name"], now["gpu_uuid"], now["vram_total_mb"]) == ("Card", "GPU-1", 24576)
+    assert (now["compute_capability"], now["driver_version"], now["cuda_version"]) == ("8.9", "580", "13.0")
+    running.service.context.gpu.observed(DeviceReport(why="the driver is too old"))
+    now = status()
+    assert now["cuda_available"] is False and now["device"] == "cpu" and now["gpu_name"] is None
+    assert now["no_gpu_reason"] == "the driver is too old"
+
+
+def test_a_gpu_that_fails_at_the_start_is_not_available(make: Make, control: Control) -> None:
+    reports: list[DeviceReport] = []
+    executor = make(on_device=reports.append)
+    control("start.nodriver")
+    with pytest.raises(EngineAwayError, match="the GPU does not answer: Found no NVIDIA driver"):
+        executor.prepare()
+    executor.prepare()
+    assert [report.device for report in reports] == ["cpu", "cuda"]
 
 
 def test_signals_to_the_group_do_not_reach_it(make: Make, control: Control, tmp_path: Path) -> None:
