@@ -15,7 +15,7 @@ MIB = 1 << 20
 # What CUDA itself keeps on the card for a process; counts as ours.
 _CONTEXT = 1 << 30
 # Others hold much if it is more than this share of the card.
-_MUCH = 8
+_MUCH = 4
 
 
 def look(device: torch.device) -> DeviceReport:

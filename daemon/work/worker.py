@@ -100,7 +100,9 @@ class Worker:
         """What keeps it from its work."""
         left = len(self._unsettled)
         unsettled = f"{left} finished tasks cannot be put away yet: {self._unsettled_reason}" if left else ""
-        said = (self.paused, *self._runner.engine.problems, *self._surroundings.problems, unsettled)
+        # Where nothing waits, nobody can tell whether it is over.
+        engine = self._runner.engine.problems if len(self._queue) or self.current else []
+        said = (self.paused, *engine, *self._surroundings.problems, unsettled)
         return list(dict.fromkeys(text for text in said if text))
 
     @property
