@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import logging
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from daemon.engine.faults import as_fault
 from daemon.engine.messages import VERSION, Beat, Message, Setup
 from daemon.outside import logs
 
+log = logging.getLogger(__name__)
 BEAT_S = 0.5
 # The exit status after an error that no further question would survive.
 FAILED = 70
@@ -67,12 +69,17 @@ def beat(channel: Channel, model: Callable[[], str | None]) -> None:
 
 def messages(channel: Channel) -> Iterator[Message]:
     """What the service says; ends the process when that ends."""
-    with contextlib.suppress(ChannelClosedError):
-        while True:
+    while True:
+        try:
             message = channel.receive()
-            if message is not None:
-                yield message
-    leave()
+        except ChannelClosedError:
+            leave()
+        except ProtocolError as error:
+            # Deaf to what comes after it, it would be of no use.
+            log.error("the service said %s", error)
+            leave(FAILED)
+        if message is not None:
+            yield message
 
 
 @contextlib.contextmanager
