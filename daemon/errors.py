@@ -4,12 +4,20 @@ ServiceError
 ├── ConfigError      config.toml or the environment says something that cannot be
 ├── StoreError       the state folder cannot be read or written
 ├── RequestError     a request cannot be done; `.status` is its HTTP status, `.detail` goes into the answer
-└── SidecarError     a sidecar or a preset is not valid
+├── SidecarError     a sidecar or a preset is not valid
+├── EngineError      the engine's process is in trouble, whatever the file
+│   ├── EngineDiedError      it ended during a job (`.device` says whether because of the GPU)
+│   └── EngineAwayError      it cannot be started now, or not with the GPU
+└── EngineBugError   the engine failed in a way that nobody has thought of
+
+CardFullError (an OutOfMemoryError of the engine): other programs hold the memory of the GPU
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from seedvr2.errors import OutOfMemoryError
 
 
 class ServiceError(Exception):
@@ -36,3 +44,27 @@ class RequestError(ServiceError):
         self.status = status
         self.detail = detail
         self.headers = headers or {}
+
+
+class EngineError(ServiceError):
+    """The engine's process is in trouble: a job that was in it waits again. The message has no capital and no stop."""
+
+
+class EngineDiedError(EngineError):
+    """The engine's process ended, or had to be ended, during a job. `device`: because of the GPU."""
+
+    def __init__(self, message: str, *, device: bool = False) -> None:
+        super().__init__(message)
+        self.device = device
+
+
+class EngineAwayError(EngineError):
+    """The engine's process cannot be started now, or not on the device that it is to use; no job was begun."""
+
+
+class EngineBugError(ServiceError):
+    """The engine failed in a way that nobody has thought of; its log says more."""
+
+
+class CardFullError(OutOfMemoryError):
+    """There is not enough memory on the GPU, and much of it is held by other programs."""

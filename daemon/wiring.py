@@ -10,9 +10,9 @@ from daemon.api.context import Context
 from daemon.api.gate import Gate
 from daemon.api.redact import Redactor
 from daemon.api.server import ApiServer
+from daemon.engine.child_executor import ChildExecutor
 from daemon.engine.executor import Executor
 from daemon.engine.gpu import GpuMonitor
-from daemon.engine.local_executor import LocalExecutor
 from daemon.folders import Folders, open_folders
 from daemon.inbox.after import Aftermath
 from daemon.inbox.inbox import Inbox
@@ -75,7 +75,8 @@ def wire(config: Config, executor: Executor | None) -> Parts:
         folders.close()
         raise
     try:
-        parts = _wire(config, executor or LocalExecutor(config.paths.models, config.model), store, folders)
+        gpu = GpuMonitor(config.model.gpu)
+        parts = _wire(config, executor or _engine(config, gpu), gpu, store, folders)
     except BaseException:
         store.close()
         folders.close()
@@ -84,7 +85,13 @@ def wire(config: Config, executor: Executor | None) -> Parts:
     return parts
 
 
-def _wire(config: Config, executor: Executor, store: JobStore, folders: Folders) -> Parts:
+def _engine(config: Config, gpu: GpuMonitor) -> Executor:
+    return ChildExecutor(
+        config.paths.models, config.model, config.logging, stall_s=config.jobs.stall_s, on_device=gpu.observed
+    )
+
+
+def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, folders: Folders) -> Parts:
     paths, hub, estimates, disks = config.paths, EventHub(), Estimates(store), folders.disks
     folders.settle(store)
     work = WorkFolder(paths.outputs, owner_of(paths.state))
@@ -122,7 +129,7 @@ def _wire(config: Config, executor: Executor, store: JobStore, folders: Folders)
         estimates=estimates,
         executor=executor,
         hub=hub,
-        gpu=GpuMonitor(config.model.gpu),
+        gpu=gpu,
         inbox=Inbox(
             config,
             store,

@@ -23,7 +23,19 @@ _NAMES = (
 MACHINE_TROUBLE = frozenset(getattr(errno, name) for name in _NAMES if hasattr(errno, name))
 
 # How libraries that have no error of their own for it say that memory ran out: torch, C++, oneDNN, Pillow's decoders.
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc", "out of memory", "Cannot allocate")
+_OUT_OF_MEMORY = (
+    *("can't allocate memory", "not enough memory", "std::bad_alloc", "out of memory", "Cannot allocate"),
+    # CUDA's libraries keep handles and workspaces of their own on the card.
+    *("STATUS_ALLOC_FAILED", "STATUS_NOT_INITIALIZED", "cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY"),
+)
+# What begins like an error of the device, but is only a call that it does not take: the next one may be right.
+_REFUSED_CALL = ("invalid argument", "invalid configuration argument", "STATUS_NOT_SUPPORTED", "STATUS_BAD_PARAM")
+_DEVICE = (
+    *("CUDA error", "CUDA driver error", "HIP error", "device-side assert", "cudaError", "CUDA_ERROR"),
+    *("cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS", "CUSOLVER_STATUS", "CUFFT_", "NVML_SUCCESS"),
+    # At the start: no driver, none that fits, or one that does not come up.
+    *("NVIDIA driver", "No CUDA GPUs are available", "CUDA driver initialization failed", "CUDA unknown error"),
+)
 
 
 def is_machine_trouble(error: OSError) -> bool:
@@ -40,6 +52,17 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     # `torch.OutOfMemoryError`, too, is a RuntimeError with such a text.
     return isinstance(error, (RuntimeError, OSError)) and any(text in str(error) for text in _OUT_OF_MEMORY)
+
+
+def is_device_trouble(error: BaseException) -> bool:
+    """Whether the GPU or its driver failed: whatever this process asks of them from now on fails as well.
+
+    Memory that runs out is not among them, nor a call that a library does not support.
+    """
+    if not isinstance(error, RuntimeError) or is_out_of_memory(error):
+        return False
+    text = str(error)
+    return any(each in text for each in _DEVICE) and not any(each in text for each in _REFUSED_CALL)
 
 
 def refusal(path: Path, error: OSError) -> MachineError:

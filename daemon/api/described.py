@@ -105,6 +105,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "model_loaded": True, "current_model": MODEL, "loading": False, "loading_model": None,
             "processing": False, "current_task": None, "device": "cuda:0", "model_idle_s": 12.0,
             "idle_timeout_s": 600.0, "ram_used_mb": 2048, "utilization": 0, "temperature_c": 41, "power_w": 35.2,
+            "gpu_uuid": "GPU-3a1f8a4e-52b8-4f0e-9a37-6d2c0f8b1e55", "compute_capability": "8.9",
+            "driver_version": "580.82.07", "cuda_version": "13.0", "torch_version": "2.13.0+cu130",
+            "no_gpu_reason": None,
         }},
     ),
     ("POST", "/api/gpu/offload"): Operation(

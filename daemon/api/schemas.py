@@ -149,6 +149,12 @@ COMPONENTS: dict[str, Schema] = {
             "utilization": _or_null(NUMBER),
             "temperature_c": _or_null({"type": "number"}),
             "power_w": _or_null(NUMBER),
+            "gpu_uuid": _or_null(TEXT),
+            "compute_capability": _or_null(TEXT),
+            "driver_version": _or_null(TEXT),
+            "cuda_version": _or_null(TEXT),
+            "torch_version": _or_null(TEXT),
+            "no_gpu_reason": {**_or_null(TEXT), "description": "Why the processor computes, in words."},
         }
     ),
     "Offloaded": _object(

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from daemon.jobs.job import Media
 from seedvr2 import host_memory
 from seedvr2.errors import OutOfMemoryError
 
@@ -69,3 +70,26 @@ def decoding(path: Path) -> Iterator[None]:
     need: Any = importlib.import_module("seedvr2.media.need")
     with _GATE.hold(path.name, need.decoding_need(path)):
         yield
+
+
+@contextmanager
+def room(name: str, need: int) -> Iterator[None]:
+    """Have a file that takes `need` bytes decoded in here, by another process. Raises as `DecodingGate.hold`."""
+    with _GATE.hold(name, need):
+        yield
+
+
+def look_into(path: Path) -> Media:
+    """What a file is, after decoding its first frame. Only with room for it; errors as `Executor.probe`."""
+    media: Any = importlib.import_module("seedvr2.media")
+    with media.open_source(path) as source:
+        source.prove()
+        info = source.info
+    return Media(
+        kind=info.kind,
+        width=info.width,
+        height=info.height,
+        frames=info.frames or 1,
+        fps=float(info.fps) if info.fps else None,
+        duration_s=info.duration_s,
+    )

@@ -1,7 +1,8 @@
 """The one door between the service and the engine: probe, run, load, unload.
 
-`Executor` is all that the rest of the service knows. `daemon/engine/local_executor.py` runs the engine in this process;
-something that hands jobs to other machines can stand in its place.
+`Executor` is all that the rest of the service knows. `daemon/engine/child_executor.py` runs the engine in a child
+process, and `daemon/engine/local_executor.py` is what runs there; something that hands jobs to other machines can stand
+in its place.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Outcome:
 class Executor(Protocol):
     """Upscales files, one at a time. Every method but `model` may take long.
 
-    `model`, `probe`, `resolve` and `models` may be called from any thread, the others from the worker's only.
+    `model`, `probe`, `draw`, `resolve` and `models` may be called from any thread, the others from the worker's only.
     All raise the errors of `seedvr2.errors`; anything else is a bug.
     """
 
@@ -50,6 +51,12 @@ class Executor(Protocol):
 
         Raises MediaError if it is no picture or video, TooLargeError if this machine cannot hold it, OutOfMemoryError
         if it cannot now, and MachineError if its disk or its permissions refuse.
+        """
+
+    def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
+        """A small WebP picture of the picture or video `path`, shown in `size` (width, height); None if there is none.
+
+        Raises as `probe`. For any thread, like it.
         """
 
     def resolve(self, model: str) -> str:
@@ -77,5 +84,6 @@ class Executor(Protocol):
         """Upscale `source` into `target`, which appears whole or not at all.
 
         Raises `Cancelled` soon after `cancelled()` answers true. OutOfMemoryError may pass with smaller tiles and
-        batches, but for NeverFitsError, which is final.
+        batches, but for NeverFitsError, which is final. EngineError of `daemon/errors.py` says that what it runs in
+        is in trouble, whatever the file.
         """

@@ -1,4 +1,4 @@
-"""Facts about the GPU from NVML, with or without a driver. Costs no GPU memory, unlike asking torch."""
+"""Facts about GPUs from NVML, with or without a driver. Costs no GPU memory, unlike asking torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pynvml
+
+from daemon.engine.messages import DeviceReport
 
 RETRY_S = 30.0
 MIB = 1 << 20
@@ -30,23 +32,35 @@ class GpuFacts:
 
 
 class GpuMonitor:
-    """Looks at one GPU. A driver that is missing is asked for again every `RETRY_S` seconds. Thread-safe."""
+    """Looks at the GPU that the engine uses. A driver that is missing is asked for again every `RETRY_S` seconds.
+
+    Thread-safe.
+
+    Args:
+        gpu: the setting `model.gpu`, which counts until the engine has said what it computes on.
+    """
 
     def __init__(self, gpu: str) -> None:
         self._gpu = gpu
         self._lock = threading.Lock()
         self._next_try = 0.0
         self._ready = False
+        self.report: DeviceReport | None = None
+
+    def observed(self, report: DeviceReport) -> None:
+        """The engine says what it really computes on."""
+        self.report = report
 
     def facts(self) -> GpuFacts | None:
         """The GPU in use, or None without one."""
-        if self._gpu.lower() in NONE:
+        report = self.report
+        if self._gpu.lower() in NONE or (report is not None and report.device == "cpu"):
             return None
         with self._lock:
             if not self._ready and not self._connect():
                 return None
             try:
-                return _read(_handle(self._gpu))
+                return _read(_handle(report.uuid if report and report.uuid else self._gpu))
             except pynvml.NVMLError:
                 # A driver update or a lost GPU: begin again later.
                 self._ready, self._next_try = False, time.monotonic() + RETRY_S
@@ -72,26 +86,47 @@ class GpuMonitor:
         return True
 
 
-def visible_devices(gpu: str) -> str | None:
-    """The value of CUDA_VISIBLE_DEVICES for a `model.gpu` setting; None to leave it alone.
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One GPU as the driver lists it, by slot; `divided`: into MIG instances, whose UUIDs are `instances`."""
 
-    Inside a container the runtime has already hidden the other GPUs and renumbered those left, so a number
-    beyond the count means "the one that is there".
-    """
-    first = gpu.split(",")[0].strip()
-    if first.lower() in NONE:
-        return ""
-    if first.lower() in ("", "all"):
-        return None
-    if not first.isdigit():
-        return first if first.startswith(("GPU-", "MIG-")) else None
+    uuid: str
+    name: str
+    divided: bool = False
+    instances: tuple[str, ...] = ()
+
+
+def cards() -> list[Card]:
+    """The GPUs of this machine in the driver's order; none without a driver."""
     try:
         pynvml.nvmlInit()
-        count = pynvml.nvmlDeviceGetCount()
-        pynvml.nvmlShutdown()
     except pynvml.NVMLError:
-        return None
-    return first if int(first) < count else None
+        return []
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        return [_card(handle) for handle in handles]
+    except pynvml.NVMLError:
+        return []
+    finally:
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
+
+
+def _card(handle: Any) -> Card:
+    uuid, name = _text(pynvml.nvmlDeviceGetUUID(handle)), _text(pynvml.nvmlDeviceGetName(handle))
+    mode = _optional(lambda: pynvml.nvmlDeviceGetMigMode(handle)[0])
+    if not mode:
+        return Card(uuid, name)
+    instances = []
+    for index in range(_optional(lambda: pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)) or 0):
+        # The numbers have holes.
+        with contextlib.suppress(pynvml.NVMLError):
+            instances.append(_text(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index))))
+    return Card(uuid, name, divided=True, instances=tuple(instances))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _handle(gpu: str) -> Any:
@@ -105,11 +140,11 @@ def _handle(gpu: str) -> Any:
 
 def _read(handle: Any) -> GpuFacts:
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    name = pynvml.nvmlDeviceGetName(handle)
     power = _optional(lambda: pynvml.nvmlDeviceGetPowerUsage(handle))
     return GpuFacts(
-        name=name.decode() if isinstance(name, bytes) else str(name),
-        index=int(pynvml.nvmlDeviceGetIndex(handle)),
+        name=_text(pynvml.nvmlDeviceGetName(handle)),
+        # An instance of a divided card has none.
+        index=_optional(lambda: int(pynvml.nvmlDeviceGetIndex(handle))) or 0,
         memory_used_mb=int(memory.used) // MIB,
         memory_total_mb=int(memory.total) // MIB,
         utilization=_optional(lambda: int(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)),

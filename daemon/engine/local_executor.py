@@ -1,6 +1,6 @@
-"""Runs the engine in this process.
+"""Runs the engine in this process: in a child of the service (`child_main.py`), and in tests.
 
-The engine is imported late: torch takes seconds, and the API must answer before it.
+The engine is imported late: torch takes seconds, and whoever started this process waits for its first sign of life.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daemon.engine.decoding import decoding
+from daemon.engine.decoding import decoding, look_into
 from daemon.engine.executor import OnProgress, Outcome
-from daemon.engine.gpu import visible_devices
+from daemon.engine.messages import DeviceReport
 from daemon.engine.models import describe_models
+from daemon.engine.visible import choose
 from daemon.jobs.job import Media
 from daemon.settings.keys import ModelSettings
 from seedvr2.catalogue import find
@@ -55,18 +56,15 @@ class LocalExecutor:
 
     def probe(self, path: Path) -> Media:
         """What `path` is; decodes its first frame, with no more than one other file at the same time."""
-        media: Any = importlib.import_module("seedvr2.media")
-        with decoding(path), media.open_source(path) as source:
-            source.prove()
-            info = source.info
-        return Media(
-            kind=info.kind,
-            width=info.width,
-            height=info.height,
-            frames=info.frames or 1,
-            fps=float(info.fps) if info.fps else None,
-            duration_s=info.duration_s,
-        )
+        with decoding(path):
+            return look_into(path)
+
+    def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
+        """A small picture of `path`, with no more than one other file at the same time."""
+        stamp: Any = importlib.import_module("daemon.engine.stamp")
+        with decoding(path):
+            picture: bytes | None = stamp.draw(path, kind, size)
+        return picture
 
     def resolve(self, model: str) -> str:
         """The file name behind `model`; with `auto_download`, a known model counts as here."""
@@ -83,6 +81,18 @@ class LocalExecutor:
         folder: Any = importlib.import_module("seedvr2.catalogue.folder")
         unreadable = folder.unreadable_files(self._models_dir)
         return describe_models(folder.installed_models(self._models_dir), everything, unreadable)
+
+    def device(self) -> DeviceReport:
+        """What the engine computes on, after a first small computation there. Raises RuntimeError if that fails."""
+        device = self._engine().device
+        report: Any = importlib.import_module("daemon.engine.device_report")
+        found: DeviceReport = report.look(device)
+        return found
+
+    def others_mb(self) -> int:
+        """MiB of the GPU that other programs hold, if that is much; asked after memory has run out."""
+        report: Any = importlib.import_module("daemon.engine.device_report")
+        return int(report.held_by_others(self._engine().device))
 
     def load(self, model: str) -> None:
         """Bring `model` into memory."""
@@ -160,16 +170,13 @@ class LocalExecutor:
     def _make(self) -> Upscaler:
         if self._upscaler is None:
             # Before torch is imported: it reads this once. Importing it takes seconds, so nobody else does.
-            devices = visible_devices(self._settings.gpu)
-            if devices is not None:
-                # NVML counts in this order; CUDA by itself would put the fastest first.
-                os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-                os.environ.setdefault("CUDA_VISIBLE_DEVICES", devices)
+            choice = choose(self._settings, os.environ)
+            os.environ.update(choice.environment())
             with _importing():
                 engine: Any = importlib.import_module("seedvr2.upscaler")
             self._upscaler = engine.Upscaler(
                 self._models_dir,
-                device=self._settings.device,
+                device=choice.device,
                 dtype=self._settings.dtype,
                 default_model=self._settings.default,
             )

@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from daemon.engine.executor import Executor, Outcome
+from daemon.errors import CardFullError, EngineBugError, EngineError
 from daemon.jobs.job import Job, Result
 from daemon.outside.events import EventHub
 from daemon.store.job_store import JobStore
+from daemon.work.engine_trouble import EngineTrouble
 from daemon.work.estimates import Estimates
 from daemon.work.meter import Meter, OnProgress
 from daemon.work.naming import result_name, result_suffix, wrong_format
@@ -55,6 +57,7 @@ class JobRunner:
         self._outputs = outputs
         self._work = work
         self._sources = sources
+        self.engine = EngineTrouble()
 
     def run(
         self,
@@ -84,14 +87,20 @@ class JobRunner:
         self, job: Job, on_progress: OnProgress, cancelled: Callable[[], bool], stopping: Callable[[], bool]
     ) -> Job:
         try:
-            return job.with_result(self._result_of(job, on_progress, lambda: cancelled() or stopping()))
+            result = self._result_of(job, on_progress, lambda: cancelled() or stopping())
+            self.engine.did(job)
+            return job.with_result(result)
         except Cancelled:
             if stopping() and not cancelled():
                 return job.requeue(orderly=True)
             return job.cancel(time.time(), "Cancelled on request.")
+        except (EngineError, CardFullError) as error:
+            reached = self._work.reached(job.id)
+            self._work.discard(job.id)
+            return self.engine.failed(job, error, reached)
         except MachineError as error:
             raise self._refused(job, str(error), error.errno) from error
-        except SeedVR2Error as error:
+        except (SeedVR2Error, EngineBugError) as error:
             return job.fail(time.time(), str(error))
         except OSError as error:
             if is_machine_trouble(error):

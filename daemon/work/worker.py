@@ -98,7 +98,10 @@ class Worker:
         """What keeps it from its work."""
         left = len(self._unsettled)
         unsettled = f"{left} finished tasks cannot be put away yet: {self._unsettled_reason}" if left else ""
-        return [text for text in (self.paused, *self._surroundings.problems, unsettled) if text]
+        # Where nothing waits, nobody can tell whether it is over.
+        engine = self._runner.engine.problems if len(self._queue) or self.current else []
+        said = (self.paused, *engine, *self._surroundings.problems, unsettled)
+        return list(dict.fromkeys(text for text in said if text))
 
     @property
     def alone(self) -> bool:
@@ -226,17 +229,20 @@ class Worker:
             self.heartbeat, self._unsettled_reason = time.monotonic(), ""
         if self._endings:
             return self._end(self._endings[0])
-        self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0))
+        self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0) or self._runner.engine.pause())
         self._surroundings.look(self._queue.waiting)
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
-            job = None if self.paused else self._queue.take_next(self._surroundings.ready)
+            job = None if self.paused else self._queue.take_next(self._ready)
             self.current, self.progress = job, Progress(job.id) if job else None
         if job is None:
             self._unload_when_idle()
             return False
         self._process(job)
         return True
+
+    def _ready(self, job: Job) -> bool:
+        return self._surroundings.ready(job) and self._runner.engine.ready(job)
 
     def _process(self, job: Job) -> None:
         try:

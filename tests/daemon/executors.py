@@ -12,6 +12,7 @@ import av
 from PIL import Image, UnidentifiedImageError
 
 from daemon.engine.executor import OnProgress, Outcome
+from daemon.engine.stamp import draw
 from daemon.jobs.job import Media
 from seedvr2.errors import Cancelled, MediaError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
@@ -56,6 +57,9 @@ class FakeExecutor:
                 return Media("video", stream.width, stream.height, stream.frames or 1, 25.0, 1.0)
         except (av.FFmpegError, IndexError, StopIteration) as error:
             raise MediaError(f"{path.name} is neither a picture nor a video.") from error
+
+    def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
+        return draw(path, kind, size)
 
     def resolve(self, model: str) -> str:
         name = MODELS[0] if model in ("", "auto") else model

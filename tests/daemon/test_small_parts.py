@@ -242,29 +242,13 @@ class TestGpu:
         assert (facts.index, facts.memory_used_mb, facts.memory_total_mb) == (index, 3072, 24576)
         assert (facts.utilization, facts.temperature_c, facts.power_w) == (None, 55, None)
 
-    @pytest.mark.parametrize(
-        ("asked", "visible"),
-        [
-            ("0", "0"),
-            ("1", "1"),
-            ("5", None),
-            ("all", None),
-            ("none", ""),
-            ("void", ""),
-            ("GPU-12", "GPU-12"),
-            ("x", None),
-        ],
-    )
-    def test_what_cuda_may_see(self, two_gpus: None, asked: str, visible: str | None) -> None:
-        assert gpu.visible_devices(asked) == visible
-
     def test_without_a_driver(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def missing() -> None:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
 
         monkeypatch.setattr(pynvml, "nvmlInit", missing)
         assert gpu.GpuMonitor("0").facts() is None
-        assert gpu.visible_devices("0") is None
+        assert gpu.cards() == []
 
 
 def test_network_file_systems_are_recognised(tmp_path: Path) -> None:

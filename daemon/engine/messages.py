@@ -1,0 +1,247 @@
+"""What the service and its child processes say to each other: one JSON object a line, and no more than is listed here.
+
+Frames never travel, a stamp of a file at the most: both sides open files by path. Nothing is ever unpickled, so the
+worst that a child which was taken over by a file can say is something that is not listed, and that ends it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+# The child is started from the files that are there then, which an update may have changed under a running service.
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """What the engine really computes on.
+
+    Attributes:
+        device: `cuda` or `cpu`. why: the reason why it is no GPU, in one sentence; empty on one.
+        name, uuid, memory_mb, capability: of the card as PyTorch sees it. driver, runtime: versions of CUDA, `13.0`.
+        free_mb: what the card had left when it was asked.
+    """
+
+    device: str = "cpu"
+    why: str = ""
+    name: str = ""
+    uuid: str = ""
+    memory_mb: int = 0
+    free_mb: int = 0
+    capability: str = ""
+    driver: str = ""
+    runtime: str = ""
+    torch: str = ""
+
+
+# -- to the child ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The first message: the settings of the engine, and how to log."""
+
+    version: int
+    models_dir: str
+    default: str
+    device: str
+    dtype: str
+    auto_download: bool
+    level: str
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Upscale `source` into `target`; answered by `Finished` or `Fault`."""
+
+    id: int
+    source: str
+    target: str
+    options: dict[str, Any]
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop what `id` asked for."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Bring a model into memory; answered by `Loaded`."""
+
+    id: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Which file is meant; answered by `Resolved`, also while a job runs."""
+
+    id: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListModels:
+    """Which models there are; answered by `Listed`, also while a job runs."""
+
+    id: int
+    everything: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is this file? Answered by `Need`, and once it is let in, by `Looked`."""
+
+    id: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A small picture of this file, please. Answered by `Need`, and once it is let in, by `Drawn`."""
+
+    id: int
+    path: str
+    kind: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class LetIn:
+    """There is room for what `Need` said."""
+
+    id: int
+
+
+# -- from the child -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The first message: it can be asked."""
+
+    version: int
+    device: DeviceReport
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The process runs, which says nothing of the engine; `model` is the one in memory."""
+
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The engine itself has taken a step of what `id` asked for."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """As `OnProgress` of the executor."""
+
+    id: int
+    stage: str
+    done: int
+    total: int | None
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a `Run`; as `Outcome`."""
+
+    id: int
+    model: str
+    width: int
+    height: int
+    frames: int
+    seconds: float
+    tiled: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The model is in memory."""
+
+    id: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The file that is meant."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The models, as `GET /api/models` describes them."""
+
+    id: int
+    models: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """So many bytes it takes to decode the file's beginning."""
+
+    id: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a file is; as `Media`."""
+
+    id: int
+    kind: str
+    width: int
+    height: int
+    frames: int
+    fps: float | None
+    duration_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A WebP picture of some kilobytes, in base64; None if there is none of that file."""
+
+    id: int
+    picture: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error, in answer to `id`; 0: of the child as a whole, before it was ready.
+
+    Attributes:
+        kind: the name of its class. number, name: its `errno` and `name`, where it has them.
+        device: whether the device is at fault; the child ends after such an error.
+        others_mb: memory of the GPU that other programs hold, where that is why there is not enough.
+    """
+
+    id: int
+    kind: str
+    message: str
+    number: int = 0
+    name: str = ""
+    device: bool = False
+    others_mb: int = 0
+
+
+ToChild = Setup | Run | Cancel | Load | Resolve | ListModels | Probe | Draw | LetIn
+FromChild = Ready | Beat | Pulse | Progress | Finished | Loaded | Resolved | Listed | Need | Looked | Drawn | Fault
+Message = ToChild | FromChild
