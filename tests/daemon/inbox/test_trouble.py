@@ -99,7 +99,7 @@ def test_a_state_folder_that_refuses_fails_no_file(
         assert not (running.inbox / "a.png.error.txt").exists()
     eventually((running.inbox / "_done" / "a.png").exists)
     eventually(lambda: not running.service.inbox.problems)
-    assert len(running.history()) == 1
+    eventually(lambda: len(running.history()) == 1)
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC, errno.EIO, errno.ESTALE])
