@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from seedvr2.plan import Plan
+from seedvr2.planning.plan import Plan
 from seedvr2.progress import Progress
 
 _WIDTH = 28

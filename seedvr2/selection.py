@@ -12,8 +12,8 @@ from seedvr2.catalogue.conditioning import POSITIVE
 from seedvr2.catalogue.folder import InstalledModel, find_installed, find_text_embedding, find_vae, installed_models
 from seedvr2.checkpoint import open_checkpoint
 from seedvr2.errors import CheckpointError, ModelNotInstalledError
-from seedvr2.memory import available_bytes
 from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
+from seedvr2.planning.memory import available_bytes
 
 # From best to least, where several are installed: fidelity of the published quantisations (spec: users.md, section 6).
 _PRECISIONS = ("FP32", "FP16", "BF16", "Q8", "FP8", "Q4")

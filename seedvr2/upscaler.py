@@ -11,10 +11,8 @@ from pathlib import Path
 import torch
 
 from seedvr2.errors import Cancelled, OutOfMemoryError
-from seedvr2.frame_memory import JobSize, check_job
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
 from seedvr2.media import MediaInfo, open_sink, open_source
-from seedvr2.memory import available_bytes, choose_tiling
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
 from seedvr2.network.tiling import Tiling
 from seedvr2.options import MAX_EDGE, UpscaleOptions
@@ -22,7 +20,9 @@ from seedvr2.pipeline.batching import effective_overlap
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import Sizes, plan_sizes
 from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
-from seedvr2.plan import Plan, make_plan
+from seedvr2.planning.frame_memory import JobSize, check_job
+from seedvr2.planning.memory import available_bytes, choose_tiling
+from seedvr2.planning.plan import Plan, make_plan
 from seedvr2.progress import OnProgress, Progress, ProgressMeter
 from seedvr2.selection import ModelFiles, select_model
 from seedvr2.trouble import is_out_of_memory

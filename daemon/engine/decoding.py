@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from seedvr2 import host_memory
 from seedvr2.errors import OutOfMemoryError
+from seedvr2.planning import host_memory
 
 AT_ONCE = 2
 PATIENCE_S = 60.0

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from seedvr2 import host_memory
 from seedvr2.errors import OutOfMemoryError, TooLargeError
 from seedvr2.media.failures import DECODING_ERRORS
+from seedvr2.planning import host_memory
 
 # Not all that Pillow knows: some of its readers start other programs or take MPEG for a picture. JPEG includes MPO.
 PICTURES = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM")

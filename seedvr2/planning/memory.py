@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
-from seedvr2 import host_memory
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.network.tiling import Tiling
 from seedvr2.options import UpscaleOptions
+from seedvr2.planning import host_memory
 
 # Tile and overlap in pixels for each `vae_quality`; larger tiles are truer, since norms see more of the frame.
 TILES = {"low": (512, 64), "medium": (768, 96), "high": (1024, 128)}

@@ -14,9 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from seedvr2.checkpoint import Checkpoint, open_checkpoint
-from seedvr2.frame_memory import JobSize
 from seedvr2.media import MediaInfo
-from seedvr2.memory import MemoryNeed, available_bytes, choose_tiling, decode_bytes, restore_bytes
 from seedvr2.network.build import meta_dit, meta_vae
 from seedvr2.network.config import read_dit_config, read_vae_config
 from seedvr2.network.tiling import Tiling, tile_count
@@ -24,6 +22,8 @@ from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import count_batches, pad_indices
 from seedvr2.pipeline.sampler import model_input
 from seedvr2.pipeline.sizes import plan_sizes
+from seedvr2.planning.frame_memory import JobSize
+from seedvr2.planning.memory import MemoryNeed, available_bytes, choose_tiling, decode_bytes, restore_bytes
 from seedvr2.selection import ModelFiles
 
 # Real networks reach this share of the speed of one large matrix product; the VAE's convolutions are the slow part.
