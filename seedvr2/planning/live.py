@@ -26,7 +26,7 @@ _GROUP_NORM = torch.ops.aten.native_group_norm.default
 _SCALAR = torch.ops.aten._local_scalar_dense.default
 
 
-class LiveStorage(TorchDispatchMode):
+class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the storages that were made under it and are still referred to.
 
     Attributes:
@@ -35,7 +35,7 @@ class LiveStorage(TorchDispatchMode):
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         self.limit = limit
         self._known: dict[int, weakref.ref[Any]] = {}

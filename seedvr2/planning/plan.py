@@ -1,162 +1,143 @@
-"""What a job would take, worked out without running it.
-
-The work is counted on networks without memory ("meta" tensors), operation by operation, and divided by what this
-device multiplies in a short measurement.
-"""
+"""How a job is run on a device: what the planner decides, and what each decision takes."""
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from math import prod
+from typing import Any
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
-from seedvr2.checkpoint import Checkpoint, open_checkpoint
 from seedvr2.media import MediaInfo
-from seedvr2.network.build import meta_dit, meta_vae
-from seedvr2.network.config import read_dit_config, read_vae_config
-from seedvr2.network.tiling import Tiling, tile_count
+from seedvr2.network.tiling import Tiling
 from seedvr2.options import UpscaleOptions
-from seedvr2.pipeline.batching import count_batches, pad_indices
-from seedvr2.pipeline.sampler import model_input
-from seedvr2.pipeline.sizes import plan_sizes
-from seedvr2.planning.frame_memory import JobSize
-from seedvr2.planning.memory import MemoryNeed, available_bytes, choose_tiling, decode_bytes, restore_bytes
-from seedvr2.selection import ModelFiles
+from seedvr2.pipeline.batching import pad_indices
+from seedvr2.pipeline.sizes import Size, plan_sizes
+from seedvr2.planning.facts import ModelFacts
+from seedvr2.planning.needs import colour_bytes, dit_bytes, expansion_bytes, held_bytes, vae_bytes
 
-# Real networks reach this share of the speed of one large matrix product; the VAE's convolutions are the slow part.
-_EFFICIENCY = 0.35
+# A tile overlaps its neighbour by this share of its edge.
+_OVERLAP = 8
+# Blocks that are on the device while the others wait in main memory: the one at work and the next.
+_BLOCKS_AT_WORK = 2
+_RESULT_BYTES = 3 * 4  # per pixel: three channels in float32
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job is about, whatever it runs on.
+
+    Attributes:
+        source, size: width and height of the source, and of the padded result.
+        frames: in the source; None if it does not say. picture: one frame, no window.
+        uniform: short batches are filled up.
+    """
+
+    source: Size
+    size: Size
+    frames: int | None
+    picture: bool
+    alpha: bool
+    uniform: bool
+    factor: int
+
+    @classmethod
+    def of(cls, info: MediaInfo, options: UpscaleOptions, facts: ModelFacts) -> Work:
+        """The work of upscaling a source with these options."""
+        sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, facts.multiple)
+        picture = info.kind == "picture"
+        return cls(
+            source=(info.width, info.height),
+            size=sizes.padded,
+            frames=1 if picture else info.frames,
+            picture=picture,
+            alpha=info.has_alpha,
+            uniform=options.uniform_batch_size and not picture,
+            factor=facts.vae_config.temporal_factor,
+        )
+
+    def padded(self, window: int) -> int:
+        """Frames that the networks see of a batch of `window`."""
+        count = window if self.uniform else min(window, self.frames or window)
+        return len(pad_indices(count, window if self.uniform else count, self.factor))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a job would take.
+    """How a job is run.
 
     Attributes:
-        model: its name. source_size, output_size: width and height in pixels.
-        frames: of the source, as its container says; None if it does not. batches: of `batch_frames` frames.
-        tile: edge of the VAE's tiles in pixels, or None for whole frames. tiles: per frame.
-        weights_bytes, peak_bytes: memory for the weights, and in all. free_bytes: what the device has now.
-        operations: multiplications and additions per batch. seconds: an estimate; None without a frame count.
+        tile: edge of the VAE's tiles in pixels; None for whole frames.
+        window: frames of a batch. overlap: frames that two batches share.
+        blocks_to_swap: blocks of the transformer that wait in main memory.
+        in_turn: the VAE waits there too while the transformer works.
+        need: bytes at the peak, weights included. weights: of them, the weights that stay.
+        reasons: sentences that say why, for people.
     """
 
-    model: str
-    source_size: tuple[int, int]
-    output_size: tuple[int, int]
-    frames: int | None
-    batches: int | None
-    batch_frames: int
     tile: int | None
-    tiles: int
-    weights_bytes: int
-    peak_bytes: int
-    free_bytes: int
-    operations: int
-    seconds: float | None
+    window: int
+    overlap: int = 0
+    blocks_to_swap: int = 0
+    in_turn: bool = False
+    need: int = 0
+    weights: int = 0
+    reasons: tuple[str, ...] = ()
 
     @property
-    def fits(self) -> bool:
-        """Whether the peak is within what is free."""
-        return self.peak_bytes <= self.free_bytes
+    def tiling(self) -> Tiling | None:
+        """The tiles as the VAE takes them."""
+        if self.tile is None:
+            return None
+        overlap = self.tile // _OVERLAP
+        return Tiling((self.tile, self.tile), (overlap, overlap))
 
-    def as_dict(self) -> dict[str, object]:
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What makes two plans the same way of running a job."""
+        return {name: getattr(self, name) for name in ("tile", "window", "overlap", "blocks_to_swap", "in_turn")}
+
+    def words(self) -> str:
+        """The plan in a few words: `tiles of 512 pixels, batches of 5, 8 blocks in main memory`."""
+        parts = ["whole frames" if self.tile is None else f"tiles of {self.tile} pixels", f"batches of {self.window}"]
+        if self.blocks_to_swap:
+            parts.append(f"{self.blocks_to_swap} blocks in main memory")
+        if self.in_turn:
+            parts.append("VAE and transformer in turn")
+        return ", ".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**asdict(self), "fits": self.fits}
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
+        """The plan that `as_dict` gave; unknown names are an error."""
+        return cls(**{**values, "reasons": tuple(values.get("reasons", ()))})
 
 
-def make_plan(
-    info: MediaInfo, options: UpscaleOptions, files: ModelFiles, device: torch.device, dtype: torch.dtype
-) -> Plan:
-    """The plan of a job; see `Plan`."""
-    dit_file, vae_file = open_checkpoint(files.dit), open_checkpoint(files.vae)
-    dit = read_dit_config(dit_file.shapes, dit_file.metadata)
-    vae = read_vae_config(vae_file.shapes, vae_file.metadata)
-    multiple = max(16, vae.spatial_factor * max(dit.patch[1:]))
-    sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, multiple)
-    picture = info.kind == "picture"
-    frames = 1 if picture else info.frames
-    batch = 1 if picture else min(options.batch_size, frames or options.batch_size)
-    padded = len(pad_indices(batch, options.batch_size if options.uniform_batch_size and not picture else batch,
-                             vae.temporal_factor))  # fmt: skip
-    weights = _bytes(dit_file) + _bytes(vae_file)
-    free = available_bytes(device)
-    kept = JobSize(info, sizes, batch, None, dit, vae, dtype).frames() if device.type == "cpu" else 0
-    tiling = choose_tiling(options, vae, sizes.padded, padded, dtype, free - weights - kept)
-    width, height = sizes.padded
-    tile = min(tiling.size[0], max(width, height)) if tiling else None
-    latents = (padded - 1) // vae.temporal_factor + 1
-    grid = (latents, height // vae.spatial_factor, width // vae.spatial_factor)
-    tokens = math.prod(grid) // math.prod(dit.patch)
-    need = MemoryNeed(
-        weights,
-        decode_bytes(vae, min(tile or width, width), min(tile or height, height), padded, dtype),
-        restore_bytes(dit, tokens, dtype),
-    )
-    tiles = tile_count(height, width, tiling, vae.spatial_factor) if tiling else 1
-    operations = _count_operations(dit_file, vae_file, grid, padded, sizes.padded, tiling, tiles)
-    batches = None
-    if frames is not None:
-        prepend = 0 if picture else options.prepend_frames
-        batches = count_batches(frames, max(batch, 1), 0 if picture else options.temporal_overlap, prepend)
-    seconds = None if batches is None else batches * operations / (_speed(device, dtype) * _EFFICIENCY)
-    return Plan(
-        model=files.name,
-        source_size=(info.width, info.height),
-        output_size=sizes.output,
-        frames=frames,
-        batches=batches,
-        batch_frames=batch,
-        tile=tile,
-        tiles=tiles,
-        weights_bytes=weights,
-        peak_bytes=need.total + kept,
-        free_bytes=free,
-        operations=operations,
-        seconds=seconds,
-    )
-
-
-def _bytes(file: Checkpoint) -> int:
-    return file.path.stat().st_size
-
-
-@torch.no_grad()
-def _count_operations(
-    dit_file: Checkpoint,
-    vae_file: Checkpoint,
-    grid: tuple[int, int, int],
-    frames: int,
-    size: tuple[int, int],
-    tiling: Tiling | None,
-    tiles: int,
-) -> int:
-    """Operations of one batch: encode, restore, decode."""
-    dit = meta_dit(read_dit_config(dit_file.shapes, dit_file.metadata))
-    vae = meta_vae(read_vae_config(vae_file.shapes, vae_file.metadata))
-    width, height = size
-    if tiling:
-        width, height = min(tiling.size[1], width), min(tiling.size[0], height)
-    factor = vae.config.spatial_factor
-    with FlopCounterMode(display=False) as restore:
-        latent = torch.empty(*grid, dit.config.latent_channels, device="meta")
-        dit(model_input(latent, latent), torch.empty(58, dit.config.text_channels, device="meta"))
-    with FlopCounterMode(display=False) as code:
-        vae.encode(torch.empty(3, frames, height, width, device="meta"))
-        vae.decode(torch.empty(grid[0], height // factor, width // factor, vae.config.latent_channels, device="meta"))
-    return int(restore.get_total_flops() + code.get_total_flops() * tiles)
-
-
-def _speed(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations per second of a large matrix product on this device, measured for a moment."""
-    edge = 4096 if device.type == "cuda" else 1024
-    a = torch.randn(edge, edge, device=device).to(dtype)
-    best = math.inf
-    for _ in range(4):
-        started = time.perf_counter()
-        a @ a
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - started)
-    return float(2 * edge**3 / best)
+def with_need(plan: Plan, facts: ModelFacts, work: Work, itemsize: int = 2) -> Plan:
+    """The plan with what it takes at the peak, and the weights that stay on the device all the time."""
+    width, height = work.size
+    pixels = width * height
+    frames = work.padded(plan.window)
+    held = held_bytes(prod(work.source), pixels, frames)
+    colour = colour_bytes(pixels, frames) + _RESULT_BYTES * pixels * frames
+    if work.alpha:
+        held, colour = held * 4 // 3, colour * 4 // 3
+    swapped = sum(facts.blocks[: plan.blocks_to_swap])
+    resident = facts.weights - swapped
+    buffers = _BLOCKS_AT_WORK * max(facts.blocks) if swapped else 0
+    edges = (min(plan.tile or width, width), min(plan.tile or height, height))
+    encode, decode = vae_bytes(facts.vae_config, *edges, frames, itemsize)
+    encode += 3 * itemsize * pixels * frames
+    if plan.tile is not None:
+        # The sum of the tiles, and the one that is added to it, weighted in float32.
+        decode += _RESULT_BYTES * frames * (pixels + prod(edges))
+    factor, patch = facts.vae_config.spatial_factor, facts.dit.patch
+    latents = (frames - 1) // facts.vae_config.temporal_factor + 1
+    grid = (latents // patch[0], height // factor // patch[1], width // factor // patch[2])
+    restore = dit_bytes(facts.dit, grid, itemsize) - (facts.vae if plan.in_turn else 0)
+    # Blocks on their way and an expanded weight are there for the transformer only, but what they leave behind is in
+    # pieces that the VAE's large tensors do not fit into.
+    always = held + resident + buffers + expansion_bytes(facts.stored, facts.largest, itemsize)
+    return replace(plan, need=always + max(encode, decode, restore, colour), weights=resident)
