@@ -19,6 +19,8 @@ from seedvr2.planning.needs import colour_bytes, dit_bytes, expansion_bytes, hel
 _OVERLAP = 8
 # Blocks that are on the device while the others wait in main memory: the one at work and the next.
 _BLOCKS_AT_WORK = 2
+# Each stage was counted on its own; what one hands to the next (latents, noise, a result twice) is this much more.
+_HANDED_ON = 1.02
 _RESULT_BYTES = 3 * 4  # per pixel: three channels in float32
 
 
@@ -140,4 +142,4 @@ def with_need(plan: Plan, facts: ModelFacts, work: Work, itemsize: int = 2) -> P
     # Blocks on their way and an expanded weight are there for the transformer only, but what they leave behind is in
     # pieces that the VAE's large tensors do not fit into.
     always = held + resident + buffers + expansion_bytes(facts.stored, facts.largest, itemsize)
-    return replace(plan, need=always + max(encode, decode, restore, colour), weights=resident)
+    return replace(plan, need=int((always + max(encode, decode, restore, colour)) * _HANDED_ON), weights=resident)
