@@ -97,8 +97,8 @@ def _none_fits(smallest: InstalledModel, room: int, device: torch.device) -> str
     fitting = [entry for entry in CATALOGUE if entry.kind == "dit" and entry.bytes and entry.bytes <= room]
     if not fitting:
         return f"{found}; only the embedded model will run, as model = {NAME}."
-    best = max(fitting, key=lambda entry: entry.bytes or 0)
-    return f"{found}; `python -m seedvr2 models pull {best.name}` fetches one that fits."
+    least = min(fitting, key=lambda entry: entry.bytes or 0)
+    return f"{found}; `python -m seedvr2 models pull {least.name}` fetches one that fits."
 
 
 def _has_text(model: InstalledModel, models_dir: Path) -> bool:
