@@ -25,7 +25,7 @@ from seedvr2.planning.card import DeviceLayer
 from seedvr2.planning.forecast import Forecast, make_forecast
 from seedvr2.planning.machine import MachinePlanner
 from seedvr2.planning.plan import Plan
-from seedvr2.planning.planner import Request
+from seedvr2.planning.planner import Request, next_smaller
 from seedvr2.progress import OnProgress, Progress, ProgressMeter
 from seedvr2.selection import ModelFiles, select_model
 from seedvr2.trouble import is_out_of_memory
@@ -207,12 +207,19 @@ class Upscaler:
     ) -> UpscaleResult:
         """Once more, with less than what failed."""
         release_memory()
-        plan = self._planner.after_failure(failed, request)
+        self._planner.ran_out(failed, request)
+        plan = next_smaller(failed, request)
         if plan is None:
             raise _out_of_memory(self.device)
         log.warning("%s: out of memory with %s; again with %s", source.name, failed.words(), plan.words())
-        with open_source(source) as clip:
-            result = self._run(clip, target, files, request, plan, report, stop)
+        try:
+            with open_source(source) as clip:
+                result = self._run(clip, target, files, request, plan, report, stop)
+        except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
+            if isinstance(error, OutOfMemoryError) or is_out_of_memory(error):
+                # Not tried a third time, but the next such job need not begin with it.
+                self._planner.ran_out(plan, request)
+            raise
         note = f"Memory ran out with {failed.words()}, so it was made again with {plan.words()}."
         return replace(result, warnings=(*result.warnings, note))
 

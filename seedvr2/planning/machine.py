@@ -76,11 +76,10 @@ class MachinePlanner:
         card = self.layer.card(self.weights)
         return planner.choose(card, request, self._remembered.history(card, request))
 
-    def after_failure(self, failed: Plan, request: Request) -> Plan | None:
-        """The plan to try after memory ran out with `failed`; None if there is none that takes less."""
+    def ran_out(self, failed: Plan, request: Request) -> None:
+        """Memory ran out with a plan: do not begin with it again."""
         if self.layer is not None:
             self._remembered.ran_out(self.layer.card(self.weights), request, failed)
-        return planner.next_smaller(failed, request)
 
     def started(self) -> None:
         """A run begins: what it takes is measured from here on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import prod
@@ -97,6 +98,12 @@ class Plan:
     def settings(self) -> dict[str, Any]:
         """What makes two plans the same way of running a job."""
         return {name: getattr(self, name) for name in ("tile", "window", "overlap", "blocks_to_swap", "in_turn")}
+
+    def within(self, other: Plan) -> bool:
+        """Whether no part of this plan asks for more than that of the other."""
+        edge, limit = (math.inf if tile is None else tile for tile in (self.tile, other.tile))
+        not_larger = edge <= limit and self.window <= other.window
+        return not_larger and self.blocks_to_swap >= other.blocks_to_swap and self.in_turn >= other.in_turn
 
     def words(self) -> str:
         """The plan in a few words: `tiles of 512 pixels, batches of 5, 8 blocks in main memory`."""

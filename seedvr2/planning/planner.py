@@ -26,7 +26,7 @@ from seedvr2.planning.plan import Plan, Work, with_need
 
 # For cuDNN's workspace and for fragments between blocks: of the need, and at the least.
 _MARGIN, _LEAST_MARGIN = 0.06, 256 << 20
-# The retry must take this much less than what failed, or it would fail as well.
+# The retry should take this much less than what failed, or it would fail as well.
 _STEP_DOWN = 0.9
 _SMALL_TILES = (384, 256)
 _SWAP_SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -93,14 +93,17 @@ def choose(card: Card, request: Request, past: Past | None = None) -> Plan:
 
 
 def next_smaller(plan: Plan, request: Request) -> Plan | None:
-    """The first plan of the walk that takes less than `plan`, which failed, in every respect; None if there is none."""
+    """The first plan of the walk that takes clearly less than `plan`, which failed, and in no respect more.
+
+    Where none takes clearly less, the one that takes the least, if that is less at all; None where nothing is.
+    """
     failed = with_need(plan, request.facts, request.work, request.itemsize).need
-    for smaller in walk(request):
-        not_larger = _edge(smaller) <= _edge(plan) and smaller.window <= plan.window
-        not_more = smaller.blocks_to_swap >= plan.blocks_to_swap and smaller.in_turn >= plan.in_turn
-        if not_larger and not_more and smaller.need <= failed * _STEP_DOWN:
-            return replace(smaller, reasons=(f"{_capital(smaller.words())}: memory ran out with {plan.words()}.",))
-    return None
+    smaller = [each for each in walk(request) if each.need < failed and each.within(plan)]
+    if not smaller:
+        return None
+    clearly = (each for each in smaller if each.need <= failed * _STEP_DOWN)
+    chosen = next(clearly, min(smaller, key=lambda each: each.need))
+    return replace(chosen, reasons=(f"{_capital(chosen.words())}: memory ran out with {plan.words()}.",))
 
 
 def swap_to_load(card: Card, facts: ModelFacts) -> int:
@@ -174,10 +177,6 @@ def _overlap(request: Request, window: int) -> int:
         return 0
     asked = request.options.temporal_overlap
     return asked if window == request.options.batch_size else min(asked, window // 2)
-
-
-def _edge(plan: Plan) -> float:
-    return float("inf") if plan.tile is None else plan.tile
 
 
 def _forced(options: UpscaleOptions) -> Iterator[str]:

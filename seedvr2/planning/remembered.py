@@ -51,8 +51,8 @@ class History:
         return None if settings is None else Plan.from_dict(settings)
 
     def failed(self, plan: Plan) -> bool:
-        """Whether memory ran out with these settings, or with ones that are no smaller in any respect."""
-        return plan.settings in self.entry.get("failed", ())
+        """Whether memory ran out with these settings, or with ones that ask for no more in any respect."""
+        return any(Plan.from_dict(settings).within(plan) for settings in self.entry.get("failed", ()))
 
     def peak(self, plan: Plan) -> int:
         """What was measured with these settings, in bytes; 0 if nothing was."""
@@ -114,7 +114,8 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
         entries = json.loads(path.read_text())
         for entry in entries.values():
             # One look at everything that is used later.
-            History(entry).worked(), [each["plan"] and int(each["bytes"]) for each in entry.get("peaks", ())]
+            history, plan = History(entry), Plan(None, 1)
+            history.worked(), history.failed(plan), history.peak(plan)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -82,7 +82,7 @@ def test_the_best_that_fits_by_the_cards_size_is_chosen_and_nano_never(models: P
 def test_the_error_names_a_published_model_that_would_fit(models: Path, sizes: dict[str, float]) -> None:
     large = _add(models, "seedvr2_ema_7b_fp16.safetensors").name
     sizes[large] = 60
-    with pytest.raises(NeverFitsError, match=r"models pull seedvr2_ema_3b-Q4_K_M\.gguf` fetches one that fits"):
+    with pytest.raises(NeverFitsError, match=r"models pull seedvr2_ema_3b-Q3_K_M\.gguf` fetches one that fits"):
         select_model("auto", models, GPU, 6 * 10**9)
     # Main memory holds no part of a model better than the whole.
     with pytest.raises(NeverFitsError):

@@ -188,6 +188,26 @@ def test_out_of_memory_is_tried_again_once_only(
     assert len(runs) == 2 and not (tmp_path / "out.png").exists()
 
 
+def test_what_failed_twice_is_not_where_the_next_job_begins(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = UpscaleOptions(resolution=780)
+    tiles: list[int | None] = []
+
+    def fail_above_512(self: module.BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
+        tiles.append(self.settings.tiling.size[0] if self.settings.tiling else None)
+        if tiles[-1] != 512:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return torch.zeros(3, 1, latent.shape[1] * 8, latent.shape[2] * 8)
+
+    monkeypatch.setattr(module.BatchRestorer, "decode", fail_above_512)
+    upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", layer=SimulatedLayer(24))
+    with pytest.raises(OutOfMemoryError):
+        upscaler.upscale(picture, tmp_path / "out.png", whole)
+    assert upscaler.upscale(picture, tmp_path / "out.png", whole).warnings == ()
+    assert tiles == [None, 768, 512]
+
+
 def test_200_jobs_keep_their_model_and_their_plan(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

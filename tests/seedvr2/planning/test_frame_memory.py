@@ -114,7 +114,8 @@ def test_a_line_is_made_as_long_as_it_can_be_and_that_is_said(tmp_path: Path) ->
 RUN = """
 import resource, sys
 from pathlib import Path
-from seedvr2 import UpscaleOptions, Upscaler, upscaler as module
+from seedvr2 import UpscaleOptions, Upscaler
+from seedvr2.planning import machine as module
 from seedvr2.errors import SeedVR2Error
 source, room, checked = Path(sys.argv[1]), int(sys.argv[2]) << 20, sys.argv[3] == "checked"
 engine = Upscaler(source.parent, device="cpu", dtype="float32")

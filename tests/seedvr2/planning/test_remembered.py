@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from seedvr2.planning.card import SimulatedLayer
+from seedvr2.planning.plan import Plan
 from seedvr2.planning.planner import choose, next_smaller
 from seedvr2.planning.remembered import Remembered
 from seedvr2.planning.simulate import request_of
@@ -22,6 +23,9 @@ def test_a_plan_that_failed_is_not_chosen_again_even_after_a_restart(tmp_path: P
     memory = Remembered(path)
     failed = choose(CARD, REQUEST)
     memory.ran_out(CARD, REQUEST, failed)
+    # Nor is one that asks for more, though it was never run.
+    larger = Plan(None, failed.window)
+    assert memory.history(CARD, REQUEST).failed(larger) and failed.within(larger)
     smaller = next_smaller(failed, REQUEST)
     assert smaller is not None
     memory.ended_well(CARD, REQUEST, smaller, 9 * GIB)
@@ -57,7 +61,9 @@ def test_options_still_force_what_was_remembered_otherwise() -> None:
     assert choose(CARD, forced, memory.history(CARD, forced)).tile == 512
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"a": {"worked": {"tiles": 3}}}', '{"a": 1}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "[1]", '{"a": {"worked": {"tiles": 3}}}', '{"a": 1}', '{"a": {"failed": [3]}}', "\xff"]
+)
 def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "memory.json"
     path.write_text(text, encoding="latin-1")
