@@ -2,9 +2,9 @@
 
 It walks down, and takes the first plan whose need is within what is usable. What costs nothing that one could see
 comes first: whole frames, then tiles of 1024, 768 and 512 pixels; shorter batches, down to one slice of the VAE; blocks
-of the transformer in main memory; the VAE there too while the transformer works. Where all that is not enough, the
-same once more with tiles of 384 and 256 pixels, and at last frame by frame. Weights are never made coarser than their
-file is: that would be another model, and nobody asked for one.
+of the transformer in main memory; the VAE there too while the transformer works. Where all that is not enough, tiles of
+384 and 256 pixels, each with ever more blocks in main memory, and at last frame by frame. Weights are never made coarser
+than their file is: that would be another model, and nobody asked for one.
 
 `vae_tiling` on or off and `blocks_to_swap` force their part, `vae_quality` and `batch_size` are the most that is tried.
 """
@@ -121,12 +121,12 @@ def walk(request: Request) -> Iterator[Plan]:
     seen: list[dict[str, object]] = []
     windows, tiles, swaps = _windows(request), _tiles(request), _residencies(request)
     small_tiles = [*tiles, *(_SMALL_TILES if request.options.vae_tiling == "auto" else ())]
-    rounds = (
-        product(swaps, windows, tiles),
-        product(swaps, windows, small_tiles),
-        product(swaps, [*windows, 1], small_tiles),
-    )
-    for (swap, in_turn), window, tile in (each for one in rounds for each in one):
+    ways = [
+        *((tile, window, swap) for swap, window, tile in product(swaps, windows, tiles)),
+        *((tile, window, swap) for window, tile, swap in product(windows, small_tiles, swaps)),
+        *((tile, window, swap) for window, tile, swap in product([*windows, 1], small_tiles, swaps)),
+    ]
+    for tile, window, (swap, in_turn) in ways:
         whole = tile is None or tile >= max(request.work.size)
         plan = Plan(None if whole else tile, window, _overlap(request, window), blocks_to_swap=swap, in_turn=in_turn)
         if plan.settings not in seen:
