@@ -1,10 +1,10 @@
 """The planner: from a card, a model and a job to the plan that fits. Pure: it looks at nothing but its arguments.
 
 It walks down, and takes the first plan whose need is within what is usable. What costs nothing that one could see
-comes first: whole frames, then tiles of 1024, 768 and 512 pixels; shorter batches, down to one slice of the VAE; blocks
-of the transformer in main memory; the VAE there too while the transformer works. Where all that is not enough, tiles of
-384 and 256 pixels, each with ever more blocks in main memory, and at last frame by frame. Weights are never made coarser
-than their file is: that would be another model, and nobody asked for one.
+comes first: whole frames, then tiles of 1024, 768 and 512 pixels; shorter batches, down to one slice of the VAE;
+blocks of the transformer in main memory; the VAE there too while the transformer works. Where all that is not
+enough, tiles of 384 and 256 pixels, each with ever more blocks in main memory, and at last frame by frame. Weights
+are never made coarser than their file is: that would be another model, and nobody asked for one.
 
 `vae_tiling` on or off and `blocks_to_swap` force their part, `vae_quality` and `batch_size` are the most that is tried.
 """
