@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +13,13 @@ import torch
 
 from seedvr2.errors import Cancelled, OutOfMemoryError
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
-from seedvr2.media import MediaInfo, open_sink, open_source
+from seedvr2.job_settings import JobSettings, shortened, smaller_batches
+from seedvr2.media import open_sink, open_source
 from seedvr2.media.source import Source
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
-from seedvr2.options import MAX_EDGE, UpscaleOptions
-from seedvr2.pipeline.batching import effective_overlap
-from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
-from seedvr2.pipeline.sizes import Sizes, plan_sizes
-from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
+from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.restore import BatchRestorer
+from seedvr2.pipeline.stream import restore_stream, to_integer
 from seedvr2.planning.card import DeviceLayer
 from seedvr2.planning.forecast import Forecast, make_forecast
 from seedvr2.planning.machine import MachinePlanner
@@ -238,7 +237,7 @@ class Upscaler:
         self._load(files, plan.blocks_to_swap)
         self._planner.started()
         loaded = self._loaded()
-        job = _Job.prepare(loaded, info, options, plan)
+        job = JobSettings.prepare(loaded, info, options, plan)
         started, frames = time.monotonic(), 0
         meter = ProgressMeter(report, info.frames, job.step)
 
@@ -271,8 +270,8 @@ class Upscaler:
             warnings=(
                 *clip.warnings,
                 *sink.warnings,
-                *_shortened(info, options),
-                *_smaller_batches(plan, options, info),
+                *shortened(info, options),
+                *smaller_batches(plan, options, info),
             ),
         )
 
@@ -292,56 +291,6 @@ class Upscaler:
     def _loaded(self) -> Model:
         assert self._model is not None
         return self._model
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """The settings of the pipeline for one source."""
-
-    sizes: Sizes
-    stream: StreamSettings
-    restore: RestoreSettings
-    step: int
-
-    @classmethod
-    def prepare(cls, model: Model, info: MediaInfo, options: UpscaleOptions, plan: Plan) -> _Job:
-        sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, model.multiple)
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
-        picture = info.kind == "picture"
-        stream = StreamSettings(
-            sizes=sizes,
-            batch_size=plan.window,
-            overlap=plan.overlap,
-            prepend=0 if picture else options.prepend_frames,
-            uniform=options.uniform_batch_size and not picture,
-            color_correction=options.color_correction,
-        )
-        restore = RestoreSettings(
-            seed=options.seed,
-            input_noise_scale=options.input_noise_scale,
-            latent_noise_scale=options.latent_noise_scale,
-            tiling=plan.tiling,
-        )
-        return cls(sizes, stream, restore, plan.window - effective_overlap(plan.window, plan.overlap))
-
-
-def _shortened(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
-    """A sentence where nobody asked for a limit, but there is one."""
-    short, long = sorted((info.width, info.height))
-    if not options.max_resolution and options.resolution * long > MAX_EDGE * short:
-        yield (
-            f"With resolution = {options.resolution} the long edge would have more than {MAX_EDGE} pixels, "
-            "which is the most there is; the result is smaller."
-        )
-
-
-def _smaller_batches(plan: Plan, options: UpscaleOptions, info: MediaInfo) -> Iterator[str]:
-    """A sentence where fewer frames were restored together than were asked for, since that can be seen."""
-    if info.kind == "video" and plan.window < options.batch_size:
-        yield (
-            f"The {options.batch_size} frames of batch_size do not fit together into the memory here; "
-            f"{plan.window} were restored at a time."
-        )
 
 
 def _out_of_memory(device: torch.device) -> OutOfMemoryError:
