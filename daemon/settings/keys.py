@@ -136,7 +136,9 @@ class JobSettings:
     max_waiting: int = setting(100_000, "Jobs that may wait; one more is refused with 503", minimum=1)
     min_free_mb: int = setting(512, "Free disk, in MiB, below which no upload is taken and no job started", minimum=0)
     stall_s: float = setting(
-        3600.0, "Seconds without a sign of life from a job until the engine is ended and the job waits again", minimum=10
+        3600.0,
+        "Seconds without a sign of life from a job until the engine is ended and the job waits again",
+        minimum=10,
     )
     history_count: int = setting(10_000, "Finished jobs remembered", minimum=1)
     history_days: float = setting(0.0, "Days that finished jobs are remembered; 0: no limit", minimum=0)

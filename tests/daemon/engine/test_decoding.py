@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from daemon.engine.decoding import DecodingGate
-from seedvr2 import host_memory
 from seedvr2.errors import OutOfMemoryError
+from seedvr2.planning import host_memory
 
 ROOT = Path(__file__).parents[3]
 # Twelve probes of one file at once, and what came of each.
