@@ -96,9 +96,11 @@ def count_pixels(source: Size, resolution: int, batch: int) -> int:
 
         class Restorer:
             model = SimpleNamespace(device=torch.device("cpu"), dtype=HALF, vae=SimpleNamespace(config=vae))
+            frame_dtype = HALF
 
             def restore(self, frames: Tensor, _index: int) -> Tensor:
-                held.append(live.live)
+                # The clip itself is gone before anything is decoded.
+                held.append(live.live - frames.nbytes)
                 return torch.empty(frames.shape)
 
         settings = StreamSettings(sizes=sizes, batch_size=batch, color_correction="none")
