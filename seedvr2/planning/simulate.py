@@ -137,6 +137,7 @@ def activations(
     with dataless():
         without_numbers(dit)
         without_numbers(vae)
+        vae.dtype = HALF
         text = torch.empty(_TEXT_LENGTH, config.text_channels, dtype=HALF)
         settings = RestoreSettings(tiling=Plan(tile, window).tiling, noise=lambda _index, shape: torch.empty(shape))
         restorer = BatchRestorer(Model("simulated", dit, vae, text, device, HALF), settings)
