@@ -10,7 +10,7 @@ from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.estimates import Plan
 from benchmarks.gpu.jobs import Session, random_frames
 from benchmarks.gpu.meter import limited, peak_of
-from seedvr2.errors import OutOfMemoryError
+from seedvr2.errors import NumericError, OutOfMemoryError
 from seedvr2.network.tiling import Tiling
 from seedvr2.options import UpscaleOptions
 
@@ -31,11 +31,12 @@ def test_a_job_gives_all_its_frames_and_they_are_finite(bench: Bench) -> None:
     assert str(outcome.plan) == "whole frames, batches of 5"
 
 
-def test_frames_that_are_not_finite_are_counted(bench: Bench) -> None:
+def test_frames_that_are_not_finite_are_never_given_out(bench: Bench) -> None:
     session = Session(bench, "3B", "fp16")
     _, plan = session.plan(SOURCE, 1, OPTIONS)
     session.load(plan).vae.decoder.conv_out.bias.fill_(float("nan"))
-    assert session.run(random_frames(1, SOURCE), OPTIONS).undefined > 0
+    with pytest.raises(NumericError, match="does not consist of numbers"):
+        session.run(random_frames(1, SOURCE), OPTIONS)
 
 
 def peak(bench: Bench, tile: int | None) -> int:
