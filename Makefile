@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint format demo bench check-gpu screenshots check-long clean setup install-service install-user-service
+.PHONY: run test lint format demo bench check-gpu screenshots memory-table check-long clean setup install-service install-user-service
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("seedvr2d needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run") if sys.version_info < (3, 11) else None'
@@ -41,6 +41,9 @@ bench: $(READY)          ## speed and memory, as ratios measured in one run
 
 screenshots: $(READY)    ## docs/images, anew; needs Chromium
 	$(BIN)/python -m benchmarks.screenshots
+
+memory-table: $(READY)   ## what the networks take on a GPU, counted anew after a change of them (docs/gpu.md)
+	$(BIN)/python -m seedvr2.planning.count
 
 check-long: $(READY)     ## real-size models, kill tests: up to an hour
 	$(BIN)/python -m pytest -q -m long

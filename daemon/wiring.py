@@ -87,7 +87,12 @@ def wire(config: Config, executor: Executor | None) -> Parts:
 
 def _engine(config: Config, gpu: GpuMonitor) -> Executor:
     return ChildExecutor(
-        config.paths.models, config.model, config.logging, stall_s=config.jobs.stall_s, on_device=gpu.observed
+        config.paths.models,
+        config.model,
+        config.logging,
+        memory=config.paths.state / "gpu_memory.json",
+        stall_s=config.jobs.stall_s,
+        on_device=gpu.observed,
     )
 
 

@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("sources", nargs="+", type=Path, metavar="IN")
     _add_model_arguments(plan)
     plan.add_argument("--json", action="store_true", help="print JSON")
+    plan.add_argument("--explain", action="store_true", help="say why each choice was made")
     plan.set_defaults(run=_plan)
 
     add_models(commands)
@@ -148,5 +149,5 @@ def _plan(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([{"source": str(source), **plan.as_dict()} for source, plan in plans], indent=2))
     else:
-        print("\n\n".join(describe_plan(source, plan) for source, plan in plans))
+        print("\n\n".join(describe_plan(source, plan, explain=arguments.explain) for source, plan in plans))
     return 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from seedvr2.plan import Plan
+from seedvr2.planning.forecast import Forecast
 from seedvr2.progress import Progress
+from seedvr2.units import gigabytes
 
 _WIDTH = 28
 
@@ -57,8 +59,8 @@ class ProgressBar:
         )
 
 
-def describe_plan(source: Path, plan: Plan) -> str:
-    """A plan as a few lines of text."""
+def describe_plan(source: Path, plan: Forecast, *, explain: bool = False) -> str:
+    """A plan as a few lines of text; with the reasons of each choice if `explain`."""
     frames = "?" if plan.frames is None else str(plan.frames)
     batches = "?" if plan.batches is None else str(plan.batches)
     tiles = f"{plan.tiles} of {plan.tile} pixels" if plan.tile else "none, whole frames"
@@ -73,11 +75,19 @@ def describe_plan(source: Path, plan: Plan) -> str:
             f"  size     {_size(plan.source_size)} to {_size(plan.output_size)}",
             f"  frames   {frames}, in {batches} batches of {plan.batch_frames}",
             f"  tiles    {tiles}",
+            *_swapped(plan),
             f"  memory   {gigabytes(plan.peak_bytes)} at the peak, {gigabytes(plan.weights_bytes)} of it weights; "
             f"{gigabytes(plan.free_bytes)} free: {fits}",
             f"  time     {time_left}",
+            *(f"  why      {reason}" for reason in plan.reasons if explain),
         )
     )
+
+
+def _swapped(plan: Forecast) -> Iterator[str]:
+    if plan.blocks_to_swap:
+        more = ", and the VAE while the transformer works" if plan.in_turn else ""
+        yield f"  weights  {plan.blocks_to_swap} blocks wait in main memory{more}"
 
 
 def clock(seconds: float) -> str:
@@ -88,11 +98,6 @@ def clock(seconds: float) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, whole = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes}:{whole:02}"
-
-
-def gigabytes(count: int) -> str:
-    """Bytes as 1.2 GB or 340 MB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 
 from seedvr2.catalogue.conditioning import load_conditioning
-from seedvr2.checkpoint import open_checkpoint
+from seedvr2.checkpoint import PackedTensor, open_checkpoint
 from seedvr2.errors import CheckpointError, OptionError
 from seedvr2.heap import return_freed_blocks
 from seedvr2.network.build import load_dit, load_vae
 from seedvr2.network.config import is_dit, is_vae
 from seedvr2.network.dit import DiT
+from seedvr2.network.precision import vae_dtype
+from seedvr2.network.stored import place
 from seedvr2.network.vae import VideoVAE
+from seedvr2.planning.probe import needs_channels_last, probe_cuda
 from seedvr2.selection import ModelFiles
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -32,6 +35,18 @@ class Model:
     text: Tensor
     device: torch.device
     dtype: torch.dtype
+
+    @property
+    def resident_bytes(self) -> int:
+        """Bytes of the weights that are on the device."""
+        modules = (module for network in (self.dit, self.vae) for module in network.modules())
+        kept = (
+            value
+            for module in modules
+            for value in (*module._parameters.values(), *module._buffers.values(), *vars(module).values())
+            if isinstance(value, Tensor | PackedTensor)
+        )
+        return sum(value.nbytes for value in kept if value.device == self.device)
 
     @property
     def multiple(self) -> int:
@@ -66,14 +81,24 @@ def load_model(
     if not is_vae(vae_file.shapes):
         raise CheckpointError(f"{files.vae.name} is not a SeedVR2 VAE; fetch ema_vae_fp16.safetensors again.")
     text = load_conditioning(dit_file, models_dir)
+    vae = load_vae(vae_file, device=device, dtype=vae_dtype(dtype, device))
+    if device.type == "cuda" and needs_channels_last(probe_cuda(device)):
+        keep_channels_last(vae)
     return Model(
         name=files.name,
         dit=load_dit(dit_file, device=device, dtype=dtype, blocks_to_swap=blocks_to_swap),
-        vae=load_vae(vae_file, device=device, dtype=dtype),
+        vae=vae,
         text=text.to(device, dtype),
         device=device,
         dtype=dtype,
     )
+
+
+def keep_channels_last(vae: VideoVAE) -> None:
+    """Lay the kernels of 3-D convolutions out channels last, which keeps the convolutions with cuDNN."""
+    for name, weight in list(vae.state_dict().items()):
+        if weight.ndim == 5:
+            place(vae, name, weight.contiguous(memory_format=torch.channels_last_3d))
 
 
 def choose_device(name: str) -> torch.device:
@@ -93,14 +118,18 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The computing type of that name; `auto` is bfloat16 where the device multiplies it fast, else float32.
+    """The computing type of that name.
+
+    `auto` is bfloat16 where the device multiplies it fast. A GPU of compute capability below 8 does not: float16 there.
+    Else, and where a GPU cannot really do what it should, float32.
 
     Raises:
         OptionError: there is no such type.
     """
     if name == "auto":
-        fast = device.type == "cuda" or (device.type == "cpu" and _cpu_multiplies_bfloat16())
-        return torch.bfloat16 if fast else torch.float32
+        if device.type == "cuda":
+            return probe_cuda(device).dtype
+        return torch.bfloat16 if device.type == "cpu" and _cpu_multiplies_bfloat16() else torch.float32
     if name not in DTYPES:
         raise OptionError("dtype", f"dtype takes auto, {', '.join(DTYPES)}, not {name!r}.")
     return DTYPES[name]

@@ -7,18 +7,21 @@ from pathlib import Path
 
 import torch
 
-from seedvr2.catalogue import DEFAULT_MODEL, find
+from seedvr2.catalogue import CATALOGUE, DEFAULT_MODEL, find
 from seedvr2.catalogue.conditioning import POSITIVE
 from seedvr2.catalogue.folder import InstalledModel, find_installed, find_text_embedding, find_vae, installed_models
 from seedvr2.checkpoint import open_checkpoint
-from seedvr2.errors import CheckpointError, ModelNotInstalledError
-from seedvr2.memory import available_bytes
+from seedvr2.errors import CheckpointError, ModelNotInstalledError, NeverFitsError
 from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
+from seedvr2.planning.memory import capacity_bytes
+from seedvr2.units import gigabytes
 
 # From best to least, where several are installed: fidelity of the published quantisations (spec: users.md, section 6).
 _PRECISIONS = ("FP32", "FP16", "BF16", "Q8", "FP8", "Q4")
 # A model needs this much more than its weights to run at all: the VAE and one small tile.
 _WORKING_BYTES = 2 * 10**9
+# Of a model whose blocks wait in main memory, at most so much is on a GPU at a time.
+_SHARE_AT_WORK = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +36,27 @@ class ModelFiles:
 NANO = ModelFiles(NAME, DIT_FILE, VAE_FILE)
 
 
-def select_model(wanted: str, models_dir: Path, device: torch.device) -> ModelFiles:
+def select_model(wanted: str, models_dir: Path, device: torch.device, capacity: int | None = None) -> ModelFiles:
     """The files of a model.
+
+    What `auto` stands for depends on the folder and on the device's size, never on what is free at the moment: one job
+    must not run another model than the one before it.
 
     Args:
         wanted: a file name in `models_dir`, a short name of the catalogue such as `3b_fp8`, `nano`, or `auto`: the
-            catalogue's 3B FP8 on a GPU that can hold it, else the best installed model that fits, else nano.
+            catalogue's 3B FP8 on a GPU that can hold it, else the best installed model that fits, else the smallest
+            one that fits in parts. Nano only where no other is installed.
         models_dir: the folder of weight files.
-        device: where it will run.
+        device: where it will run. capacity: bytes that a job could have there; asked for where None.
 
     Raises:
         ModelNotInstalledError: it is not in the folder; the message says how to get it.
+        NeverFitsError: `auto`, and none of the installed models fits on the device.
     """
     if wanted == NAME:
         return NANO
     if wanted in ("", "auto"):
-        return _best(models_dir, device)
+        return _best(models_dir, device, capacity_bytes(device) if capacity is None else capacity)
     return _files(find_installed(models_dir, _full_name(wanted, models_dir)), models_dir)
 
 
@@ -61,17 +69,36 @@ def _full_name(wanted: str, models_dir: Path) -> str:
         raise ModelNotInstalledError(str(error)) from error
 
 
-def _best(models_dir: Path, device: torch.device) -> ModelFiles:
-    room = available_bytes(device) - _WORKING_BYTES
-    fitting = [model for model in installed_models(models_dir) if model.bytes <= room and _has_text(model, models_dir)]
-    if not fitting:
-        return NANO
-    default = next((model for model in fitting if model.name == DEFAULT_MODEL), None)
-    chosen = default if default and device.type == "cuda" else min(fitting, key=_rank)
+def _best(models_dir: Path, device: torch.device, capacity: int) -> ModelFiles:
+    complete = [model for model in installed_models(models_dir) if _has_text(model, models_dir)]
     try:
-        return _files(chosen, models_dir)
+        vae = find_vae(models_dir)
     except ModelNotInstalledError:
         return NANO
+    if not complete:
+        return NANO
+    room = capacity - _WORKING_BYTES
+    whole = [model for model in complete if model.bytes <= room]
+    if whole:
+        default = next((model for model in whole if model.name == DEFAULT_MODEL), None)
+        chosen = default if default and device.type == "cuda" else min(whole, key=_rank)
+        return ModelFiles(chosen.name, chosen.path, vae)
+    smallest = min(complete, key=lambda model: (model.bytes, model.name))
+    if smallest.bytes * (_SHARE_AT_WORK if device.type == "cuda" else 1) > room:
+        raise NeverFitsError(_none_fits(smallest, room, device))
+    return ModelFiles(smallest.name, smallest.path, vae)
+
+
+def _none_fits(smallest: InstalledModel, room: int, device: torch.device) -> str:
+    found = (
+        f"None of the installed models fits on {device}: the smallest, {smallest.name}, takes "
+        f"{gigabytes(smallest.bytes)}, and {gigabytes(room)} are there for it"
+    )
+    fitting = [entry for entry in CATALOGUE if entry.kind == "dit" and entry.bytes and entry.bytes <= room]
+    if not fitting:
+        return f"{found}; only the embedded model will run, as model = {NAME}."
+    least = min(fitting, key=lambda entry: entry.bytes or 0)
+    return f"{found}; `python -m seedvr2 models pull {least.name}` fetches one that fits."
 
 
 def _has_text(model: InstalledModel, models_dir: Path) -> bool:

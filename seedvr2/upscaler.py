@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,21 +12,24 @@ from pathlib import Path
 import torch
 
 from seedvr2.errors import Cancelled, OutOfMemoryError
-from seedvr2.frame_memory import JobSize, check_job
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
-from seedvr2.media import MediaInfo, open_sink, open_source
-from seedvr2.memory import available_bytes, choose_tiling
+from seedvr2.job_settings import JobSettings, shortened, smaller_batches
+from seedvr2.media import open_sink, open_source
+from seedvr2.media.source import Source
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
-from seedvr2.network.tiling import Tiling
-from seedvr2.options import MAX_EDGE, UpscaleOptions
-from seedvr2.pipeline.batching import effective_overlap
-from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
-from seedvr2.pipeline.sizes import Sizes, plan_sizes
-from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
-from seedvr2.plan import Plan, make_plan
+from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.restore import BatchRestorer
+from seedvr2.pipeline.stream import restore_stream, to_integer
+from seedvr2.planning.card import DeviceLayer
+from seedvr2.planning.forecast import Forecast, make_forecast
+from seedvr2.planning.machine import MachinePlanner
+from seedvr2.planning.plan import Plan
+from seedvr2.planning.planner import Request, next_smaller
 from seedvr2.progress import OnProgress, Progress, ProgressMeter
 from seedvr2.selection import ModelFiles, select_model
 from seedvr2.trouble import is_out_of_memory
+
+log = logging.getLogger(__name__)
 
 IsCancelled = Callable[[], bool]
 
@@ -62,7 +66,14 @@ class Upscaler:
     """
 
     def __init__(
-        self, models_dir: Path, *, device: str = "auto", dtype: str = "auto", default_model: str = "auto"
+        self,
+        models_dir: Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        default_model: str = "auto",
+        memory: Path | None = None,
+        layer: DeviceLayer | None = None,
     ) -> None:
         """Nothing is loaded yet.
 
@@ -71,6 +82,8 @@ class Upscaler:
             device: `auto`, `cpu`, `cuda`, `cuda:1`…
             dtype: what the networks compute in: `auto`, `float32`, `bfloat16`, `float16`.
             default_model: what `auto` means: a model's name, or `auto` for the best installed one.
+            memory: a file in which to remember what fits on this card; nothing is remembered where None.
+            layer: where the facts of the device come from; the device itself where None.
 
         Raises:
             OptionError: there is no such device or type.
@@ -81,6 +94,7 @@ class Upscaler:
         self._default = default_model
         self._model: Model | None = None
         self._blocks_to_swap = 0
+        self._planner = MachinePlanner(self.device, self.dtype, memory=memory, layer=layer)
         keep_freed_blocks()
 
     @property
@@ -99,12 +113,18 @@ class Upscaler:
     def load(self, model: str = "auto", *, blocks_to_swap: int = 0) -> None:
         """Bring a model into memory in place of the present one, which is dropped first.
 
+        On a GPU that cannot hold all of it, more of its blocks than `blocks_to_swap` stay in main memory.
+
         Raises:
             CheckpointError: its files are missing, damaged or of another model.
             OutOfMemoryError: the device cannot hold it.
         """
         files = self._files(model)
-        if self._model and (self._model.name, self._blocks_to_swap) == (files.name, blocks_to_swap):
+        self._load(files, max(blocks_to_swap, self._planner.swap_to_load(files)))
+
+    def _load(self, files: ModelFiles, blocks_to_swap: int) -> None:
+        # With more blocks in main memory than it needs to have, a job is hardly slower; loading anew takes longer.
+        if self._model and self._model.name == files.name and self._blocks_to_swap >= blocks_to_swap:
             return
         self.unload()
         try:
@@ -116,10 +136,12 @@ class Upscaler:
                 raise
             raise _out_of_memory(self.device) from error
         self._blocks_to_swap = blocks_to_swap
+        self._planner.weights = self._model.resident_bytes
 
     def unload(self) -> None:
         """Drop the model and give its memory back."""
         self._model = None
+        self._planner.weights = 0
         release_memory()
 
     def upscale(
@@ -150,49 +172,94 @@ class Upscaler:
         """
         report = on_progress or (lambda _progress: None)
         stop = cancelled or (lambda: False)
+        options = options or UpscaleOptions()
+        files = self._files(model)
         try:
-            return self._upscale(source, target, options or UpscaleOptions(), model, report, stop)
+            with open_source(source) as clip:
+                request = self._planner.request(files, clip.info, options)
+                plan = self._planner.plan(request, clip.info)
+                try:
+                    return self._run(clip, target, files, request, plan, report, stop)
+                except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
+                    if not isinstance(error, OutOfMemoryError) and not is_out_of_memory(error):
+                        raise
+            # Outside the except block: the traceback would keep the failed run's tensors alive.
+            return self._run_smaller(source, target, files, request, plan, report, stop)
         except (RuntimeError, MemoryError, OSError) as error:
             if not is_out_of_memory(error):
                 raise
             release_memory()
             raise _out_of_memory(self.device) from error
         finally:
-            return_freed_blocks()  # not earlier: `_upscale` holds the last tensors until it returns
+            return_freed_blocks()  # not earlier: `_run` holds the last tensors until it returns
 
-    def _upscale(
+    def _run_smaller(
         self,
         source: Path,
         target: Path,
-        options: UpscaleOptions,
-        model: str,
+        files: ModelFiles,
+        request: Request,
+        failed: Plan,
         report: OnProgress,
         stop: IsCancelled,
     ) -> UpscaleResult:
-        with open_source(source) as clip:
-            info = clip.info
-            report(Progress("loading", 0, info.frames, 0.0))
-            self.load(model, blocks_to_swap=options.blocks_to_swap)
-            loaded = self._loaded()
-            job = _Job.prepare(loaded, info, options)
-            started, frames = time.monotonic(), 0
-            meter = ProgressMeter(report, info.frames, job.step)
+        """Once more, with less than what failed."""
+        release_memory()
+        self._planner.ran_out(failed, request)
+        plan = next_smaller(failed, request)
+        if plan is None:
+            raise _out_of_memory(self.device)
+        log.warning("%s: out of memory with %s; again with %s", source.name, failed.words(), plan.words())
+        try:
+            with open_source(source) as clip:
+                result = self._run(clip, target, files, request, plan, report, stop)
+        except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
+            if isinstance(error, OutOfMemoryError) or is_out_of_memory(error):
+                # Not tried a third time, but the next such job need not begin with it.
+                self._planner.ran_out(plan, request)
+            raise
+        note = f"Memory ran out with {failed.words()}, so it was made again with {plan.words()}."
+        return replace(result, warnings=(*result.warnings, note))
 
-            def on_stage(stage: str, share: float) -> None:
-                if stop():
-                    raise Cancelled(f"{source.name} was cancelled; nothing was written.")
-                meter.stage(stage, share)
+    def _run(
+        self,
+        clip: Source,
+        target: Path,
+        files: ModelFiles,
+        request: Request,
+        plan: Plan,
+        report: OnProgress,
+        stop: IsCancelled,
+    ) -> UpscaleResult:
+        options, info = request.options, clip.info
+        report(Progress("loading", 0, info.frames, 0.0))
+        self._load(files, plan.blocks_to_swap)
+        self._planner.started()
+        loaded = self._loaded()
+        job = JobSettings.prepare(loaded, info, options, plan)
+        started, frames = time.monotonic(), 0
+        meter = ProgressMeter(report, info.frames, job.step)
 
-            restorer = BatchRestorer(loaded, job.restore, on_stage)
-            with (
-                open_sink(target, clip, *job.sizes.output, options) as sink,
-                closing(restore_stream(clip.frames(), lambda frame: frame.image, restorer, job.stream)) as stream,
-            ):
-                for frame, image in stream:
-                    sink.write(to_integer(image, sink.bit_depth), frame)
-                    frames += 1
-                    meter.frame()
-                on_stage("writing", 1.0)
+        def on_stage(stage: str, share: float) -> None:
+            if stop():
+                raise Cancelled(f"{clip.path.name} was cancelled; nothing was written.")
+            meter.stage(stage, share)
+
+        if not plan.in_turn:
+            # An earlier job may have left one of them in main memory.
+            loaded.dit.onload()
+            loaded.vae.onload()
+        restorer = BatchRestorer(loaded, job.restore, on_stage)
+        with (
+            open_sink(target, clip, *job.sizes.output, options) as sink,
+            closing(restore_stream(clip.frames(), lambda frame: frame.image, restorer, job.stream)) as stream,
+        ):
+            for frame, image in stream:
+                sink.write(to_integer(image, sink.bit_depth), frame)
+                frames += 1
+                meter.frame()
+            on_stage("writing", 1.0)
+        self._planner.ended_well(plan, request)
         width, height = job.sizes.output
         return UpscaleResult(
             path=target,
@@ -201,80 +268,32 @@ class Upscaler:
             height=height,
             frames=frames,
             seconds=time.monotonic() - started,
-            tiled=job.restore.tiling is not None,
-            warnings=(*clip.warnings, *sink.warnings, *_shortened(info, options)),
+            tiled=plan.tile is not None,
+            warnings=(
+                *clip.warnings,
+                *sink.warnings,
+                *restorer.warnings,
+                *shortened(info, options),
+                *smaller_batches(plan, options, info),
+            ),
         )
 
-    def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Plan:
+    def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Forecast:
         """What upscaling `source` would take; runs nothing and loads nothing. Errors as for `upscale`."""
+        options = options or UpscaleOptions()
+        files = self._files(model)
         with open_source(source) as clip:
-            return make_plan(clip.info, options or UpscaleOptions(), self._files(model), self.device, self.dtype)
+            return make_forecast(clip.info, options, files, self._planner)
 
     def _files(self, model: str) -> ModelFiles:
         wanted = self._default if model in ("", "auto") else model
-        return select_model(wanted, self.models_dir, self.device)
+        layer = self._planner.layer
+        capacity = None if layer is None else layer.card().capacity
+        return select_model(wanted, self.models_dir, self.device, capacity)
 
     def _loaded(self) -> Model:
         assert self._model is not None
         return self._model
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """The settings of the pipeline for one source."""
-
-    sizes: Sizes
-    stream: StreamSettings
-    restore: RestoreSettings
-    step: int
-
-    @classmethod
-    def prepare(cls, model: Model, info: MediaInfo, options: UpscaleOptions) -> _Job:
-        sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, model.multiple)
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
-        picture = info.kind == "picture"
-        batch = 1 if picture else options.batch_size
-        stream = StreamSettings(
-            sizes=sizes,
-            batch_size=batch,
-            overlap=0 if picture else options.temporal_overlap,
-            prepend=0 if picture else options.prepend_frames,
-            uniform=options.uniform_batch_size and not picture,
-            color_correction=options.color_correction,
-        )
-        restore = RestoreSettings(
-            seed=options.seed,
-            input_noise_scale=options.input_noise_scale,
-            latent_noise_scale=options.latent_noise_scale,
-            tiling=_tiling(model, info, sizes, batch, options),
-        )
-        return cls(sizes, stream, restore, batch - effective_overlap(batch, stream.overlap))
-
-
-def _tiling(model: Model, info: MediaInfo, sizes: Sizes, batch: int, options: UpscaleOptions) -> Tiling | None:
-    """The tiles that fit beside the frames. Raises OutOfMemoryError if the job would not fit with them either."""
-    free = available_bytes(model.device)
-    batch = min(batch, info.frames or batch)
-    job = JobSize(info, sizes, batch, None, model.dit.config, model.vae.config, model.dtype)
-    if model.device.type == "cpu":
-        free -= job.frames()
-    tiling = choose_tiling(options, model.vae.config, sizes.padded, batch, model.dtype, free)
-    # Tiles larger than the frame are the whole frame.
-    if tiling and sizes.padded[0] <= tiling.size[1] and sizes.padded[1] <= tiling.size[0]:
-        tiling = None
-    if model.device.type == "cpu":
-        check_job(replace(job, tile=tiling.size[0] if tiling else None), options, model.multiple)
-    return tiling
-
-
-def _shortened(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
-    """A sentence where nobody asked for a limit, but there is one."""
-    short, long = sorted((info.width, info.height))
-    if not options.max_resolution and options.resolution * long > MAX_EDGE * short:
-        yield (
-            f"With resolution = {options.resolution} the long edge would have more than {MAX_EDGE} pixels, "
-            "which is the most there is; the result is smaller."
-        )
 
 
 def _out_of_memory(device: torch.device) -> OutOfMemoryError:

@@ -63,6 +63,7 @@ class Session:
             vae=scale.vae,
             precision=self._precision,
             dtype=self._bench.dtype,
+            source=size,
             size=self._sizes(size, options).padded,
             frames=frames,
             options=options,
@@ -103,7 +104,10 @@ class Session:
         model = self.load(plan)
         height, width = frames[0].shape[:2]
         settings = StreamSettings(self._sizes((width, height), options), batch_size=plan.window)
-        restorer = BatchRestorer(model, RestoreSettings(seed=options.seed, tiling=plan.tiling))
+        if not plan.in_turn:
+            model.dit.onload()
+            model.vae.onload()
+        restorer = BatchRestorer(model, RestoreSettings(seed=options.seed, tiling=plan.tiling, in_turn=plan.in_turn))
         done, undefined = 0, torch.zeros((), dtype=torch.int64, device=model.device)
         started = time.perf_counter()
         for _, result in restore_stream(frames, lambda frame: frame, restorer, settings):

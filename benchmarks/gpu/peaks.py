@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import prod
 
 import torch
 from torch import Tensor
@@ -67,7 +66,7 @@ def transformer(bench: Bench, dit: DiT, title: str, frames: int) -> Iterator[Row
         width // vae.spatial_factor,
     )
     text = torch.zeros(TEXT_LENGTH, dit.config.text_channels, device=bench.device, dtype=bench.dtype)
-    estimate = transformer_bytes(dit.config, prod(grid) // prod(dit.config.patch), bench.dtype)
+    estimate = transformer_bytes(dit.config, grid, bench.dtype)
     if estimate > bench.room():
         yield not_run(title, _too_large(bench, estimate))
         return

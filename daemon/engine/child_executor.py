@@ -45,6 +45,7 @@ class ChildExecutor:
 
     Args:
         stall_s: seconds without a step of the engine until its process is ended and started again.
+        memory: file in which the engine remembers what worked on this card.
         on_device: told what the engine computes on, at each start.
         main, probe_main: the modules that the children run.
         cancel_s: seconds that a job may take to stop.
@@ -56,6 +57,7 @@ class ChildExecutor:
         settings: ModelSettings,
         logging_settings: LoggingSettings | None = None,
         *,
+        memory: Path | None = None,
         stall_s: float = 3600.0,
         on_device: Callable[[say.DeviceReport], None] = lambda _report: None,
         main: str = MAIN,
@@ -68,6 +70,7 @@ class ChildExecutor:
         setup = say.Setup(
             version=say.VERSION,
             models_dir=str(models_dir),
+            memory_file=str(memory or ""),
             default=settings.default,
             device=settings.device,
             dtype=settings.dtype,

@@ -46,7 +46,8 @@ def local_engine(setup: say.Setup) -> Engine:
     settings = ModelSettings(
         default=setup.default, auto_download=setup.auto_download, device=setup.device, dtype=setup.dtype, gpu="all"
     )
-    return LocalExecutor(Path(setup.models_dir), settings)
+    memory = Path(setup.memory_file) if setup.memory_file else None
+    return LocalExecutor(Path(setup.models_dir), settings, memory)
 
 
 def main(make: Callable[[say.Setup], Engine] = local_engine) -> None:

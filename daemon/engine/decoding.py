@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.jobs.job import Media
-from seedvr2 import host_memory
 from seedvr2.errors import OutOfMemoryError
+from seedvr2.planning import host_memory
 
 AT_ONCE = 2
 PATIENCE_S = 60.0

@@ -37,8 +37,10 @@ log = logging.getLogger(__name__)
 class LocalExecutor:
     """Runs the engine in this process, on the GPU that the settings name."""
 
-    def __init__(self, models_dir: Path, settings: ModelSettings) -> None:
+    def __init__(self, models_dir: Path, settings: ModelSettings, memory: Path | None = None) -> None:
+        """`memory` is the file in which the engine remembers what worked on this card."""
         self._models_dir = models_dir
+        self._memory = memory
         self._settings = settings
         self._upscaler: Upscaler | None = None
         self._making = threading.Lock()
@@ -179,6 +181,7 @@ class LocalExecutor:
                 device=choice.device,
                 dtype=self._settings.dtype,
                 default_model=self._settings.default,
+                memory=self._memory,
             )
         return self._upscaler
 

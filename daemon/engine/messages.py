@@ -40,10 +40,14 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The first message: the settings of the engine, and how to log."""
+    """The first message: the settings of the engine, and how to log.
+
+    `memory_file` is where it remembers what worked on this card; empty: nowhere.
+    """
 
     version: int
     models_dir: str
+    memory_file: str
     default: str
     device: str
     dtype: str

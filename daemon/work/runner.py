@@ -6,7 +6,6 @@ import errno
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from daemon.engine.executor import Executor, Outcome
@@ -21,7 +20,7 @@ from daemon.work.naming import result_name, result_suffix, wrong_format
 from daemon.work.publish import free_path
 from daemon.work.source import Sources
 from daemon.work.work_folder import STEM, WorkFolder
-from seedvr2.errors import Cancelled, MachineError, NeverFitsError, OptionError, OutOfMemoryError, SeedVR2Error
+from seedvr2.errors import Cancelled, MachineError, OptionError, OutOfMemoryError, SeedVR2Error
 from seedvr2.options import UpscaleOptions
 from seedvr2.trouble import is_machine_trouble, is_out_of_memory
 
@@ -126,7 +125,7 @@ class JobRunner:
             began = time.monotonic()
             meter = Meter(job, on_progress, lambda frames: self._work.note_reached(job.id, frames))
             try:
-                outcome, options = self._execute(job, source, target, options, meter, cancelled)
+                outcome = self._engine(job, source, target, options, meter, cancelled)
             except Exception as error:
                 if isinstance(error, Cancelled) or target.parent.is_dir():
                     raise
@@ -138,29 +137,6 @@ class JobRunner:
         self._work.note_result(job.id, result)
         self._estimates.measured(outcome.model, job.draft.work, seconds)
         return result
-
-    def _execute(
-        self,
-        job: Job,
-        source: Path,
-        target: Path,
-        options: UpscaleOptions,
-        meter: Meter,
-        cancelled: Callable[[], bool],
-    ) -> tuple[Outcome, UpscaleOptions]:
-        try:
-            return self._engine(job, source, target, options, meter, cancelled), options
-        except NeverFitsError:
-            raise
-        except OutOfMemoryError as error:
-            smaller = shrink(options)
-            log.warning("job %s: out of memory (%s); again with %s", job.id, error, _difference(options, smaller))
-        # Outside the except block: the traceback would keep the failed run's tensors alive.
-        self._executor.unload()
-        target.unlink(missing_ok=True)
-        outcome = self._engine(job, source, target, smaller, meter, cancelled)
-        note = f"Memory ran out, so it was made again with {_difference(options, smaller)}."
-        return replace(outcome, warnings=(*outcome.warnings, note)), smaller
 
     def _engine(
         self,
@@ -202,21 +178,6 @@ class JobRunner:
             options=options.as_dict(),
             warnings=outcome.warnings,
         )
-
-
-def shrink(options: UpscaleOptions) -> UpscaleOptions:
-    """The same wishes for less memory: tiles on and a step smaller, about half the batch."""
-    quality = options.vae_quality
-    if options.vae_tiling == "on" or quality == "high":
-        quality = {"high": "medium", "medium": "low", "low": "low"}[quality]
-    batch = max(4 * ((options.batch_size - 1) // 8) + 1, 1)
-    overlap = min(options.temporal_overlap, max(batch - 1, 0))
-    return replace(options, vae_tiling="on", vae_quality=quality, batch_size=batch, temporal_overlap=overlap)
-
-
-def _difference(before: UpscaleOptions, after: UpscaleOptions) -> str:
-    old, new = before.as_dict(), after.as_dict()
-    return ", ".join(f"{name} {new[name]}" for name in new if new[name] != old[name]) or "memory freed first"
 
 
 def _os_sentence(error: OSError) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from seedvr2 import host_memory
 from seedvr2.errors import OutOfMemoryError, TooLargeError
 from seedvr2.media.failures import DECODING_ERRORS
+from seedvr2.planning import host_memory
+from seedvr2.units import gigabytes
 
 # Not all that Pillow knows: some of its readers start other programs or take MPEG for a picture. JPEG includes MPO.
 PICTURES = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM")
@@ -84,8 +85,3 @@ def check_room(name: str, need: int) -> None:
             f"There is not enough free memory to decode {name} now: it takes {gigabytes(need)}, and {gigabytes(now)} "
             "are free; try again when less is running."
         )
-
-
-def gigabytes(count: int) -> str:
-    """A number of bytes for people."""
-    return f"{max(count, 0) / 1e9:.1f} GB"

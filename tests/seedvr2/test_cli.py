@@ -51,6 +51,10 @@ def test_a_plan_as_text_and_as_json() -> None:
     assert text.returncode == 0 and "320x180 to 640x360" in text.stdout and "5 batches of 5" in text.stdout
     data = json.loads(_run("plan", CLIP, "--resolution", "360", "--model", "nano", "--json").stdout)
     assert data[0]["output_size"] == [640, 360] and data[0]["fits"] is True
+    explained = _run("plan", CLIP, "--resolution", "360", "--model", "nano", "--explain").stdout
+    assert explained.startswith(text.stdout.split("  memory")[0])
+    assert "  why      Whole frames, batches of 5: needs " in explained and "  why " not in text.stdout
+    assert data[0]["reasons"][0].startswith("Whole frames, batches of 5: needs ")
 
 
 def test_help_shows_the_table_of_parameters() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ from safetensors.torch import save_file
 
 from seedvr2 import selection
 from seedvr2.catalogue import DEFAULT_MODEL
-from seedvr2.errors import ModelNotInstalledError
+from seedvr2.catalogue.folder import InstalledModel, installed_models
+from seedvr2.errors import ModelNotInstalledError, NeverFitsError
 from seedvr2.selection import NANO, select_model
 from tests.seedvr2.network.networks import random_dit, random_vae
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
-Q4 = "seedvr2_ema_3b-Q4_K_M.gguf"
+Q4 = "seedvr2_ema_3b-Q4_K_M.safetensors"
 
 
 @pytest.fixture
@@ -44,19 +46,47 @@ def test_the_best_installed_model_runs(models: Path) -> None:
     assert (files.name, files.dit, files.vae) == (best.name, best, models / "ema_vae_fp16.safetensors")
 
 
-def test_on_a_gpu_that_can_hold_it_the_3b_fp8_runs(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_gpu_that_can_hold_it_the_3b_fp8_runs(models: Path) -> None:
     _add(models, "seedvr2_ema_7b_fp16.safetensors")
     default = _add(models, DEFAULT_MODEL)
-    monkeypatch.setattr(selection, "available_bytes", lambda device: 10**11)
-    assert select_model("auto", models, GPU).dit == default
-    assert select_model("auto", models, CPU).name == "seedvr2_ema_7b_fp16.safetensors"
+    assert select_model("auto", models, GPU, 10**11).dit == default
+    assert select_model("auto", models, CPU, 10**11).name == "seedvr2_ema_7b_fp16.safetensors"
 
 
-def test_a_model_that_does_not_fit_is_not_chosen_by_itself(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _add(models, DEFAULT_MODEL)
-    monkeypatch.setattr(selection, "available_bytes", lambda device: 10**9)
-    assert select_model("auto", models, GPU) == NANO
-    assert select_model(DEFAULT_MODEL, models, GPU).name == DEFAULT_MODEL
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Sizes in GB that files are to be taken for, by name."""
+    gigabytes: dict[str, float] = {}
+
+    def grown(models_dir: Path) -> list[InstalledModel]:
+        return [replace(model, bytes=int(gigabytes[model.name] * 1e9)) for model in installed_models(models_dir)]
+
+    monkeypatch.setattr(selection, "installed_models", grown)
+    return gigabytes
+
+
+def test_the_best_that_fits_by_the_cards_size_is_chosen_and_nano_never(models: Path, sizes: dict[str, float]) -> None:
+    for name, size in ((DEFAULT_MODEL, 3.4), (Q4, 2.0)):
+        _add(models, name)
+        sizes[name] = size
+    assert select_model("auto", models, GPU, 7 * 10**9).name == DEFAULT_MODEL
+    assert select_model("auto", models, GPU, 5 * 10**9).name == Q4
+    # Neither as a whole, but the smaller one in parts.
+    assert select_model("auto", models, GPU, 3 * 10**9).name == Q4
+    with pytest.raises(NeverFitsError, match=f"None of the installed models fits on cuda: the smallest, {Q4}"):
+        select_model("auto", models, GPU, 2 * 10**9)
+    assert select_model("nano", models, GPU, 2 * 10**9) == NANO
+    assert select_model(DEFAULT_MODEL, models, GPU, 2 * 10**9).name == DEFAULT_MODEL
+
+
+def test_the_error_names_a_published_model_that_would_fit(models: Path, sizes: dict[str, float]) -> None:
+    large = _add(models, "seedvr2_ema_7b_fp16.safetensors").name
+    sizes[large] = 60
+    with pytest.raises(NeverFitsError, match=r"models pull seedvr2_ema_3b-Q3_K_M\.gguf` fetches one that fits"):
+        select_model("auto", models, GPU, 6 * 10**9)
+    # Main memory holds no part of a model better than the whole.
+    with pytest.raises(NeverFitsError):
+        select_model("auto", models, CPU, 50 * 10**9)
 
 
 @pytest.mark.parametrize("missing", ["ema_vae_fp16.safetensors", "pos_emb.safetensors"])

@@ -13,7 +13,15 @@ from safetensors.torch import save_file
 
 from seedvr2 import UpscaleOptions, Upscaler
 from seedvr2 import upscaler as module
-from seedvr2.errors import Cancelled, MediaError, ModelNotInstalledError, OptionError, OutOfMemoryError
+from seedvr2.errors import (
+    Cancelled,
+    MediaError,
+    ModelNotInstalledError,
+    NeverFitsError,
+    OptionError,
+    OutOfMemoryError,
+)
+from seedvr2.planning.card import SimulatedLayer
 from seedvr2.progress import Progress
 from tests.seedvr2.network.networks import random_dit, random_vae
 
@@ -134,6 +142,98 @@ def test_a_plan_says_what_a_job_would_take(nano: Upscaler) -> None:
     assert plan.fits and plan.seconds and plan.peak_bytes > plan.weights_bytes > 5_000_000
     larger = nano.plan(CLIP, UpscaleOptions(resolution=720, batch_size=9))
     assert larger.operations > 3 * plan.operations and larger.peak_bytes > plan.peak_bytes
+
+
+def test_a_job_that_runs_out_of_memory_is_made_again_with_less(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, decode = UpscaleOptions(resolution=600), module.BatchRestorer.decode
+    tilings: list[int | None] = []
+
+    def fail_first(self: module.BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
+        tilings.append(self.settings.tiling.size[0] if self.settings.tiling else None)
+        if len(tilings) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return decode(self, latent)
+
+    monkeypatch.setattr(module.BatchRestorer, "decode", fail_first)
+    card = SimulatedLayer(24)
+    memory = tmp_path / "memory.json"
+    upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", layer=card, memory=memory)
+    result = upscaler.upscale(picture, tmp_path / "out.png", whole)
+    assert (result.width, result.height) == (832, 600) and result.tiled
+    assert tilings == [None, 512]
+    assert (
+        "Memory ran out with whole frames, batches of 1, so it was made again with tiles of 512" in result.warnings[-1]
+    )
+    # Remembered: another process starts with what worked.
+    tilings.append(None)
+    again = Upscaler(tmp_path, device="cpu", dtype="float32", layer=card, memory=memory)
+    assert again.upscale(picture, tmp_path / "again.png", whole).warnings == ()
+    assert tilings[-1] == 512
+
+
+def test_out_of_memory_is_tried_again_once_only(
+    nano: Upscaler, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[object] = []
+
+    def fail(*arguments: object) -> None:
+        runs.append(arguments)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(module.BatchRestorer, "decode", fail)
+    with pytest.raises(OutOfMemoryError, match="vae_tiling = on"):
+        nano.upscale(picture, tmp_path / "out.png", UpscaleOptions(resolution=600))
+    assert len(runs) == 2 and not (tmp_path / "out.png").exists()
+
+
+def test_what_failed_twice_is_not_where_the_next_job_begins(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = UpscaleOptions(resolution=780)
+    tiles: list[int | None] = []
+
+    def fail_above_512(self: module.BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
+        tiles.append(self.settings.tiling.size[0] if self.settings.tiling else None)
+        if tiles[-1] != 512:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return torch.zeros(3, 1, latent.shape[1] * 8, latent.shape[2] * 8)
+
+    monkeypatch.setattr(module.BatchRestorer, "decode", fail_above_512)
+    upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", layer=SimulatedLayer(24))
+    with pytest.raises(OutOfMemoryError):
+        upscaler.upscale(picture, tmp_path / "out.png", whole)
+    assert upscaler.upscale(picture, tmp_path / "out.png", whole).warnings == ()
+    assert tiles == [None, 768, 512]
+
+
+def test_200_jobs_keep_their_model_and_their_plan(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a card that the model fills to more than a half."""
+    models = tmp_path / "models"
+    models.mkdir()
+    dit = {k: v.clone() for k, v in random_dit().state_dict().items()}
+    save_file(dit | {"positive_conditioning": torch.randn(5, 24)}, models / "mine.safetensors")
+    save_file(random_vae().state_dict(), models / "ema_vae_fp16.safetensors", {"norm_num_groups": "4"})
+    upscaler = Upscaler(models, device="cpu", dtype="float32", layer=SimulatedLayer(8), memory=tmp_path / "memory.json")
+    loads: list[str] = []
+    load = module.load_model
+    monkeypatch.setattr(module, "load_model", lambda files, **kwargs: loads.append(files.name) or load(files, **kwargs))
+    outcomes = set()
+    for index in range(200):
+        result = upscaler.upscale(picture, tmp_path / f"{index}.png", UpscaleOptions(resolution=16))
+        outcomes.add((result.model, result.tiled, result.warnings))
+    assert outcomes == {("mine.safetensors", False, ())} and loads == ["mine.safetensors"]
+
+
+def test_a_job_that_no_card_of_this_size_can_hold_is_refused_before_it_starts(picture: Path, tmp_path: Path) -> None:
+    upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", layer=SimulatedLayer(8))
+    reports: list[Progress] = []
+    with pytest.raises(NeverFitsError, match="use resolution = "):
+        upscaler.upscale(picture, tmp_path / "out.png", UpscaleOptions(resolution=16384), on_progress=reports.append)
+    assert reports == [] and upscaler.model is None
 
 
 def test_there_is_no_such_device_or_type() -> None:

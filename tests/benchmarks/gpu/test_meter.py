@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.gpu.meter import LiveBytes, limited, live_bytes, peak_of, usable_bytes
 from benchmarks.gpu.rows import GIB
-from seedvr2.memory import available_bytes
+from seedvr2.planning.memory import available_bytes
 from seedvr2.trouble import is_out_of_memory
 
 CPU = torch.device("cpu")

@@ -11,7 +11,6 @@ import pytest
 
 from daemon.jobs.job import Job, State
 from daemon.work.ending import MAX_STARTS, POISON
-from daemon.work.runner import shrink
 from daemon.work.worker import Activity
 from seedvr2.errors import MediaError, OutOfMemoryError
 from seedvr2.options import UpscaleOptions
@@ -51,38 +50,14 @@ def test_high_priority_goes_first_and_equals_keep_their_order(running: Running) 
     assert [job.id for job in running.history()][::-1] == [first, *expected]
 
 
-def test_out_of_memory_frees_everything_and_tries_once_with_less(running: Running) -> None:
-    running.executor.errors.append(OutOfMemoryError("no memory"))
-    status = running.finished(running.submit(batch_size=21))
-    assert status["status"] == "completed"
-    assert running.executor.unloads >= 1
-    asked, given = (options for _, options, _ in running.executor.runs)
-    assert (asked.batch_size, asked.vae_tiling) == (21, "auto")
-    assert (given.batch_size, given.vae_tiling, given.vae_quality) == (9, "on", "medium")
-    (warning,) = status["warnings"]  # type: ignore[misc]
-    assert "batch_size 9" in warning
-    assert "_b9_" in str(status["output_filename"])
-    assert "_vaeM_" in str(status["output_filename"])
-
-
 @pytest.mark.parametrize("error", [OutOfMemoryError("no memory"), MemoryError()])
-def test_out_of_memory_twice_fails_the_job_only(running: Running, error: Exception) -> None:
-    running.executor.errors += [error, error]
+def test_out_of_memory_fails_the_job_only(running: Running, error: Exception) -> None:
+    # The engine has tried with less by then.
+    running.executor.errors.append(error)
     status = running.finished(running.submit())
     assert status["status"] == "failed"
     assert "memory" in str(status["error"])
     assert running.finished(running.submit())["status"] == "completed"
-
-
-def test_shrinking_ends_at_the_smallest() -> None:
-    options = UpscaleOptions(batch_size=45, temporal_overlap=8)
-    seen = []
-    for _ in range(8):
-        options = shrink(options)
-        seen.append((options.batch_size, options.vae_quality, options.temporal_overlap))
-    assert seen[0] == (21, "medium", 8)
-    assert seen[-1] == (1, "low", 0)
-    assert all(batch % 4 == 1 for batch, _, _ in seen)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seedvr2 import host_memory
 from seedvr2.errors import OutOfMemoryError, TooLargeError
 from seedvr2.media import open_source
 from seedvr2.media.need import check_room, decoding_need
+from seedvr2.planning import host_memory
 from tests.seedvr2.media import clips
 
 ROOT = Path(__file__).parents[3]

@@ -13,17 +13,16 @@ from dataclasses import asdict, dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from seedvr2.checkpoint import Checkpoint, open_checkpoint
-from seedvr2.frame_memory import JobSize
 from seedvr2.media import MediaInfo
-from seedvr2.memory import MemoryNeed, available_bytes, choose_tiling, decode_bytes, restore_bytes
 from seedvr2.network.build import meta_dit, meta_vae
-from seedvr2.network.config import read_dit_config, read_vae_config
 from seedvr2.network.tiling import Tiling, tile_count
 from seedvr2.options import UpscaleOptions
-from seedvr2.pipeline.batching import count_batches, pad_indices
+from seedvr2.pipeline.batching import count_batches
 from seedvr2.pipeline.sampler import model_input
 from seedvr2.pipeline.sizes import plan_sizes
+from seedvr2.planning.machine import MachinePlanner
+from seedvr2.planning.memory import available_bytes
+from seedvr2.planning.planner import Request
 from seedvr2.selection import ModelFiles
 
 # Real networks reach this share of the speed of one large matrix product; the VAE's convolutions are the slow part.
@@ -31,7 +30,7 @@ _EFFICIENCY = 0.35
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Forecast:
     """What a job would take.
 
     Attributes:
@@ -40,6 +39,8 @@ class Plan:
         tile: edge of the VAE's tiles in pixels, or None for whole frames. tiles: per frame.
         weights_bytes, peak_bytes: memory for the weights, and in all. free_bytes: what the device has now.
         operations: multiplications and additions per batch. seconds: an estimate; None without a frame count.
+        blocks_to_swap: of the transformer, in main memory. in_turn: the VAE too while the transformer works.
+        reasons: sentences that say why.
     """
 
     model: str
@@ -55,6 +56,9 @@ class Plan:
     free_bytes: int
     operations: int
     seconds: float | None
+    blocks_to_swap: int = 0
+    in_turn: bool = False
+    reasons: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -66,76 +70,61 @@ class Plan:
         return {**asdict(self), "fits": self.fits}
 
 
-def make_plan(
-    info: MediaInfo, options: UpscaleOptions, files: ModelFiles, device: torch.device, dtype: torch.dtype
-) -> Plan:
-    """The plan of a job; see `Plan`."""
-    dit_file, vae_file = open_checkpoint(files.dit), open_checkpoint(files.vae)
-    dit = read_dit_config(dit_file.shapes, dit_file.metadata)
-    vae = read_vae_config(vae_file.shapes, vae_file.metadata)
-    multiple = max(16, vae.spatial_factor * max(dit.patch[1:]))
-    sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, multiple)
-    picture = info.kind == "picture"
-    frames = 1 if picture else info.frames
-    batch = 1 if picture else min(options.batch_size, frames or options.batch_size)
-    padded = len(pad_indices(batch, options.batch_size if options.uniform_batch_size and not picture else batch,
-                             vae.temporal_factor))  # fmt: skip
-    weights = _bytes(dit_file) + _bytes(vae_file)
-    free = available_bytes(device)
-    kept = JobSize(info, sizes, batch, None, dit, vae, dtype).frames() if device.type == "cpu" else 0
-    tiling = choose_tiling(options, vae, sizes.padded, padded, dtype, free - weights - kept)
-    width, height = sizes.padded
-    tile = min(tiling.size[0], max(width, height)) if tiling else None
-    latents = (padded - 1) // vae.temporal_factor + 1
-    grid = (latents, height // vae.spatial_factor, width // vae.spatial_factor)
-    tokens = math.prod(grid) // math.prod(dit.patch)
-    need = MemoryNeed(
-        weights,
-        decode_bytes(vae, min(tile or width, width), min(tile or height, height), padded, dtype),
-        restore_bytes(dit, tokens, dtype),
-    )
-    tiles = tile_count(height, width, tiling, vae.spatial_factor) if tiling else 1
-    operations = _count_operations(dit_file, vae_file, grid, padded, sizes.padded, tiling, tiles)
+def make_forecast(info: MediaInfo, options: UpscaleOptions, files: ModelFiles, planner: MachinePlanner) -> Forecast:
+    """The forecast of a job; see `Forecast`.
+
+    Raises:
+        NeverFitsError, OutOfMemoryError: a GPU cannot hold the job, or not now.
+    """
+    request = planner.request(files, info, options)
+    facts, work = request.facts, request.work
+    if planner.layer is None:
+        plan = planner.first_plan_on_host(request, info)
+        peak, weights = planner.need_on_host(plan, request, info), facts.weights
+        free = available_bytes(planner.device)
+    else:
+        plan = planner.plan(request, info)
+        peak, weights = plan.need, plan.weights
+        free = planner.layer.card(planner.weights).usable
+    batch = min(plan.window, work.frames or plan.window)
+    padded = work.padded(plan.window)
+    width, height = work.size
+    factor = facts.vae_config.spatial_factor
+    grid = ((padded - 1) // facts.vae_config.temporal_factor + 1, height // factor, width // factor)
+    tiles = tile_count(height, width, plan.tiling, factor) if plan.tiling else 1
+    operations = _count_operations(request, grid, padded, plan.tiling, tiles)
     batches = None
-    if frames is not None:
-        prepend = 0 if picture else options.prepend_frames
-        batches = count_batches(frames, max(batch, 1), 0 if picture else options.temporal_overlap, prepend)
-    seconds = None if batches is None else batches * operations / (_speed(device, dtype) * _EFFICIENCY)
-    return Plan(
+    if work.frames is not None:
+        prepend = 0 if work.picture else options.prepend_frames
+        batches = count_batches(work.frames, max(batch, 1), plan.overlap, prepend)
+    seconds = None if batches is None else batches * operations / (_speed(planner.device, planner.dtype) * _EFFICIENCY)
+    return Forecast(
         model=files.name,
-        source_size=(info.width, info.height),
-        output_size=sizes.output,
-        frames=frames,
+        source_size=work.source,
+        output_size=plan_sizes(*work.source, options.resolution, options.longest_edge, facts.multiple).output,
+        frames=work.frames,
         batches=batches,
         batch_frames=batch,
-        tile=tile,
+        tile=plan.tile,
         tiles=tiles,
         weights_bytes=weights,
-        peak_bytes=need.total + kept,
+        peak_bytes=peak,
         free_bytes=free,
         operations=operations,
         seconds=seconds,
+        blocks_to_swap=plan.blocks_to_swap,
+        in_turn=plan.in_turn,
+        reasons=plan.reasons,
     )
-
-
-def _bytes(file: Checkpoint) -> int:
-    return file.path.stat().st_size
 
 
 @torch.no_grad()
 def _count_operations(
-    dit_file: Checkpoint,
-    vae_file: Checkpoint,
-    grid: tuple[int, int, int],
-    frames: int,
-    size: tuple[int, int],
-    tiling: Tiling | None,
-    tiles: int,
+    request: Request, grid: tuple[int, int, int], frames: int, tiling: Tiling | None, tiles: int
 ) -> int:
     """Operations of one batch: encode, restore, decode."""
-    dit = meta_dit(read_dit_config(dit_file.shapes, dit_file.metadata))
-    vae = meta_vae(read_vae_config(vae_file.shapes, vae_file.metadata))
-    width, height = size
+    dit, vae = meta_dit(request.facts.dit), meta_vae(request.facts.vae_config)
+    width, height = request.work.size
     if tiling:
         width, height = min(tiling.size[1], width), min(tiling.size[0], height)
     factor = vae.config.spatial_factor

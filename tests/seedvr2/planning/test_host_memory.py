@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from seedvr2 import host_memory
+from seedvr2.planning import host_memory
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GIB = 1 << 30
 MEMINFO = "MemTotal: 16777216 kB\nMemAvailable: 12582912 kB\nSwapTotal: 2097152 kB\nSwapFree: 1048576 kB\n"
 V2_MOUNT = "30 23 0:26 {root} /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -110,7 +110,7 @@ def test_a_system_without_proc(tmp_path: Path) -> None:
 def test_limits_of_the_process_count(kind: str) -> None:
     code = f"""
 import resource
-from seedvr2 import host_memory
+from seedvr2.planning import host_memory
 resource.setrlimit(resource.{kind}, (1 << 30, 1 << 30))
 print(host_memory.capacity(), host_memory.available())
 kept = bytearray(300 << 20)
@@ -141,7 +141,7 @@ def test_a_real_group(real_group: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
-from seedvr2 import host_memory
+from seedvr2.planning import host_memory
 (Path(sys.argv[1]) / "cgroup.procs").write_text(str(os.getpid()))
 print(host_memory.capacity(), host_memory.available())
 kept = b"x" * (100 << 20)

@@ -12,15 +12,16 @@ from math import prod
 
 import torch
 
-from seedvr2 import host_memory
 from seedvr2.errors import NeverFitsError, OutOfMemoryError
 from seedvr2.media import MediaInfo
-from seedvr2.media.need import OWN, gigabytes
-from seedvr2.memory import TILES, decode_bytes, restore_bytes
+from seedvr2.media.need import OWN
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import pad_indices
 from seedvr2.pipeline.sizes import Sizes, plan_sizes
+from seedvr2.planning import host_memory
+from seedvr2.planning.memory import TILES, decode_bytes, restore_bytes
+from seedvr2.units import gigabytes
 
 # Bytes per pixel and frame of three channels. Of the source: as it was decoded, and twice as float32 while a batch is
 # put together.

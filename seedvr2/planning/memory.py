@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
-from seedvr2 import host_memory
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.network.tiling import Tiling
 from seedvr2.options import UpscaleOptions
+from seedvr2.planning import host_memory
+from seedvr2.planning.card import CudaLayer
 
 # Tile and overlap in pixels for each `vae_quality`; larger tiles are truer, since norms see more of the frame.
 TILES = {"low": (512, 64), "medium": (768, 96), "high": (1024, 128)}
@@ -60,6 +61,13 @@ def available_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return host_memory.available()
+
+
+def capacity_bytes(device: torch.device) -> int:
+    """Memory that a job on `device` could have with nothing else running: the same from job to job."""
+    if device.type == "cuda":
+        return CudaLayer(device).card().capacity
+    return host_memory.capacity()
 
 
 def choose_tiling(

@@ -12,17 +12,17 @@ import pytest
 import torch
 from PIL import Image
 
-from seedvr2 import host_memory
 from seedvr2.errors import NeverFitsError, OutOfMemoryError
-from seedvr2.frame_memory import JobSize, check_job
 from seedvr2.media import MediaInfo
 from seedvr2.model import load_model
 from seedvr2.options import MAX_EDGE, UpscaleOptions
 from seedvr2.pipeline.sizes import plan_sizes
+from seedvr2.planning import host_memory
+from seedvr2.planning.frame_memory import JobSize, check_job
 from seedvr2.selection import NANO
 from seedvr2.upscaler import Upscaler
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GIB = 1 << 30
 MULTIPLE = 16
 
@@ -114,7 +114,8 @@ def test_a_line_is_made_as_long_as_it_can_be_and_that_is_said(tmp_path: Path) ->
 RUN = """
 import resource, sys
 from pathlib import Path
-from seedvr2 import UpscaleOptions, Upscaler, frame_memory, upscaler as module
+from seedvr2 import UpscaleOptions, Upscaler
+from seedvr2.planning import machine as module
 from seedvr2.errors import SeedVR2Error
 source, room, checked = Path(sys.argv[1]), int(sys.argv[2]) << 20, sys.argv[3] == "checked"
 engine = Upscaler(source.parent, device="cpu", dtype="float32")

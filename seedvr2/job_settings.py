@@ -1,0 +1,69 @@
+"""From options and a plan to the settings of the pipeline, and what is to be said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from seedvr2.media import MediaInfo
+from seedvr2.model import Model
+from seedvr2.options import MAX_EDGE, UpscaleOptions
+from seedvr2.pipeline.batching import effective_overlap
+from seedvr2.pipeline.restore import RestoreSettings
+from seedvr2.pipeline.sizes import Sizes, plan_sizes
+from seedvr2.pipeline.stream import StreamSettings
+from seedvr2.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """The settings of the pipeline for one source."""
+
+    sizes: Sizes
+    stream: StreamSettings
+    restore: RestoreSettings
+    step: int
+
+    @classmethod
+    def prepare(cls, model: Model, info: MediaInfo, options: UpscaleOptions, plan: Plan) -> JobSettings:
+        """The settings of a job that runs as `plan` says."""
+        sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, model.multiple)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
+        picture = info.kind == "picture"
+        stream = StreamSettings(
+            sizes=sizes,
+            batch_size=plan.window,
+            overlap=plan.overlap,
+            prepend=0 if picture else options.prepend_frames,
+            uniform=options.uniform_batch_size and not picture,
+            color_correction=options.color_correction,
+        )
+        restore = RestoreSettings(
+            seed=options.seed,
+            input_noise_scale=options.input_noise_scale,
+            latent_noise_scale=options.latent_noise_scale,
+            tiling=plan.tiling,
+            in_turn=plan.in_turn,
+        )
+        return cls(sizes, stream, restore, plan.window - effective_overlap(plan.window, plan.overlap))
+
+
+def shortened(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
+    """A sentence where nobody asked for a limit, but there is one."""
+    short, long = sorted((info.width, info.height))
+    if not options.max_resolution and options.resolution * long > MAX_EDGE * short:
+        yield (
+            f"With resolution = {options.resolution} the long edge would have more than {MAX_EDGE} pixels, "
+            "which is the most there is; the result is smaller."
+        )
+
+
+def smaller_batches(plan: Plan, options: UpscaleOptions, info: MediaInfo) -> Iterator[str]:
+    """A sentence where fewer frames were restored together than were asked for, since that can be seen."""
+    if info.kind == "video" and plan.window < options.batch_size:
+        yield (
+            f"The {options.batch_size} frames of batch_size do not fit together into the memory here; "
+            f"{plan.window} were restored at a time."
+        )
