@@ -26,6 +26,7 @@ from daemon.settings.config import Config
 from daemon.store.job_store import JobStore
 from daemon.store.owner import owner_of
 from daemon.work.ending import Ending
+from daemon.work.ends import Ends
 from daemon.work.estimates import Estimates
 from daemon.work.operations import Operations
 from daemon.work.publish import Publisher
@@ -106,21 +107,20 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
     after = Aftermath(store, paths.inbox, config.inbox.after, folders.check_inbox)
     queue = JobQueue(found.waiting)
     sources = Sources((paths.inbox, folders.uploads), paths.state / "reading", surroundings.missing)
+    ends = Ends(surroundings, hub, lambda job: Ending(job, store, publisher, work), after)
+    for step in found.left:
+        ends.leave(step)
+    for job in found.ended:
+        ends.settle(job)
     worker = Worker(
         JobRunner(store, executor, estimates, hub, paths.outputs, work, sources),
         executor,
         queue,
         surroundings,
-        hub,
-        lambda job: Ending(job, store, publisher, work),
-        after,
+        ends,
         idle_timeout_s=config.model.idle_timeout_s,
     )
     worker.on_progress = hub.publish
-    for step in found.left:
-        worker.finish(step)
-    for job in found.ended:
-        worker.settle(job)
     operations = Operations(
         store, queue, worker, estimates, hub, uploads=folders.all_uploads, max_waiting=config.jobs.max_waiting
     )

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from daemon.engine.executor import Executor
-from daemon.errors import RequestError, StoreError
-from daemon.jobs.job import Job, Progress, State
+from daemon.errors import RequestError
+from daemon.jobs.job import Job, Progress
 from daemon.jobs.queue import JobQueue
-from daemon.outside.events import EventHub
-from daemon.work.ending import Step
+from daemon.work.ends import EndRefusedError, Ends
 from daemon.work.runner import JobRunner, RefusedError
 from daemon.work.surroundings import Surroundings
 
@@ -40,8 +39,7 @@ class Worker:
     """Owns the executor: no other thread may call it, except for `probe` and `model`.
 
     Args:
-        after: called in the worker's thread with each job that has ended; settles the source and archives it.
-        make_ending: what is left to do for a job once the engine is done with it.
+        ends: what is left to do for jobs that the engine is done with.
         idle_timeout_s: seconds without work until the model is unloaded; 0 never.
     """
 
@@ -51,9 +49,7 @@ class Worker:
         executor: Executor,
         queue: JobQueue,
         surroundings: Surroundings,
-        hub: EventHub,
-        make_ending: Callable[[Job], Step],
-        after: Callable[[Job], None],
+        ends: Ends,
         *,
         idle_timeout_s: float,
     ) -> None:
@@ -61,18 +57,13 @@ class Worker:
         self._executor = executor
         self._queue = queue
         self._surroundings = surroundings
-        self._hub = hub
-        self._make_ending = make_ending
-        self._after = after
+        self._ends = ends
         self._idle_timeout_s = idle_timeout_s
         self._wake = threading.Condition()
         self._stop = threading.Event()
         self._cancelled: set[str] = set()
         self._switches: deque[tuple[str, Future[str]]] = deque()
         self._offload = self._news = False
-        self._endings: deque[Step] = deque()
-        self._unsettled: deque[Job] = deque()
-        self._unsettled_reason = ""
         self._thread = threading.Thread(target=self._main, name="worker", daemon=True)
         self.current: Job | None = None
         self.progress: Progress | None = None
@@ -96,11 +87,9 @@ class Worker:
     @property
     def problems(self) -> list[str]:
         """What keeps it from its work."""
-        left = len(self._unsettled)
-        unsettled = f"{left} finished tasks cannot be put away yet: {self._unsettled_reason}" if left else ""
         # Where nothing waits, nobody can tell whether it is over.
         engine = self._runner.engine.problems if len(self._queue) or self.current else []
-        said = (self.paused, *engine, *self._surroundings.problems, unsettled)
+        said = (self.paused, *engine, *self._surroundings.problems, *self._ends.problems)
         return list(dict.fromkeys(text for text in said if text))
 
     @property
@@ -138,7 +127,7 @@ class Worker:
         """Stop this job if it is the running one, or one whose end is still to be carried out; it ends soon after."""
         with self._wake:
             running = self.current is not None and self.current.id == job_id
-            if not running and all(step.job.id != job_id for step in list(self._endings)):
+            if not running and not self._ends.holds(job_id):
                 return False
             self._cancelled.add(job_id)
             return True
@@ -154,25 +143,9 @@ class Worker:
             self._wake.notify_all()
         return future
 
-    def finish(self, ending: Step) -> None:
-        """Carry out what an earlier run left, before anything else. Before the start only."""
-        self._endings.append(ending)
-
-    def settle(self, job: Job) -> bool:
-        """Settle a job that has ended: at once, or (False) later if the disk refuses. For any thread."""
-        try:
-            self._after(job)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            if reason != self._unsettled_reason:
-                log.error("job %s: its source is settled later: %s", job.id, error)
-            self._unsettled_reason = reason
-            self._unsettled.append(job)
-            return False
-        except Exception:
-            # The job has ended and is on record; what is left of it is settled by the next start.
-            log.exception("job %s: its source cannot be settled", job.id)
-        return True
+    def settle(self, job: Job) -> None:
+        """Settle a job that has ended: at once, or later if the disk refuses. For any thread."""
+        self._ends.settle(job)
 
     def waits_for(self, job: Job) -> str:
         """Why a waiting job does not begin though it is its turn; empty where nothing is wrong. For any thread."""
@@ -225,10 +198,9 @@ class Worker:
         if self._switches:
             self._load(*self._switches.popleft())
             return True
-        while self._unsettled and self.settle(self._unsettled.popleft()):
-            self.heartbeat, self._unsettled_reason = time.monotonic(), ""
-        if self._endings:
-            return self._end(self._endings[0])
+        self._ends.settle_left(self._alive)
+        if self._ends.first is not None:
+            return self._end(self._ends.first.job)
         self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0) or self._runner.engine.pause())
         self._surroundings.look(self._queue.waiting)
         with self._wake:
@@ -261,8 +233,8 @@ class Worker:
             self._let_go(job)
             self._queue.put(job)
             return
-        self._endings.append(self._make_ending(ended))
-        self._end(self._endings[0])
+        self._ends.begin(ended)
+        self._end(ended)
 
     def _refused(self, refusal: RefusedError) -> Job:
         """A job that the machine refused waits again, unless the machine is well and the job always is refused."""
@@ -274,50 +246,24 @@ class Worker:
         log.error("job %s: it waits again, since the machine is in trouble: %s", job.id, refusal)
         return job
 
-    def _end(self, ending: Step) -> bool:
-        """Carry out the first ending; False if it is refused."""
-        job_id = ending.job.id
+    def _end(self, job: Job) -> bool:
+        """Carry out the end that is next, that of `job`; False if it is refused."""
         with self._wake:
             # So that it shows as the running one, and a cancel finds it.
             if self.current is None:
-                self.current = ending.job
-        missing = self._surroundings.outputs_missing()
-        if missing and job_id not in self._cancelled:
-            # Its result is on that disk, or is to go there, and must not be looked for or put elsewhere.
-            self._pause(missing)
-            return False
+                self.current = job
         try:
-            job = ending.advance(lambda: job_id in self._cancelled)
-        except OSError as error:
-            name = error.filename or "the state folder"
-            self._pause(f"a finished task cannot be recorded or put in its place ({name}): {error.strerror or error}")
+            ended = self._ends.carry_out(lambda job_id: job_id in self._cancelled)
+        except EndRefusedError as refusal:
+            self._pause(str(refusal))
             return False
-        except StoreError as error:
-            self._pause(str(error))
-            return False
-        except Exception:
-            # Whatever nobody foresaw in the end of one job, the others are not to wait for it.
-            log.exception("job %s: its end cannot be carried out", job_id)
-            self._give_up(self._endings.popleft())
-            return True
-        self._endings.popleft()
-        self._let_go(job)
-        log_end(job)
-        self._hub.publish(job)
-        if job.finished:
-            self._surroundings.forget(job)
-            self.settle(job)
+        self._let_go(ended)
+        if ended.finished:
+            self._surroundings.forget(ended)
+            self._ends.settle(ended)
         else:
-            self._queue.put(job)
+            self._queue.put(ended)
         return True
-
-    def _give_up(self, ending: Step) -> None:
-        """Fail a job whose end cannot be carried out; if that is what cannot be, the next start takes it up again."""
-        job = ending.job
-        self._let_go(job)
-        if not job.finished:
-            failed = job.fail(time.time(), "Its end could not be carried out; the log says more.")
-            self._endings.appendleft(self._make_ending(failed))
 
     def _let_go(self, job: Job) -> None:
         with self._wake:
@@ -381,19 +327,6 @@ class Worker:
             _, future = self._switches.popleft()
             if future.set_running_or_notify_cancel():
                 future.set_exception(_stopped())
-
-
-def log_end(job: Job) -> None:
-    """Say how a job has ended."""
-    if job.state is State.COMPLETED and job.result is not None:
-        seconds, model = job.result.seconds, job.result.model
-        log.info("job %s: completed in %.1f s with %s: %s", job.id, seconds, model, job.result.path)
-    elif job.state is State.FAILED:
-        log.error("job %s: failed: %s", job.id, job.error)
-    elif job.state is State.CANCELLED:
-        log.info("job %s: cancelled", job.id)
-    else:
-        log.info("job %s: interrupted, runs again", job.id)
 
 
 def _stopped() -> RequestError:
