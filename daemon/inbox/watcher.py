@@ -41,8 +41,8 @@ EVENTS: list[type[FileSystemEvent]] = [
 ]
 # What the system says when there are too many watches, instances or open files.
 LIMITS = (errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-# How often a watch that was refused is tried again.
-AGAIN_S = 300.0
+# When a watch that was refused is tried again: soon, then each time after twice as long.
+AGAIN_S, LONGEST_S = 15.0, 300.0
 # inotify only sees changes made on this machine.
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "drvfs", "ceph", "glusterfs", "afs")
 
@@ -57,7 +57,7 @@ class Watcher:
         self._observer: BaseObserver | None = None
         self._polls = mode == "poll" or (mode == "auto" and on_network(folder))
         self._watches = mode != "off" and not self._polls
-        self._again_at = 0.0
+        self._again_at, self._refusals = 0.0, 0
         self.problem = ""
 
     @property
@@ -69,13 +69,14 @@ class Watcher:
         """Begin to watch; falls back to polling where the system refuses."""
         if not self._watches:
             return
-        self._again_at = time.monotonic() + AGAIN_S
+        self._again_at = time.monotonic() + min(AGAIN_S * 2**self._refusals, LONGEST_S)
         refused: Exception | None
         try:
             refused = self._watch()
         except (OSError, RuntimeError) as error:
             self.stop()
             refused = error
+        self._refusals = min(self._refusals + 1, 30) if refused is not None else 0
         self._tell(refused)
 
     def stop(self) -> None:
