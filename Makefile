@@ -18,7 +18,7 @@ run: $(READY)            ## start the daemon: drop files into inbox/, take them 
 	$(BIN)/python -m daemon
 
 test: lint               ## lint, types and every test that runs in minutes
-	$(BIN)/python -m pytest -q -m 'not long'
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m 'not long'
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from daemon.settings.keys import PathSettings
 from seedvr2.errors import MachineError, MediaError, NeverFitsError, OutOfMemoryError, TooLargeError
 from tests.daemon.api.raw import exchange, form, json_of, post, status_of
 from tests.daemon.api.test_upload import left_over
-from tests.daemon.conftest import Running, Start, png
+from tests.daemon.conftest import Running, Start, eventually, png
 
 FILE = 'name="file"; filename="a.png"'
 ERRORS = [
@@ -123,10 +123,13 @@ def test_a_missing_uploads_folder_is_no_fault_of_the_client(running: Running) ->
     for each in uploads.iterdir():
         each.unlink()
     uploads.rmdir()
+    # Where it cannot be made anew: something else has its name.
+    uploads.write_text("mine")
     answer = running.post("/api/process", files={"file": ("a.png", png())})
     assert answer.status_code == 503
     assert "missing" in answer.json()["error"]
-    uploads.mkdir()
+    uploads.unlink()
+    eventually(uploads.is_dir)
     running.finished(running.submit())
 
 
