@@ -103,7 +103,8 @@ class Daemon:
         """Start; the sentence if it refuses. Anything else is a failure of the row."""
         self.launch()
         eventually(lambda: not self.alive or "listening on " in self.log, START_S)
-        if self.alive:
+        # What waits may end it as soon as it has started.
+        if self.alive or "listening on " in self.log:
             self.url = self.log.split("listening on ")[1].split(",")[0]
             return None
         assert self._process is not None
