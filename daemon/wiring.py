@@ -25,6 +25,7 @@ from daemon.outside.webhook import Webhook
 from daemon.settings.config import Config
 from daemon.store.job_store import JobStore
 from daemon.store.owner import owner_of
+from daemon.store.safe_open import DESK
 from daemon.work.ending import Ending
 from daemon.work.ends import Ends
 from daemon.work.estimates import Estimates
@@ -106,7 +107,7 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
     found = Recovery(store, publisher, work, surroundings.outputs_missing).run()
     after = Aftermath(store, paths.inbox, config.inbox.after, folders.check_inbox)
     queue = JobQueue(found.waiting)
-    sources = Sources((paths.inbox, folders.uploads), paths.state / "reading", surroundings.missing)
+    sources = Sources((paths.inbox, folders.uploads), paths.state / DESK, surroundings.missing)
     ends = Ends(surroundings, hub, lambda job: Ending(job, store, publisher, work), after)
     for step in found.left:
         ends.leave(step)

@@ -14,13 +14,11 @@ from daemon.api.download import send_open
 from daemon.api.route import Route
 from daemon.errors import RequestError
 from daemon.jobs.job import Job
-from daemon.store.safe_open import Held, held
+from daemon.store.safe_open import DESK, Held, held
 from seedvr2.errors import MediaError
 
 # Somebody else's file must never run as a page of ours, whatever it is called.
 POLICY = "default-src 'none'; sandbox"
-# Where the names are made under which sources are read.
-DESK = "reading"
 GONE = "The source of this task is not there any more."
 
 

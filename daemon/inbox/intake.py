@@ -24,7 +24,7 @@ from daemon.jobs.job import Draft, Job, Media, State
 from daemon.jobs.parameters import JobRequest
 from daemon.settings.config import Config
 from daemon.store.job_store import JobStore
-from daemon.store.safe_open import Held, SwappedError, held, open_unchanged
+from daemon.store.safe_open import DESK, Held, SwappedError, held, open_unchanged
 from daemon.work.naming import result_suffix, wrong_format
 from seedvr2.errors import (
     MachineError,
@@ -70,7 +70,7 @@ class Intake:
         self._submit = submit
         self._root = config.paths.inbox
         # Files are read under paths of our own, so that what is looked into is what was found.
-        self._desk = config.paths.state / "reading"
+        self._desk = config.paths.state / DESK
         shutil.rmtree(self._desk, ignore_errors=True)
         self.suspects = Suspects(config.paths.state)
 

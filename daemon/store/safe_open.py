@@ -19,6 +19,8 @@ from pathlib import Path, PurePath
 
 from seedvr2.errors import MediaError
 
+# In the state folder: where `held` makes its paths.
+DESK = "reading"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A pipe or a device in a file's place must neither be waited for nor taken as a terminal.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
