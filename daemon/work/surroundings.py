@@ -162,21 +162,24 @@ class Surroundings:
 
     def _examined(self) -> str:
         """What is wrong with our own folders or with this process; empty if nothing is."""
-        for name, folder in (("outputs", self._work.root), ("state", self._state)):
+        checks = (
+            ("outputs", self._try_work_folder),
+            ("state", lambda: probe_writable(self._state)),
+            ("machine", _try_descriptors),
+        )
+        for name, check in checks:
             try:
-                if folder == self._work.root:
-                    self._work.claim()
-                probe_writable(folder)
-                self._work.leave()
+                check()
             except StoreError as error:
                 return str(error)
             except OSError as error:
                 return _sentence(name, error)
-        try:
-            _try_descriptors()
-        except OSError as error:
-            return _sentence("machine", error)
         return ""
+
+    def _try_work_folder(self) -> None:
+        self._work.claim()
+        probe_writable(self._work.root)
+        self._work.leave()
 
 
 def _try_descriptors() -> None:
