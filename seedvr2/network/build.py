@@ -18,8 +18,9 @@ from seedvr2.network.dit import DiT
 from seedvr2.network.stored import Stored, place
 from seedvr2.network.swap import BlockSwap, swapped_blocks
 from seedvr2.network.transfer import Transfer, transfer_for
+from seedvr2.network.upsample import Upsample
 from seedvr2.network.vae import VideoVAE
-from seedvr2.network.vae_layers import ResnetBlock, Upsample
+from seedvr2.network.vae_layers import ResnetBlock
 
 # Tensors that some files carry beside the network's own.
 CONDITIONING = frozenset({"positive_conditioning", "negative_conditioning"})

@@ -1,4 +1,4 @@
-"""Convolutions that are causal in time, and the memory that lets a clip pass through in slices.
+"""Convolutions that are causal in time, and the memory that lets a clip pass through in parts.
 
 Activations are (T, C, H, W) in channels-last order throughout the VAE. In memory that is the same as the
 (1, C, T, H, W) channels-last-3d tensor that a 3-D convolution wants, so frames can be a batch for whatever works
@@ -7,34 +7,61 @@ on single frames (norms, attention, resampling) and a time axis for the convolut
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from seedvr2.network import frame_conv
+from seedvr2.network.frame_conv import Kernel
+from seedvr2.network.parts import Follows, Part
 from seedvr2.network.stored import expand
 
 
+class Writer(Protocol):
+    """What writes frames into memory that it is given: a norm, so that its result needs no copy."""
+
+    def into(self, x: Tensor, out: Tensor) -> None:
+        """Frames `x` (T, C, H, W), changed, into `out` of the same shape."""
+
+
 class CausalMemory:
-    """The last input frames of each convolution, kept between the slices of one clip."""
+    """The last frames that each convolution has seen, kept between the parts of one clip."""
 
     def __init__(self) -> None:
         self._frames: dict[nn.Module, Tensor] = {}
-        self.first_slice = True
+        self._after_first: set[nn.Module] = set()
 
-    def extend(self, conv: nn.Module, x: Tensor, needed: int, kept: int) -> Tensor:
-        """`x` with `needed` frames in front: remembered ones, or copies of the first frame in the first slice.
+    def note_first(self, module: nn.Module, opens: bool) -> None:
+        """Remember whether what a module has seen last is the clip's first frame alone."""
+        (self._after_first.add if opens else self._after_first.discard)(module)
 
-        Args:
-            conv: whose memory it is.
-            x: (T, C, H, W), this slice's input.
-            needed: frames to put in front in the first slice, kernel − 1.
-            kept: frames to remember for the next slice, kernel − stride.
-        """
-        front = x[:1].expand(needed, -1, -1, -1) if self.first_slice else self._frames.pop(conv)
-        x = torch.cat((front, x))
-        # A copy, not a view: a view would keep the whole slice in memory.
-        self._frames[conv] = x[len(x) - kept :].clone()
-        return x
+    def is_after_first(self, module: nn.Module) -> bool:
+        """Whether it was that."""
+        return module in self._after_first
+
+    def take(self, conv: nn.Module) -> Tensor:
+        """What `keep` was given last."""
+        return self._frames.pop(conv)
+
+    def keep(self, conv: nn.Module, frames: Tensor, follows: Follows) -> None:
+        """Remember a copy of `frames`, unless nothing follows. A view would keep the whole part in memory."""
+        if follows is not Follows.NOTHING:
+            self._frames[conv] = frames.clone()
+
+
+@dataclass(slots=True)
+class Window:
+    """What a convolution looks at: the frames of a part, those before it, and zeros around them.
+
+    Attributes:
+        frames: (T, C, H', W'). opens: it is the clip's first frame alone.
+    """
+
+    frames: Tensor
+    opens: bool
 
 
 class CausalConv3d(nn.Module):
@@ -48,13 +75,49 @@ class CausalConv3d(nn.Module):
         self.kernel, self.stride, self.padding = kernel, stride, padding
         self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel[0], kernel[1], kernel[1]))
         self.bias = nn.Parameter(torch.empty(outputs))
+        self._forms = Kernel()
 
-    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
-        """(T, C, H, W) to (T / stride, outputs, H / stride, W / stride)."""
-        weight, bias = expand(self.weight, x), expand(self.bias, x)
-        if self.kernel[0] == 1 and self.stride[0] == 1:
-            return F.conv2d(x, weight[:, :, 0], bias, self.stride[1], self.padding)
-        x = memory.extend(self, x, self.kernel[0] - 1, self.kernel[0] - self.stride[0])
-        stride, padding = (self.stride[0], *[self.stride[1]] * 2), (0, *[self.padding] * 2)
-        clip = F.conv3d(x.transpose(0, 1)[None], weight, bias, stride, padding)
-        return clip[0].transpose(0, 1)
+    def forward(self, part: Part, memory: CausalMemory, before: Writer | None = None) -> Tensor:
+        """(T, C, H, W) to (T / stride, outputs, H / stride, W / stride), rounded up for the clip's first frame."""
+        return self.answer(self.look(part, memory, before))
+
+    def look(self, part: Part, memory: CausalMemory, before: Writer | None = None) -> Window:
+        """What is to be convolved of a part; `before` writes it. The part is not needed afterwards."""
+        x, (time, space) = part.frames, self.kernel
+        if space == 1 and before is None:
+            return Window(x, part.opens)
+        count, channels, height, width = x.shape
+        kept = 0 if part.opens or time == 1 else time - self.stride[0]
+        top, right = self.padding, int(space > 1 and not self.padding)
+        frames = x.new_empty(kept + count, height + top + max(top, right), width + right, channels).permute(0, 3, 1, 2)
+        inner = frames[kept:, :, top : top + height, :width]
+        _zero_edges(frames[kept:], top, height, width)
+        if before is None:
+            inner.copy_(x)
+        else:
+            before.into(x, inner)
+        if time > 1:
+            if kept:
+                # Of the clip's first frame there is one, which stands for all that would come before it.
+                frames[:kept] = memory.take(self)
+            memory.keep(self, frames[-min(time - self.stride[0], len(frames)) :], part.follows)
+        return Window(frames, part.opens)
+
+    def answer(self, window: Window) -> Tensor:
+        """The convolution of a window."""
+        x, bias = window.frames, expand(self.bias, window.frames)
+        if window.opens and self.kernel[0] > 1:
+            return frame_conv.one_frame(x, self.weight, self._forms, bias, self.stride[1], self.padding)
+        if self.kernel[0] > 1:
+            return frame_conv.frames(x, self.weight, self._forms, bias, self.stride, self.padding)
+        flat = self._forms.form("flat", self.weight, x, _flat)
+        return F.conv2d(x, flat, bias, self.stride[1], (0, self.padding))
+
+def _flat(weight: Tensor) -> Tensor:
+    return weight[:, :, 0].contiguous(memory_format=torch.channels_last)
+
+
+def _zero_edges(frames: Tensor, top: int, height: int, width: int) -> None:
+    frames[:, :, :top].zero_()
+    frames[:, :, top + height :].zero_()
+    frames[:, :, :, width:].zero_()

@@ -6,17 +6,18 @@ memory does not grow with the clip and the result is that of the whole clip.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seedvr2.network.causal import CausalConv3d, CausalMemory
 from seedvr2.network.config import VAEConfig
 from seedvr2.network.parking import Parked
+from seedvr2.network.parts import Follows, Part, consumed, joined, slice_of
 from seedvr2.network.precision import check_finite, run_finite
-from seedvr2.network.vae_layers import Downsample, GroupNorm, MidBlock, ResnetBlock, Upsample
+from seedvr2.network.upsample import Upsample
+from seedvr2.network.vae_layers import Downsample, GroupNorm, MidBlock, ResnetBlock
 
 OnSlice = Callable[[int], None]
 
@@ -32,12 +33,10 @@ class DownBlock(nn.Module):
         if level < len(config.down_kernels):
             self.downsamplers = nn.ModuleList([Downsample(width, config.down_kernels[level])])
 
-    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
-        for resnet in self.resnets:
-            x = resnet(x, memory)
-        for downsample in getattr(self, "downsamplers", ()):
-            x = downsample(x, memory)
-        return x
+    def forward(self, parts: Iterable[Part], memory: CausalMemory) -> Iterable[Part]:
+        for layer in (*self.resnets, *getattr(self, "downsamplers", ())):
+            parts = layer(parts, memory)
+        return parts
 
 
 class UpBlock(nn.Module):
@@ -52,12 +51,10 @@ class UpBlock(nn.Module):
         if level < len(config.up_factors):
             self.upsamplers = nn.ModuleList([Upsample(width, config.up_factors[level], config.kernel)])
 
-    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
-        for resnet in self.resnets:
-            x = resnet(x, memory)
-        for upsample in getattr(self, "upsamplers", ()):
-            x = upsample(x, memory)
-        return x
+    def forward(self, parts: Iterable[Part], memory: CausalMemory) -> Iterable[Part]:
+        for layer in (*self.resnets, *getattr(self, "upsamplers", ())):
+            parts = layer(parts, memory)
+        return parts
 
 
 class Encoder(nn.Module):
@@ -72,13 +69,11 @@ class Encoder(nn.Module):
         self.conv_norm_out = GroupNorm(config.groups, widths[-1])
         self.conv_out = CausalConv3d(widths[-1], 2 * config.latent_channels, (kernel, 3), padding=1)
 
-    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
-        x = self.conv_in(x, memory)
-        for block in self.down_blocks:
-            x = block(x, memory)
-        x = self.mid_block(x, memory)
-        result: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)), memory)
-        return result
+    def forward(self, parts: Iterable[Part], memory: CausalMemory) -> Iterator[Part]:
+        parts = _each(self.conv_in, parts, memory)
+        for index, block in enumerate(self.down_blocks):
+            parts = block(parts, memory) if index == 0 else block(joined(parts), memory)
+        yield from _each(self.conv_out, self.mid_block(parts, memory), memory, self.conv_norm_out)
 
 
 class Decoder(nn.Module):
@@ -93,13 +88,11 @@ class Decoder(nn.Module):
         self.conv_norm_out = GroupNorm(config.groups, widths[0])
         self.conv_out = CausalConv3d(widths[0], 3, (kernel, 3), padding=1)
 
-    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
-        x = self.conv_in(x, memory)
-        x = self.mid_block(x, memory)
+    def forward(self, parts: Iterable[Part], memory: CausalMemory) -> Iterator[Part]:
+        parts = self.mid_block(_each(self.conv_in, parts, memory), memory)
         for block in self.up_blocks:
-            x = block(x, memory)
-        result: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)), memory)
-        return result
+            parts = block(parts, memory)
+        yield from _each(self.conv_out, parts, memory, self.conv_norm_out)
 
 
 class VideoVAE(Parked):
@@ -180,26 +173,34 @@ class VideoVAE(Parked):
 def _in_slices(
     network: nn.Module, x: Tensor, dtype: torch.dtype, count: int, lead: int, step: int, on_slice: OnSlice | None
 ) -> Tensor:
-    """(T, C, H, W) to (count, C', H', W') in `dtype`. Raises NotFinite at the first slice that holds no numbers."""
+    """(T, C, H, W) to (count, C', H', W') in `dtype`. Raises NotFinite at the first frames that hold no numbers."""
     memory = CausalMemory()
     result = x.new_empty(0)
     start, stop, filled = 0, lead + step, 0
     while start < len(x):
-        part = check_finite(network(x[start:stop].to(dtype).contiguous(memory_format=torch.channels_last), memory))
-        if len(part) == count:
-            result = part
-        else:
-            # Written where it belongs: slices that are joined at the end are in memory twice.
+        given = x[start:stop].to(dtype).contiguous(memory_format=torch.channels_last)
+        parts = slice_of(given, lead if start == 0 else 0, Follows.SLICE if stop < len(x) else Follows.NOTHING)
+        del given
+        for part in network(parts, memory):
+            frames = check_finite(part.frames)
             if not filled:
                 result = torch.empty(
-                    (count, *part.shape[1:]), dtype=dtype, device=x.device, memory_format=torch.channels_last
+                    (count, *frames.shape[1:]), dtype=dtype, device=x.device, memory_format=torch.channels_last
                 )
-            result[filled : filled + len(part)] = part
-        filled += len(part)
-        memory.first_slice = False
+            result[filled : filled + len(frames)] = frames
+            filled += len(frames)
+            del part, frames
         if on_slice is not None:
             on_slice(min(stop, len(x)))
         start, stop = stop, stop + step
     # Or there would be frames of whatever was in memory before.
     assert filled == count, (filled, count)
     return result
+
+
+def _each(
+    conv: CausalConv3d, parts: Iterable[Part], memory: CausalMemory, before: GroupNorm | None = None
+) -> Iterator[Part]:
+    for part in consumed(parts):
+        yield part.with_frames(conv(part, memory, before))
+        del part

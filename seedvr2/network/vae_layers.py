@@ -1,6 +1,8 @@
-"""The parts of the VAE: residual blocks, attention within a frame, down- and upsampling (engine.md, section 3)."""
+"""The parts of the VAE: residual blocks, attention within a frame, downsampling (engine.md, section 3)."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -8,11 +10,14 @@ from torch import Tensor, nn
 
 from seedvr2.network.causal import CausalConv3d, CausalMemory
 from seedvr2.network.dit_layers import Linear
+from seedvr2.network.parts import Part, consumed
 from seedvr2.network.stored import expand
 
 NORM_EPS = 1e-6
 # Convolutions work on so many channels at a time: a number between costs as much as the next multiple, and a copy.
 BLOCK = 16
+# Queries of the attention within a frame at a time.
+_QUERIES = 4096
 
 
 class GroupNorm(nn.Module):
@@ -27,6 +32,11 @@ class GroupNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(T, C, H, W) to the same."""
         return F.group_norm(x, self.groups, expand(self.weight, x), expand(self.bias, x), NORM_EPS)
+
+    def into(self, x: Tensor, out: Tensor) -> None:
+        """The norm of `x`, then SiLU, into `out`, frame by frame: what lies between is then small."""
+        for source, target in zip(x.split(1), out.split(1), strict=True):
+            target.copy_(F.silu(self(source)))
 
 
 class ResnetBlock(nn.Module):
@@ -60,18 +70,37 @@ class ResnetBlock(nn.Module):
         for name, part in zip(("weight", "bias"), parts, strict=True):
             setattr(self.conv2, name, nn.Parameter(part[self.adds_to], requires_grad=False))
 
-    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
-        """(T, inputs, H, W) to (T, outputs, H, W)."""
-        skip: Tensor = x if self.conv_shortcut is None else self.conv_shortcut(x, memory)
+    def forward(self, parts: Iterable[Part], memory: CausalMemory) -> list[Part]:
+        """Parts (T, inputs, H, W) to (T, outputs, H, W); they are given up one after another."""
+        skips, hidden = [], []
+        for part in consumed(parts):
+            skips.append(part.frames if self.conv_shortcut is None else self.conv_shortcut(part, memory))
+            if self.idle:
+                hidden.append(part.with_frames(skips[-1]))
+                continue
+            window, place = self.conv1.look(part, memory, self.norm1), part.with_frames
+            del part
+            hidden.append(place(self.conv1.answer(window)))
+            del window, place
         if self.idle:
-            return skip
-        hidden: Tensor = self.conv1(F.silu(self.norm1(x)), memory)
-        added: Tensor = self.conv2(F.silu(self.norm2(hidden)), memory)
-        if added.shape == skip.shape:
-            return skip + added
-        result = skip.clone() if skip is x else skip
-        result[:, self.adds_to] += added
-        return result
+            return hidden
+        return list(self._added(skips, hidden, memory))
+
+    def _added(self, skips: list[Tensor], hidden: list[Part], memory: CausalMemory) -> Iterator[Part]:
+        skips.reverse()
+        for part in consumed(hidden):
+            window, place = self.conv2.look(part, memory, self.norm2), Part(part.frames[:0], part.follows, part.opens)
+            del part
+            added = self.conv2.answer(window)
+            del window
+            skip = skips.pop()
+            if added.shape == skip.shape:
+                yield place.with_frames(added.add_(skip) if not added.requires_grad else added + skip)
+            else:
+                result = skip.clone() if self.conv_shortcut is None else skip
+                result[:, self.adds_to] += added
+                yield place.with_frames(result)
+            del added, skip
 
 
 class FrameAttention(nn.Module):
@@ -85,10 +114,14 @@ class FrameAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(T, C, H, W) to the same."""
-        pixels = self.group_norm(x).flatten(2).transpose(1, 2)
-        q, k, v = (part(pixels)[:, None] for part in (self.to_q, self.to_k, self.to_v))
-        answer = self.to_out[0](F.scaled_dot_product_attention(q, k, v)[:, 0])
-        result: Tensor = x + answer.transpose(1, 2).reshape(x.shape)
+        result = torch.empty_like(x)
+        for frame, out in zip(x.split(1), result.split(1), strict=True):
+            pixels = self.group_norm(frame).flatten(2).transpose(1, 2)
+            q, k, v = (part(pixels)[:, None] for part in (self.to_q, self.to_k, self.to_v))
+            # Where scores are written out (no fused attention takes heads as wide as this one), not all at once.
+            for some, rows in zip(q.split(_QUERIES, 2), out.flatten(2).transpose(1, 2).split(_QUERIES, 1), strict=True):
+                rows.copy_(self.to_out[0](F.scaled_dot_product_attention(some, k, v)[:, 0]))
+            out += frame
         return result
 
 
@@ -101,12 +134,12 @@ class MidBlock(nn.Module):
             self.attentions = nn.ModuleList([FrameAttention(channels, groups)])
         self.resnets = nn.ModuleList(ResnetBlock(channels, channels, groups, kernel) for _ in range(2))
 
-    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
+    def forward(self, parts: Iterable[Part], memory: CausalMemory) -> list[Part]:
         """(T, C, H, W) to the same."""
-        x = self.resnets[0](x, memory)
+        parts = self.resnets[0](parts, memory)
         for attention in getattr(self, "attentions", ()):
-            x = attention(x)
-        result: Tensor = self.resnets[1](x, memory)
+            parts = [part.with_frames(attention(part.frames)) for part in consumed(parts)]
+        result: list[Part] = self.resnets[1](parts, memory)
         return result
 
 
@@ -118,47 +151,6 @@ class Downsample(nn.Module):
         stride = 2 if kernel == 3 else 1
         self.conv = CausalConv3d(channels, channels, (kernel, 3), stride=(stride, 2))
 
-    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
+    def forward(self, parts: Iterable[Part], memory: CausalMemory) -> list[Part]:
         """(T, C, H, W) to (T', C, H/2, W/2), padded with zeros on the right and at the bottom only."""
-        result: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)), memory)
-        return result
-
-
-class Upsample(nn.Module):
-    """Double the frame, and time where `factor` is 2, by spreading channels over space and time."""
-
-    def __init__(self, channels: int, factor: int, kernel: int) -> None:
-        super().__init__()
-        self.factor = factor
-        self.conv = CausalConv3d(channels, channels, (kernel, 3), padding=1)
-        self.upscale_conv = CausalConv3d(channels, channels * 4 * factor, (1, 1))
-
-    def skip_idle_channels(self) -> None:
-        """Leave out the channels that are zero after the spreading, as most of the embedded model's are.
-
-        Nothing is left out where all are in use: the convolutions stay as they are stored.
-        """
-        spread = (self.upscale_conv.weight, self.upscale_conv.bias)
-        if not all(isinstance(part, Tensor) for part in (*spread, self.conv.weight)):
-            return
-        channels = self.conv.weight.shape[1]
-        used = torch.stack([part.view(4 * self.factor, channels, -1).any(-1).any(0) for part in spread]).any(0)
-        if used.any() and not used.all():
-            for part in ("weight", "bias"):
-                whole = self.upscale_conv.get_parameter(part)
-                kept = whole.view(-1, channels, *whole.shape[1:])[:, used].flatten(0, 1)
-                setattr(self.upscale_conv, part, nn.Parameter(kept, requires_grad=False))
-            self.conv.weight = nn.Parameter(self.conv.weight[:, used], requires_grad=False)
-
-    def forward(self, x: Tensor, memory: CausalMemory) -> Tensor:
-        """(T, C, H, W) to (factor*T, C, 2H, 2W); the clip's second frame is dropped, as the model was trained."""
-        t, _, h, w = x.shape
-        spread = self.upscale_conv(x, memory)
-        c = spread.shape[1] // (4 * self.factor)
-        spread = spread.view(t, 2, 2, self.factor, c, h, w)
-        # (t, row, column, frame, c, h, w) to (t frame) c (h row) (w column), channels last in memory.
-        frames = spread.permute(0, 3, 5, 1, 6, 2, 4).reshape(t * self.factor, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
-        if memory.first_slice and self.factor > 1:
-            frames = torch.cat((frames[:1], frames[self.factor :]))
-        result: Tensor = self.conv(frames, memory)
-        return result
+        return [part.with_frames(self.conv(part, memory)) for part in consumed(parts)]

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from seedvr2.checkpoint import PackedTensor, open_checkpoint
 from seedvr2.errors import CheckpointError
 from seedvr2.network.build import load_dit, load_vae
-from seedvr2.network.vae_layers import ResnetBlock, Upsample
+from seedvr2.network.upsample import Upsample
+from seedvr2.network.vae_layers import ResnetBlock
 from seedvr2.pipeline.sampler import model_input
 from tests.seedvr2.network.networks import SMALL_VAE, random_dit, random_vae
 

@@ -1,0 +1,187 @@
+"""Convolutions over windows of frames: cuDNN's on a GPU, fewer products on a processor.
+
+A processor is bound by its products, so three taps are filtered by Winograd's way there: along time where a window
+gives two or four frames, along rows where it gives one. A GPU has libraries of its own for that, and less memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from seedvr2.network.stored import Stored
+from seedvr2.network.winograd import BIAS_POINT, TAPS, filtering
+
+# Of the frames of one piece of work: what a processor's caches hold, more or less. Larger pieces gain nothing.
+_BAND_BYTES = 24 << 20
+# Narrower convolutions have too few products to be worth the sums before and after.
+_NARROW = 64
+_NARROW_ROWS = 96
+
+Form = Callable[[Tensor], Tensor]
+
+
+class Kernel:
+    """A weight (outputs, inputs, time, height, width) in the forms in which it is used, each made once.
+
+    A form is kept as long as the weight is the same one and the same type is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Stored, Tensor]] = {}
+
+    def form(self, name: str, weight: Stored, like: Tensor, make: Form) -> Tensor:
+        """`make` of the weight, which may compute in float32, in the type and on the device of `like`."""
+        if isinstance(weight, Tensor) and weight.requires_grad:
+            return make(weight).to(like.dtype)
+        source, made = self._made.get(name, (None, None))
+        if made is None or source is not weight or made.dtype != like.dtype or made.device != like.device:
+            made = make(_plain(weight, like.device)).to(like.dtype)
+            self._made[name] = (weight, made)
+        return made
+
+    def clear(self) -> None:
+        """Forget all forms, which are on the device."""
+        self._made.clear()
+
+
+def _plain(weight: Stored, device: torch.device) -> Tensor:
+    return weight.to(device) if isinstance(weight, Tensor) else weight.expand(device=device)
+
+
+def one_frame(window: Tensor, weight: Stored, kernel: Kernel, bias: Tensor, stride: int, columns: int) -> Tensor:
+    """A frame that stands in all the places that a kernel looks at in time: its taps are summed, exactly.
+
+    Args:
+        window: (1, C, H + 2, W), the rows padded; channels last in memory, as everything here.
+        weight: (outputs, C, time, 3, 3). bias: (outputs,) in the type of `window`.
+        stride: in height and width. columns: zeros to add left and right.
+
+    Returns:
+        (1, outputs, H', W').
+    """
+    if _by_products(window) and stride == 1 and min(weight.shape[:2]) >= _NARROW_ROWS and weight.shape[3] == TAPS:
+        factors = kernel.form("rows", weight, window, _row_factors)
+        return _along_rows(window, factors, bias, columns)
+    summed = kernel.form("first", weight, window, _summed)
+    return F.conv2d(window, summed, bias, stride, (0, columns))
+
+
+def frames(
+    window: Tensor, weight: Stored, kernel: Kernel, bias: Tensor, stride: tuple[int, int], columns: int
+) -> Tensor:
+    """A window of frames, arguments as for `one_frame`; `stride` is (time, space).
+
+    Returns:
+        (T', outputs, H', W'): as many frames as the kernel has whole windows for.
+    """
+    if _by_products(window) and stride == (1, 1) and weight.shape[2] == TAPS and min(weight.shape[:2]) >= _NARROW:
+        return _along_time(window, weight, kernel, bias, columns)
+    return _direct(window, kernel.form("clip", weight, window, _channels_last), bias, stride, columns)
+
+
+def _by_products(window: Tensor) -> bool:
+    return window.device.type == "cpu" and not torch.is_grad_enabled()
+
+
+def _channels_last(weight: Tensor) -> Tensor:
+    return weight.contiguous(memory_format=torch.channels_last_3d)
+
+
+def _summed(weight: Tensor) -> Tensor:
+    return weight.sum(2, dtype=torch.float32).contiguous(memory_format=torch.channels_last)
+
+
+def _row_factors(weight: Tensor) -> Tensor:
+    """(4, outputs, inputs, 1, width)."""
+    factors = filtering(2).kernels(weight.sum(2, dtype=torch.float32).movedim(2, 0)).unsqueeze(3)
+    return torch.stack([factor.contiguous(memory_format=torch.channels_last) for factor in factors])
+
+
+def _time_factors(weight: Tensor, outputs: int) -> Tensor:
+    """(outputs + 2, outputs, inputs, height, width)."""
+    return filtering(outputs).kernels(weight.movedim(2, 0))
+
+
+def _direct(window: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, int], columns: int) -> Tensor:
+    clip = window.transpose(0, 1)[None]
+    answer = F.conv3d(clip, weight, bias, (stride[0], stride[1], stride[1]), (0, 0, columns))
+    return answer[0].transpose(0, 1)
+
+
+def _along_rows(window: Tensor, factors: Tensor, bias: Tensor, columns: int) -> Tensor:
+    """A convolution of one frame whose kernel has three rows, two rows of the result at a time."""
+    image = window[0].permute(1, 2, 0)
+    height, width = image.shape[0] - 2, image.shape[1] + 2 * columns - factors.shape[4] + 1
+    result = image.new_empty(1, height, width, factors.shape[1])
+    for start, stop in _bands(height, image[0].nbytes * 2, even=True):
+        rows = image[start : stop + 2]
+        if (stop - start) % 2:
+            rows = torch.cat((rows, rows[-1:]))  # the row below is thrown away
+        _two_rows(rows, factors, bias, columns, result[0, start:stop])
+    return result.permute(0, 3, 1, 2)
+
+
+def _two_rows(rows: Tensor, factors: Tensor, bias: Tensor, columns: int, out: Tensor) -> None:
+    """`rows` (2n + 2, W, C) into `out` (2n or 2n − 1, W', outputs)."""
+    even, odd = rows[0::2], rows[1::2]
+    above, middle, below, last = even[:-1], odd[:-1], even[1:], odd[1:]
+    seen = (below - above, middle + below, below - middle, last - middle)
+    first, plus, minus, end = (
+        F.conv2d(part.permute(2, 0, 1)[None], factor, bias if point == BIAS_POINT else None, 1, (0, columns))[0]
+        .permute(1, 2, 0)
+        for point, (part, factor) in enumerate(zip(seen, factors, strict=True))
+    )
+    upper, lower = out[0::2], out[1::2]
+    torch.add(first.add_(plus), minus, out=upper)
+    torch.sub(plus, minus, out=plus).add_(end)
+    lower.copy_(plus[: len(lower)])
+
+
+def _along_time(window: Tensor, weight: Stored, kernel: Kernel, bias: Tensor, columns: int) -> Tensor:
+    count = len(window) - TAPS + 1
+    images = window.permute(0, 2, 3, 1)
+    height, width = images.shape[1] - weight.shape[3] + 1, images.shape[2] + 2 * columns - weight.shape[4] + 1
+    result = images.new_empty(count, height, width, weight.shape[0])
+    for start, outputs in _steps(count):
+        seen, out = images[start : start + outputs + 2], result[start : start + outputs]
+        if outputs == 1:
+            whole = kernel.form("clip", weight, window, _channels_last)
+            out.copy_(_direct(seen.permute(0, 3, 1, 2), whole, bias, (1, 1), columns).permute(0, 2, 3, 1))
+            continue
+        factors = kernel.form(f"time{outputs}", weight, window, partial(_time_factors, outputs=outputs))
+        for top, bottom in _bands(height, images[0, 0].nbytes * len(seen)):
+            _some_frames(seen[:, top : bottom + weight.shape[3] - 1], factors, bias, columns, out[:, top:bottom])
+    return result.permute(0, 3, 1, 2)
+
+
+def _some_frames(seen: Tensor, factors: Tensor, bias: Tensor, columns: int, out: Tensor) -> None:
+    """Rows of frames `seen` (m + 2, h, W, C) into `out` (m, h', W', outputs)."""
+    matrices = filtering(len(out))
+    mixed = torch.mm(matrices.inputs.to(seen.dtype), seen.flatten(1)).view(seen.shape)
+    products = out.new_empty(len(seen), *out.shape[1:])
+    for point, factor in enumerate(factors):
+        image = mixed[point].permute(2, 0, 1)[None]
+        answer = F.conv2d(image, factor, bias if point == BIAS_POINT else None, 1, (0, columns))
+        products[point] = answer[0].permute(1, 2, 0)
+    torch.mm(matrices.outputs.to(out.dtype), products.flatten(1), out=out.flatten(1))
+
+
+def _steps(count: int) -> Iterator[tuple[int, int]]:
+    """(first frame, frames) of fours, a two and a one."""
+    start = 0
+    while start < count:
+        outputs = next(size for size in (4, 2, 1) if size <= count - start)
+        yield start, outputs
+        start += outputs
+
+
+def _bands(height: int, row_bytes: int, *, even: bool = False) -> Iterator[tuple[int, int]]:
+    rows = max(_BAND_BYTES // row_bytes, 8)
+    rows -= rows % 2 if even else 0
+    for start in range(0, height, rows):
+        yield start, min(start + rows, height)
