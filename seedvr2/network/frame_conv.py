@@ -17,10 +17,11 @@ from seedvr2.network.stored import Stored
 from seedvr2.network.winograd import BIAS_POINT, TAPS, filtering
 
 # Of the frames of one piece of work: what a processor's caches hold, more or less. Larger pieces gain nothing.
-_BAND_BYTES = 24 << 20
+_BAND_BYTES = 16 << 20
 # Narrower convolutions have too few products to be worth the sums before and after.
 _NARROW = 64
 _NARROW_ROWS = 96
+_ROWS = 4
 
 Form = Callable[[Tensor], Tensor]
 
@@ -64,8 +65,10 @@ def one_frame(window: Tensor, weight: Stored, kernel: Kernel, bias: Tensor, stri
     Returns:
         (1, outputs, H', W').
     """
-    if _by_products(window) and stride == 1 and min(weight.shape[:2]) >= _NARROW_ROWS and weight.shape[3] == TAPS:
-        factors = kernel.form("rows", weight, window, _row_factors)
+    height = window.shape[2] - TAPS + 1
+    wide = min(weight.shape[:2]) >= _NARROW_ROWS and weight.shape[3] == TAPS
+    if _by_products(window) and stride == 1 and wide and height >= _ROWS:
+        factors = kernel.form("rows", weight, window, partial(_row_factors, outputs=_ROWS))
         return _along_rows(window, factors, bias, columns)
     summed = kernel.form("first", weight, window, _summed)
     return F.conv2d(window, summed, bias, stride, (0, columns))
@@ -96,10 +99,9 @@ def _summed(weight: Tensor) -> Tensor:
     return weight.sum(2, dtype=torch.float32).contiguous(memory_format=torch.channels_last)
 
 
-def _row_factors(weight: Tensor) -> Tensor:
-    """(4, outputs, inputs, 1, width)."""
-    factors = filtering(2).kernels(weight.sum(2, dtype=torch.float32).movedim(2, 0)).unsqueeze(3)
-    return torch.stack([factor.contiguous(memory_format=torch.channels_last) for factor in factors])
+def _row_factors(weight: Tensor, outputs: int) -> Tensor:
+    """(outputs + 2, outputs of the convolution, inputs, 1, width)."""
+    return filtering(outputs).kernels(weight.sum(2, dtype=torch.float32).movedim(2, 0)).unsqueeze(3)
 
 
 def _time_factors(weight: Tensor, outputs: int) -> Tensor:
@@ -114,32 +116,22 @@ def _direct(window: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, int
 
 
 def _along_rows(window: Tensor, factors: Tensor, bias: Tensor, columns: int) -> Tensor:
-    """A convolution of one frame whose kernel has three rows, two rows of the result at a time."""
-    image = window[0].permute(1, 2, 0)
-    height, width = image.shape[0] - 2, image.shape[1] + 2 * columns - factors.shape[4] + 1
+    """A convolution of one frame whose kernel has three rows, some rows of the result at a time."""
+    image, outputs = window.permute(0, 2, 3, 1)[0], len(factors) - TAPS + 1
+    height, width = image.shape[0] - TAPS + 1, image.shape[1] + 2 * columns - factors.shape[4] + 1
     result = image.new_empty(1, height, width, factors.shape[1])
-    for start, stop in _bands(height, image[0].nbytes * 2, even=True):
-        rows = image[start : stop + 2]
-        if (stop - start) % 2:
-            rows = torch.cat((rows, rows[-1:]))  # the row below is thrown away
-        _two_rows(rows, factors, bias, columns, result[0, start:stop])
+    matrices = filtering(outputs)
+    mix, unmix = matrices.inputs.to(image.dtype), matrices.outputs.to(image.dtype)
+    for top, bottom in _bands(height, image[0].nbytes * 2, outputs):
+        # The last rows may be some that are there already: no other kernel is needed for what is left over.
+        top = min(top, height - -(-(bottom - top) // outputs) * outputs)
+        tiles = (bottom - top) // outputs
+        rows = image[top:].as_strided((tiles, len(mix), image[0].numel()), (outputs * image.stride(0), image.stride(0), 1))
+        mixed = image.new_empty(len(mix), tiles, *image.shape[1:])
+        torch.bmm(mix.expand(tiles, -1, -1), rows, out=mixed.flatten(2).transpose(0, 1))
+        products = _products(mixed, factors, bias, columns).flatten(2).transpose(0, 1)
+        torch.bmm(unmix.expand(tiles, -1, -1), products, out=result[0, top:bottom].view(tiles, outputs, -1))
     return result.permute(0, 3, 1, 2)
-
-
-def _two_rows(rows: Tensor, factors: Tensor, bias: Tensor, columns: int, out: Tensor) -> None:
-    """`rows` (2n + 2, W, C) into `out` (2n or 2n − 1, W', outputs)."""
-    even, odd = rows[0::2], rows[1::2]
-    above, middle, below, last = even[:-1], odd[:-1], even[1:], odd[1:]
-    seen = (below - above, middle + below, below - middle, last - middle)
-    first, plus, minus, end = (
-        F.conv2d(part.permute(2, 0, 1)[None], factor, bias if point == BIAS_POINT else None, 1, (0, columns))[0]
-        .permute(1, 2, 0)
-        for point, (part, factor) in enumerate(zip(seen, factors, strict=True))
-    )
-    upper, lower = out[0::2], out[1::2]
-    torch.add(first.add_(plus), minus, out=upper)
-    torch.sub(plus, minus, out=plus).add_(end)
-    lower.copy_(plus[: len(lower)])
 
 
 def _along_time(window: Tensor, weight: Stored, kernel: Kernel, bias: Tensor, columns: int) -> Tensor:
@@ -163,12 +155,21 @@ def _some_frames(seen: Tensor, factors: Tensor, bias: Tensor, columns: int, out:
     """Rows of frames `seen` (m + 2, h, W, C) into `out` (m, h', W', outputs)."""
     matrices = filtering(len(out))
     mixed = torch.mm(matrices.inputs.to(seen.dtype), seen.flatten(1)).view(seen.shape)
-    products = out.new_empty(len(seen), *out.shape[1:])
+    products = _products(mixed, factors, bias, columns).flatten(1)
+    torch.mm(matrices.outputs.to(out.dtype), products, out=out.flatten(1))
+
+
+def _products(mixed: Tensor, factors: Tensor, bias: Tensor, columns: int) -> Tensor:
+    """Each of `mixed` (n, h, W, C) with its own of the kernels `factors`: (n, h', W', outputs)."""
+    products = mixed.new_empty(0)
     for point, factor in enumerate(factors):
-        image = mixed[point].permute(2, 0, 1)[None]
-        answer = F.conv2d(image, factor, bias if point == BIAS_POINT else None, 1, (0, columns))
-        products[point] = answer[0].permute(1, 2, 0)
-    torch.mm(matrices.outputs.to(out.dtype), products.flatten(1), out=out.flatten(1))
+        # As a batch of one: without its stride the layout would not be seen, and be made anew.
+        image = mixed[point : point + 1].permute(0, 3, 1, 2)
+        answer = F.conv2d(image, factor, bias if point == BIAS_POINT else None, 1, (0, columns)).permute(0, 2, 3, 1)
+        if point == 0:
+            products = answer.new_empty(len(mixed), *answer.shape[1:])
+        products[point] = answer[0]
+    return products
 
 
 def _steps(count: int) -> Iterator[tuple[int, int]]:
@@ -180,8 +181,7 @@ def _steps(count: int) -> Iterator[tuple[int, int]]:
         start += outputs
 
 
-def _bands(height: int, row_bytes: int, *, even: bool = False) -> Iterator[tuple[int, int]]:
-    rows = max(_BAND_BYTES // row_bytes, 8)
-    rows -= rows % 2 if even else 0
+def _bands(height: int, row_bytes: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
+    rows = max(_BAND_BYTES // row_bytes // multiple, 2) * multiple
     for start in range(0, height, rows):
         yield start, min(start + rows, height)
