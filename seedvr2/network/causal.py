@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seedvr2.network import frame_conv
 from seedvr2.network.frame_conv import Kernel
+from seedvr2.network.frame_store import DeviceStore, FrameStore
 from seedvr2.network.parts import Follows, Part
 from seedvr2.network.stored import expand
 
@@ -30,8 +31,10 @@ class Writer(Protocol):
 class CausalMemory:
     """The last frames that each convolution has seen, kept between the parts of one clip."""
 
-    def __init__(self) -> None:
-        self._frames: dict[nn.Module, Tensor] = {}
+    def __init__(self, store: FrameStore | None = None) -> None:
+        """`store` keeps them from one slice to the next; between the parts of a slice, whole windows are kept."""
+        self._store = store or DeviceStore()
+        self._windows: dict[nn.Module, Tensor] = {}
         self._after_first: set[nn.Module] = set()
 
     def note_first(self, module: nn.Module, opens: bool) -> None:
@@ -42,14 +45,37 @@ class CausalMemory:
         """Whether it was that."""
         return module in self._after_first
 
-    def take(self, conv: nn.Module) -> Tensor:
-        """What `keep` was given last."""
-        return self._frames.pop(conv)
+    def window(self, module: nn.Module, like: Tensor, shape: tuple[int, int, int, int], reach: int) -> Tensor:
+        """A window for a part that is not the clip's first, its first `reach` frames those that came before.
 
-    def keep(self, conv: nn.Module, frames: Tensor, follows: Follows) -> None:
-        """Remember a copy of `frames`, unless nothing follows. A view would keep the whole part in memory."""
-        if follows is not Follows.NOTHING:
-            self._frames[conv] = frames.clone()
+        Args:
+            like: of which type and where. shape: (reach + T, C, H, W).
+        """
+        held = self._windows.pop(module, None)
+        if held is not None and held.shape == shape:
+            # The same memory again: what was convolved is done with.
+            for frame in range(reach):
+                held[frame] = held[len(held) - reach + frame]
+            return held
+        before = self._store.take(module) if held is None else held[-reach:]
+        del held
+        window = empty_frames(like, shape)
+        # Of the clip's first frame there is one, which stands for all that would come before it.
+        window[:reach] = before
+        return window
+
+    def keep(self, module: nn.Module, window: Tensor, reach: int, follows: Follows) -> None:
+        """Remember the last `reach` frames of a window, or as many as there are, unless nothing follows."""
+        if follows is Follows.PART:
+            self._windows[module] = window
+        elif follows is Follows.SLICE:
+            self._store.keep(module, window[-min(reach, len(window)) :])
+
+
+def empty_frames(like: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
+    """(T, C, H, W) without numbers, channels last in memory."""
+    count, channels, height, width = shape
+    return like.new_empty(count, height, width, channels).permute(0, 3, 1, 2)
 
 
 @dataclass(slots=True)
@@ -87,20 +113,18 @@ class CausalConv3d(nn.Module):
         if space == 1 and before is None:
             return Window(x, part.opens)
         count, channels, height, width = x.shape
-        kept = 0 if part.opens or time == 1 else time - self.stride[0]
+        reach = 0 if part.opens else time - self.stride[0]
         top, right = self.padding, int(space > 1 and not self.padding)
-        frames = x.new_empty(kept + count, height + top + max(top, right), width + right, channels).permute(0, 3, 1, 2)
-        inner = frames[kept:, :, top : top + height, :width]
-        _zero_edges(frames[kept:], top, height, width)
+        shape = (reach + count, channels, height + top + max(top, right), width + right)
+        frames = memory.window(self, x, shape, reach) if reach else empty_frames(x, shape)
+        inner = frames[reach:, :, top : top + height, :width]
+        _zero_edges(frames[reach:], top, height, width)
         if before is None:
             inner.copy_(x)
         else:
             before.into(x, inner)
         if time > 1:
-            if kept:
-                # Of the clip's first frame there is one, which stands for all that would come before it.
-                frames[:kept] = memory.take(self)
-            memory.keep(self, frames[-min(time - self.stride[0], len(frames)) :], part.follows)
+            memory.keep(self, frames, time - self.stride[0], part.follows)
         return Window(frames, part.opens)
 
     def answer(self, window: Window) -> Tensor:

@@ -7,7 +7,8 @@ wider range.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -61,7 +62,8 @@ def run_finite(
     Raises:
         NumericError: there are no numbers in float32 either.
     """
-    for attempt in (dtype, *wider_types(dtype, device)):
+    # The device is asked about wider types only when one is needed.
+    for attempt in chain((dtype,), _wider(dtype, device)):
         if attempt != dtype:
             on_retry()
         try:
@@ -70,6 +72,10 @@ def run_finite(
             # Tried again outside of this block, which keeps the tensors of what failed alive.
             continue
     raise numeric_error(stage)
+
+
+def _wider(dtype: torch.dtype, device: torch.device) -> Iterator[torch.dtype]:
+    yield from wider_types(dtype, device)
 
 
 def numeric_error(stage: str) -> NumericError:

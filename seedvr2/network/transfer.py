@@ -35,7 +35,11 @@ class Transfer(Protocol):
         """A mark behind all the computation that was asked for so far."""
 
     def copy(self, target: Tensor, source: Tensor, after: Mark) -> Mark:
-        """Ask for a copy that begins once `after` is reached, and return the mark behind it at once."""
+        """Ask for a copy that begins once `after` is reached, and return the mark behind it at once.
+
+        Copies are made one after another. A `source` on the device may be dropped at once; a `target` there may not,
+        before the computation waits for the mark.
+        """
 
     def wait(self, mark: Mark) -> None:
         """Let the computation that is asked for from now on wait for `mark`."""
@@ -81,6 +85,9 @@ class CudaTransfer:
         self._copies.wait_event(after)
         with torch.cuda.stream(self._copies):
             target.copy_(source, non_blocking=True)
+        if source.is_cuda:
+            # Its memory is not handed out again before the copy is done, though its last user drops it now.
+            source.record_stream(self._copies)
         return self._copies.record_event()
 
     def wait(self, mark: Mark) -> None:

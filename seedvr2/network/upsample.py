@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seedvr2.network import frame_conv
-from seedvr2.network.causal import CausalConv3d, CausalMemory
+from seedvr2.network.causal import CausalConv3d, CausalMemory, empty_frames
 from seedvr2.network.frame_conv import Kernel
 from seedvr2.network.parts import Part, consumed
 from seedvr2.network.stored import Stored
@@ -130,20 +130,19 @@ class Upsample(nn.Module):
         x, places = part.frames, self._places()
         count, channels, height, width = x.shape
         after_first = not part.opens and memory.is_after_first(self)
-        kept = 0 if part.opens else self._reach - 1
-        window = x.new_empty(kept + count, height + 2, width, channels).permute(0, 3, 1, 2)
+        before = 0 if part.opens else self._reach - 1
+        shape = (before + count, channels, height + 2, width)
+        window = memory.window(self, x, shape, before) if before else empty_frames(x, shape)
         for edge in (0, height + 1):
             window[:, :, edge].zero_()
-        window[kept:, :, 1:-1] = x
+        window[before:, :, 1:-1] = x
         if self._reach > 1:
-            if kept:
-                window[:kept] = memory.take(self)
-            memory.keep(self, window[-min(self._reach - 1, len(window)) :], part.follows)
+            memory.keep(self, window, self._reach - 1, part.follows)
             memory.note_first(self, part.opens)
         del x
         outputs = self.conv.weight.shape[0]
         factor = 1 if part.opens else self.factor
-        result = window.new_empty(factor * count, 2 * height, 2 * width, outputs).permute(0, 3, 1, 2)
+        result = empty_frames(window, (factor * count, outputs, 2 * height, 2 * width))
         start = 0
         if part.opens:
             self._fill(window, places["first"], result)

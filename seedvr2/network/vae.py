@@ -7,19 +7,23 @@ memory does not grow with the clip and the result is that of the whole clip.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from seedvr2.network.causal import CausalConv3d, CausalMemory
 from seedvr2.network.config import VAEConfig
+from seedvr2.network.frame_store import store_for
 from seedvr2.network.parking import Parked
-from seedvr2.network.parts import Follows, Part, consumed, joined, slice_of
+from seedvr2.network.parts import Follows, Part, consumed, joined, slice_of, split
 from seedvr2.network.precision import check_finite, run_finite
 from seedvr2.network.upsample import Upsample
 from seedvr2.network.vae_layers import Downsample, GroupNorm, MidBlock, ResnetBlock
 
 OnSlice = Callable[[int], None]
+# Frames at full size that pass through a layer together: a processor's convolutions save products where four do.
+ROOMY, LEAN = 4, 1
 
 
 class DownBlock(nn.Module):
@@ -51,14 +55,17 @@ class UpBlock(nn.Module):
         if level < len(config.up_factors):
             self.upsamplers = nn.ModuleList([Upsample(width, config.up_factors[level], config.kernel)])
 
-    def forward(self, parts: Iterable[Part], memory: CausalMemory) -> Iterable[Part]:
-        for layer in (*self.resnets, *getattr(self, "upsamplers", ())):
-            parts = layer(parts, memory)
+    def forward(self, parts: Iterable[Part], memory: CausalMemory, most: int | None = None) -> Iterable[Part]:
+        """`most`: frames of the larger size at a time, where they are to be fewer than there are."""
+        for resnet in self.resnets:
+            parts = resnet(parts, memory)
+        for upsample in getattr(self, "upsamplers", ()):
+            parts = upsample(split(parts, max(most // upsample.factor, 1)) if most else parts, memory)
         return parts
 
 
 class Encoder(nn.Module):
-    """Frames to mean and log-variance."""
+    """Frames to mean and log-variance; `most` frames of full size at a time."""
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
@@ -69,15 +76,15 @@ class Encoder(nn.Module):
         self.conv_norm_out = GroupNorm(config.groups, widths[-1])
         self.conv_out = CausalConv3d(widths[-1], 2 * config.latent_channels, (kernel, 3), padding=1)
 
-    def forward(self, parts: Iterable[Part], memory: CausalMemory) -> Iterator[Part]:
-        parts = _each(self.conv_in, parts, memory)
+    def forward(self, parts: Iterable[Part], memory: CausalMemory, most: int) -> Iterator[Part]:
+        parts = _each(self.conv_in, split(parts, most), memory)
         for index, block in enumerate(self.down_blocks):
             parts = block(parts, memory) if index == 0 else block(joined(parts), memory)
         yield from _each(self.conv_out, self.mid_block(parts, memory), memory, self.conv_norm_out)
 
 
 class Decoder(nn.Module):
-    """Latents to frames."""
+    """Latents to frames; `most` frames of full size at a time."""
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
@@ -88,10 +95,10 @@ class Decoder(nn.Module):
         self.conv_norm_out = GroupNorm(config.groups, widths[0])
         self.conv_out = CausalConv3d(widths[0], 3, (kernel, 3), padding=1)
 
-    def forward(self, parts: Iterable[Part], memory: CausalMemory) -> Iterator[Part]:
+    def forward(self, parts: Iterable[Part], memory: CausalMemory, most: int) -> Iterator[Part]:
         parts = self.mid_block(_each(self.conv_in, parts, memory), memory)
-        for block in self.up_blocks:
-            parts = block(parts, memory)
+        for index, block in enumerate(self.up_blocks):
+            parts = block(parts, memory, most if index == len(self.up_blocks) - 2 else None)
         yield from _each(self.conv_out, parts, memory, self.conv_norm_out)
 
 
@@ -102,6 +109,8 @@ class VideoVAE(Parked):
         dtype: what it is meant to compute in. It does so in the type of what it is given, as long as that holds the
             numbers: a clip that overflows is computed again, and returned, in a wider type.
         retries: how often that has happened.
+        roomy: whether a device has memory for more than the least: what a slice leaves for the next one stays on it then,
+            and several frames of full size pass through a layer together. Nothing changes on a processor.
     """
 
     def __init__(self, config: VAEConfig) -> None:
@@ -109,6 +118,7 @@ class VideoVAE(Parked):
         self.config = config
         self.dtype = torch.float32
         self.retries = 0
+        self.roomy = False
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
@@ -158,10 +168,13 @@ class VideoVAE(Parked):
     def _run(self, network: nn.Module, x: Tensor, count: int, lead: int, step: int, on_slice: OnSlice | None) -> Tensor:
         """The network over slices of `step` frames, `lead` more in the first; `count` frames come out."""
 
+        most = ROOMY if self.roomy or x.device.type == "cpu" else LEAN
+
         def run(dtype: torch.dtype) -> Tensor:
             # From the start: what the convolutions remember of earlier slices is gone, and kept twice it would be
             # among the largest things in memory.
-            return _in_slices(network, x, dtype, count, lead, step, on_slice)
+            memory = CausalMemory(store_for(x.device, self.transfer, park=not self.roomy))
+            return _in_slices(partial(network, memory=memory, most=most), x, dtype, count, lead, step, on_slice)
 
         def on_retry() -> None:
             self.retries += 1
@@ -171,17 +184,22 @@ class VideoVAE(Parked):
 
 
 def _in_slices(
-    network: nn.Module, x: Tensor, dtype: torch.dtype, count: int, lead: int, step: int, on_slice: OnSlice | None
+    network: Callable[[Iterable[Part]], Iterator[Part]],
+    x: Tensor,
+    dtype: torch.dtype,
+    count: int,
+    lead: int,
+    step: int,
+    on_slice: OnSlice | None,
 ) -> Tensor:
     """(T, C, H, W) to (count, C', H', W') in `dtype`. Raises NotFinite at the first frames that hold no numbers."""
-    memory = CausalMemory()
     result = x.new_empty(0)
     start, stop, filled = 0, lead + step, 0
     while start < len(x):
         given = x[start:stop].to(dtype).contiguous(memory_format=torch.channels_last)
         parts = slice_of(given, lead if start == 0 else 0, Follows.SLICE if stop < len(x) else Follows.NOTHING)
         del given
-        for part in network(parts, memory):
+        for part in network(parts):
             frames = check_finite(part.frames)
             if not filled:
                 result = torch.empty(

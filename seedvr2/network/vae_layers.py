@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -36,7 +36,7 @@ class GroupNorm(nn.Module):
     def into(self, x: Tensor, out: Tensor) -> None:
         """The norm of `x`, then SiLU, into `out`, frame by frame: what lies between is then small."""
         for source, target in zip(x.split(1), out.split(1), strict=True):
-            target.copy_(F.silu(self(source)))
+            torch.ops.aten.silu.out(self(source), out=target)
 
 
 class ResnetBlock(nn.Module):
@@ -72,35 +72,29 @@ class ResnetBlock(nn.Module):
 
     def forward(self, parts: Iterable[Part], memory: CausalMemory) -> list[Part]:
         """Parts (T, inputs, H, W) to (T, outputs, H, W); they are given up one after another."""
-        skips, hidden = [], []
+        result = []
         for part in consumed(parts):
-            skips.append(part.frames if self.conv_shortcut is None else self.conv_shortcut(part, memory))
-            if self.idle:
-                hidden.append(part.with_frames(skips[-1]))
-                continue
-            window, place = self.conv1.look(part, memory, self.norm1), part.with_frames
-            del part
-            hidden.append(place(self.conv1.answer(window)))
-            del window, place
-        if self.idle:
-            return hidden
-        return list(self._added(skips, hidden, memory))
+            skip = part.frames if self.conv_shortcut is None else self.conv_shortcut(part, memory)
+            done = Part(skip, part.follows, part.opens)
+            if not self.idle:
+                window = self.conv1.look(part, memory, self.norm1)
+                # Nothing is alive beside the convolutions that they do not need.
+                del part, skip
+                hidden = Part(self.conv1.answer(window), done.follows, done.opens)
+                window = self.conv2.look(hidden, memory, self.norm2)
+                del hidden
+                done.frames = self._add(done, self.conv2.answer(window))
+                del window
+            result.append(done)
+        return result
 
-    def _added(self, skips: list[Tensor], hidden: list[Part], memory: CausalMemory) -> Iterator[Part]:
-        skips.reverse()
-        for part in consumed(hidden):
-            window, place = self.conv2.look(part, memory, self.norm2), Part(part.frames[:0], part.follows, part.opens)
-            del part
-            added = self.conv2.answer(window)
-            del window
-            skip = skips.pop()
-            if added.shape == skip.shape:
-                yield place.with_frames(added.add_(skip) if not added.requires_grad else added + skip)
-            else:
-                result = skip.clone() if self.conv_shortcut is None else skip
-                result[:, self.adds_to] += added
-                yield place.with_frames(result)
-            del added, skip
+    def _add(self, skip: Part, added: Tensor) -> Tensor:
+        frames = skip.frames
+        if added.shape == frames.shape:
+            return added.add_(frames)
+        result = frames.clone() if self.conv_shortcut is None else frames
+        result[:, self.adds_to] += added
+        return result
 
 
 class FrameAttention(nn.Module):
