@@ -18,6 +18,8 @@ NORM_EPS = 1e-6
 BLOCK = 16
 # Queries of the attention within a frame at a time.
 _QUERIES = 4096
+# Pixels whose statistics are summed up in one number.
+_PIXELS = 2048
 
 
 class GroupNorm(nn.Module):
@@ -35,8 +37,40 @@ class GroupNorm(nn.Module):
 
     def into(self, x: Tensor, out: Tensor) -> None:
         """The norm of `x`, then SiLU, into `out`, frame by frame: what lies between is then small."""
-        for source, target in zip(x.split(1), out.split(1), strict=True):
-            torch.ops.aten.silu.out(self(source), out=target)
+        weight, bias = expand(self.weight, x), expand(self.bias, x)
+        for frame, target in zip(x.split(1), out.split(1), strict=True):
+            last = frame.is_contiguous(memory_format=torch.channels_last)
+            if x.device.type == "cpu" and x.dtype == torch.float32 and last:
+                scale, shift = self._affine(frame, weight, bias)
+                F.silu(torch.addcmul(shift, frame, scale, out=target), inplace=True)
+            else:
+                torch.ops.aten.silu.out(F.group_norm(frame, self.groups, weight, bias, NORM_EPS), out=target)
+
+    def _affine(self, frame: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift (1, C, 1, 1) that normalise a frame, from statistics as exact as float32 is.
+
+        Torch's own, channels last on a processor, sum up all pixels in one number, which loses the last three digits of
+        a large frame. So they are taken of some rows at a time.
+        """
+        _, channels, height, width = frame.shape
+        rows = max(_PIXELS // width, 1)
+        counts, means, variances = [], [], []
+        for part in frame.permute(0, 2, 3, 1)[0].split(height // rows * rows or height):
+            blocks = part.unflatten(0, (-1, min(rows, len(part)))).permute(0, 3, 1, 2)
+            pixels = blocks.shape[2] * blocks.shape[3]
+            _, mean, spread = torch.native_group_norm(
+                blocks, None, None, len(blocks), channels, pixels, self.groups, NORM_EPS
+            )
+            counts += [pixels] * len(blocks)
+            means.append(mean.double())
+            variances.append(spread.double() ** -2 - NORM_EPS)
+        share = torch.tensor(counts, dtype=torch.float64)[:, None] / sum(counts)
+        mean, variance = torch.cat(means), torch.cat(variances)
+        centre = (share * mean).sum(0)
+        spread = ((share * (variance + (mean - centre) ** 2)).sum(0) + NORM_EPS) ** -0.5
+        scale = weight.double() * spread.repeat_interleave(channels // self.groups)
+        shift = bias.double() - centre.repeat_interleave(channels // self.groups) * scale
+        return scale.float().view(1, -1, 1, 1), shift.float().view(1, -1, 1, 1)
 
 
 class ResnetBlock(nn.Module):
