@@ -19,7 +19,7 @@ BLOCK = 16
 # Queries of the attention within a frame at a time.
 _QUERIES = 4096
 # Pixels whose statistics are summed up in one number.
-_PIXELS = 2048
+_PIXELS = 256
 
 
 class GroupNorm(nn.Module):
