@@ -39,7 +39,7 @@ def attempt(kernel: str, x: Tensor, launch: Callable[[], Tensor]) -> Tensor | No
         return None
     try:
         # Triton launches on the current device, whichever the tensors are on.
-        with torch.cuda.device(x.device):
+        with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
             return launch()
     except Exception as error:  # whatever Triton, the C compiler or the driver raise: the plain way does the same
         if is_out_of_memory(error):

@@ -18,7 +18,11 @@ def widen(stored: Tensor, dtype: torch.dtype) -> Tensor:
     out, count = torch.empty_like(stored, dtype=dtype), stored.numel()
     four_bits = stored.dtype == torch.float8_e4m3fn
     _widen[(triton.cdiv(count, _TILE),)](
-        stored.view(torch.uint8), out, count, FOUR_BITS=four_bits, TILE=_TILE, num_warps=4
+        *(stored.view(torch.uint8), out, count),
+        FOUR_BITS=four_bits,
+        TILE=_TILE,
+        num_warps=4,
+        enable_fp_fusion=True,
     )
     return out
 

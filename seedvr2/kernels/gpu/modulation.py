@@ -16,7 +16,12 @@ def rms_modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
     tokens, dim = x.shape
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
     tile = triton.next_power_of_2(dim)
-    _rms_modulate[(tokens,)](x, shift, scale, out, dim, x.stride(0), eps, TILE=tile, num_warps=8 if tile >= 2048 else 4)
+    _rms_modulate[(tokens,)](
+        *(x, shift, scale, out, dim, x.stride(0), eps),
+        TILE=tile,
+        num_warps=8 if tile >= 2048 else 4,
+        enable_fp_fusion=True,
+    )
     return out
 
 
@@ -29,6 +34,7 @@ def gate_add(residual: Tensor, x: Tensor, gate: Tensor) -> Tensor:
         TOKENS=_TOKENS,
         CHANNELS=_CHANNELS,
         num_warps=4,
+        enable_fp_fusion=True,
     )
     return out
 

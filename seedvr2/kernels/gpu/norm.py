@@ -36,7 +36,7 @@ def norm_silu(
 
     partial = x.new_empty((2, frames, chunks, channels), dtype=torch.float32)
     factors = x.new_empty((2, frames, channels), dtype=torch.float32)
-    tile = {"TILE_P": tile_p, "TILE_C": tile_c, "num_warps": _WARPS}
+    tile = {"TILE_P": tile_p, "TILE_C": tile_c, "num_warps": _WARPS, "enable_fp_fusion": True}
     _statistics[(chunks, frames)](
         x, partial[0], partial[1], pixels, width, channels, size, x.stride(0), x.stride(2), x.stride(3), **tile
     )
@@ -46,6 +46,7 @@ def norm_silu(
         TILE_K=_JOINED_CHUNKS,
         TILE_G=triton.next_power_of_2(channels // groups),
         num_warps=4,
+        enable_fp_fusion=True,
     )
     _apply[(triton.cdiv(tiles, _APPLIED_TILES), frames)](
         *(x, factors[0], factors[1], out, pixels, width, channels, tile_p * _APPLIED_TILES),

@@ -22,6 +22,7 @@ def norm_rotate(x: Tensor, weight: Tensor, cosine: Tensor, sine: Tensor, eps: fl
         ROWS=rows,
         TILE=tile,
         num_warps=4,
+        enable_fp_fusion=True,
     )
     return out
 

@@ -16,9 +16,7 @@ def every(stored: torch.dtype) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("stored", [torch.float8_e4m3fn, torch.float8_e5m2])
 def test_kernel(device: torch.device, stored: torch.dtype, dtype: torch.dtype) -> None:
-    from seedvr2.kernels.gpu import float8
-
-    got, wanted = float8.widen(every(stored).to(device), dtype).cpu(), every(stored).to(dtype)
+    got, wanted = widen(every(stored).to(device), dtype).cpu(), every(stored).to(dtype)
     assert got.dtype == dtype
     assert torch.equal(got.isnan(), wanted.isnan())
     assert torch.equal(got.nan_to_num(nan=0.5), wanted.nan_to_num(nan=0.5))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from seedvr2.checkpoint.ggml import BLOCKS, dequantize
+from seedvr2.checkpoint.ggml.decoding import DECODERS
 from seedvr2.kernels import ggml, unpack_into
 
 BITS = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16}
@@ -21,6 +22,12 @@ def random_blocks(kind: str, count: int, *, start: int = 0) -> Tensor:
     )
 
 
+def decoded(blocks: Tensor, kind: str) -> Tensor:
+    out = torch.empty(len(blocks), BLOCKS[kind][0])
+    DECODERS[kind](blocks, out)
+    return out
+
+
 def assert_equal_bits(got: Tensor, wanted: Tensor) -> None:
     assert torch.equal(got.isnan(), wanted.isnan())
     real = ~wanted.isnan()
@@ -33,19 +40,23 @@ def assert_equal_bits(got: Tensor, wanted: Tensor) -> None:
 @pytest.mark.parametrize("kind", sorted(ggml.KINDS))
 @pytest.mark.parametrize(("count", "start"), [(300, 0), (1, 0), (37, 1), (64, 2)])
 def test_kernels(device: torch.device, kind: str, dtype: torch.dtype, count: int, start: int) -> None:
-    from seedvr2.kernels.gpu import ggml as kernels
-
     blocks = random_blocks(kind, count, start=start)
     elements = BLOCKS[kind][0]
     memory = torch.full((count + 1, elements), 7.0, dtype=dtype, device=device)
     moved = torch.zeros(start + blocks.numel(), dtype=torch.uint8, device=device)[start:].view(blocks.shape)
-    kernels.unpack(moved.copy_(blocks), kind, memory[:count])
-    exact = dequantize(blocks, kind).view(count, elements)
+    assert unpack_into(moved.copy_(blocks), kind, memory[:count])
+    exact = decoded(blocks, kind)
     if dtype == torch.bfloat16 and device.type == "cpu":
         # Triton's interpreter cuts off what does not fit into the type, a card rounds.
         exact = (exact.view(torch.int32) & ~0xFFFF).view(torch.float32)
     assert_equal_bits(memory[:count].cpu(), exact.to(dtype))
     assert (memory[count] == 7.0).all()
+
+
+def test_weights_on_a_card_are_unpacked_by_the_kernels(device: torch.device) -> None:
+    blocks = random_blocks("Q6_K", 9)
+    got = dequantize(blocks.to(device), "Q6_K", torch.float16).cpu()
+    assert_equal_bits(got, decoded(blocks, "Q6_K").half().view(-1))
 
 
 def test_on_the_processor_the_decoders_do_it() -> None:

@@ -48,25 +48,21 @@ def test_plain(shape: tuple[int, int], dtype: torch.dtype, apart: bool) -> None:
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_kernels(device: torch.device, shape: tuple[int, int], dtype: torch.dtype, apart: bool) -> None:
-    from seedvr2.kernels.gpu import modulation
-
     x, residual = (tokens(shape, dtype, apart=apart, seed=seed).to(device) for seed in (0, 1))
     shift, scale = noise(shape[1], seed=2).to(device), noise(shape[1], seed=3).to(device)
-    result = modulation.rms_modulate(x, shift, scale, EPS)
+    result = rms_modulate(x, shift, scale, EPS)
     assert result.dtype == dtype
     assert distance(result, modulated(x, shift, scale).cpu()) < TOLERANCES[dtype]
-    added = modulation.gate_add(residual, x, scale)
+    added = gate_add(residual, x, scale)
     assert added.dtype == dtype
     assert distance(added, (residual.double() + x.double() * scale.double()).cpu()) < TOLERANCES[dtype]
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_kernels_hide_nothing_that_is_not_finite(device: torch.device, value: float) -> None:
-    from seedvr2.kernels.gpu import modulation
-
     x = noise(3, 64).half().to(device)
     x[1, 5] = value
     vector = noise(64).to(device)
-    assert not modulation.rms_modulate(x, vector, vector, EPS)[1, 5].isfinite()
-    added = modulation.gate_add(torch.zeros_like(x), x, vector)
+    assert not rms_modulate(x, vector, vector, EPS)[1, 5].isfinite()
+    added = gate_add(torch.zeros_like(x), x, vector)
     assert (~added.isfinite()).nonzero().tolist() == [[1, 5]]

@@ -68,13 +68,11 @@ def test_plain(shape: tuple[int, ...], groups: int, dtype: torch.dtype, activati
     assert distance(x, wanted) < TOLERANCES[dtype]
 
 
-def launched(
+def on(
     device: torch.device, x: Tensor, groups: int, weight: Tensor, bias: Tensor, out: Tensor, *, activation: bool = True
-) -> Tensor:
-    from seedvr2.kernels.gpu import norm
-
-    # `out` keeps its strides on its way to the device only as a part of its whole buffer.
-    return norm.norm_silu(x.to(device), groups, weight.to(device), bias.to(device), EPS, out, activation)
+) -> None:
+    given = x.to(device), groups, weight.to(device), bias.to(device), EPS
+    assert norm_silu(*given, out, activation=activation) is out
 
 
 @pytest.mark.parametrize("activation", [True, False])
@@ -86,7 +84,7 @@ def test_kernel(
     x, (weight, bias) = frames(shape, dtype), parameters(shape[1])
     wanted = exact(x, groups, weight, bias, activation=activation)
     out = torch.empty_like(x, device=device)
-    launched(device, x, groups, weight, bias, out, activation=activation)
+    on(device, x, groups, weight, bias, out, activation=activation)
     assert distance(out, wanted) < TOLERANCES[dtype]
 
 
@@ -95,7 +93,7 @@ def test_kernel_writes_into_the_inner_part_of_a_buffer(device: torch.device) -> 
     x, (weight, bias) = frames(shape, torch.float16), parameters(128)
     buffer = inner(shape, torch.float16)[0].to(device)
     part = buffer[2:, :, 1:-1, 1:-1]
-    launched(device, x, 32, weight, bias, part)
+    on(device, x, 32, weight, bias, part)
     assert distance(part, exact(x, 32, weight, bias)) < TOLERANCES[torch.float16]
     assert_edge_untouched(buffer, part)
 
@@ -107,7 +105,7 @@ def test_kernel_reads_the_inner_part_of_a_buffer_in_place(device: torch.device) 
     wanted = exact(part, 32, *parameters(128))
     buffer = buffer.to(device)
     part = buffer[2:, :, 1:-1, 1:-1]
-    launched(device, part, 32, *parameters(128), part)
+    on(device, part, 32, *parameters(128), part)
     assert distance(part, wanted) < TOLERANCES[torch.float32]
     assert_edge_untouched(buffer, part)
 
@@ -116,7 +114,7 @@ def test_kernel_keeps_the_variance_beside_a_large_mean(device: torch.device) -> 
     x = frames((1, 64, 33, 65), torch.float32, offset=10000.0)
     weight, bias = parameters(64)
     out = torch.empty_like(x, device=device)
-    launched(device, x, 8, weight, bias, out, activation=False)
+    on(device, x, 8, weight, bias, out, activation=False)
     assert distance(out, exact(x, 8, weight, bias, activation=False)) < 1e-3
 
 
@@ -133,7 +131,7 @@ def test_kernel_hides_nothing_that_is_not_finite(device: torch.device, value: fl
     x, (weight, bias) = frames((2, 64, 6, 5), torch.float16), parameters(64)
     x[1, 9, 3, 2] = value
     out = torch.empty_like(x, device=device)
-    launched(device, x, 8, weight, bias, out)
+    on(device, x, 8, weight, bias, out)
     finite = out.isfinite().reshape(2, 8, -1)
     assert not finite[1, 1].any() and finite.sum() == finite.numel() - finite[1, 1].numel()
 
@@ -142,5 +140,5 @@ def test_results_too_large_for_their_type_become_infinite(device: torch.device) 
     x = frames((1, 32, 8, 8), torch.float16)
     weight, bias = torch.full((32,), 6e4), torch.zeros(32)
     out = torch.empty_like(x, device=device)
-    launched(device, x, 8, weight, bias, out)
+    on(device, x, 8, weight, bias, out)
     assert torch.equal(out.isinf().cpu(), norm_silu(x, 8, weight, bias, EPS).isinf()) and out.isinf().any()

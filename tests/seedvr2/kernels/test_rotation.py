@@ -50,21 +50,17 @@ def test_plain(tokens: int, heads: int, dim: int, pairs: int, dtype: torch.dtype
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize(("tokens", "heads", "dim", "pairs"), CASES)
 def test_kernel(device: torch.device, tokens: int, heads: int, dim: int, pairs: int, dtype: torch.dtype) -> None:
-    from seedvr2.kernels.gpu import rotation
-
     x, weight, turn = queries(tokens, heads, dim, dtype), torch.rand(dim) + 0.5, angles(tokens, pairs)
     on_device = queries(tokens, heads, dim, dtype).new_empty((tokens, 3, heads, dim), device=device)[:, 1]
     on_device.copy_(x)
-    result = rotation.norm_rotate(on_device, weight.to(device), *(part.to(device) for part in turn), EPS)
+    result = norm_rotate(on_device, weight.to(device), *(part.to(device) for part in turn), EPS)
     assert result.dtype == dtype and result.is_contiguous()
     assert distance(result, exact(x, weight, *turn)) < TOLERANCES[dtype]
 
 
 def test_kernel_hides_nothing_that_is_not_finite(device: torch.device) -> None:
-    from seedvr2.kernels.gpu import rotation
-
     x = queries(4, 2, 64, torch.float16).to(device)
     x[2, 1, 10] = float("nan")
     turn = (part.to(device) for part in angles(4, 20))
-    finite = rotation.norm_rotate(x, torch.ones(64, device=device), *turn, EPS).isfinite().all(-1)
+    finite = norm_rotate(x, torch.ones(64, device=device), *turn, EPS).isfinite().all(-1)
     assert (~finite).nonzero().tolist() == [[2, 1]]
