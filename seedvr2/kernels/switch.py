@@ -7,7 +7,8 @@ machines with a card on which it is there and does not work.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 
@@ -20,6 +21,29 @@ log = logging.getLogger(__name__)
 
 # Kernels that have failed in this process.
 _off: set[str] = set()
+_plain_only = False
+
+
+def failed() -> frozenset[str]:
+    """Names of the kernels that have failed in this process, and are not used any more."""
+    return frozenset(_off)
+
+
+@cache
+def has_triton() -> bool:
+    """Whether Triton is installed, so that there can be kernels at all."""
+    return find_spec("triton") is not None
+
+
+@contextmanager
+def plain_only() -> Iterator[None]:
+    """In the block all take the plain way, as on a machine without Triton: to compare the two."""
+    global _plain_only
+    before, _plain_only = _plain_only, True
+    try:
+        yield
+    finally:
+        _plain_only = before
 
 
 def attempt(kernel: str, x: Tensor, launch: Callable[[], Tensor]) -> Tensor | None:
@@ -35,7 +59,7 @@ def attempt(kernel: str, x: Tensor, launch: Callable[[], Tensor]) -> Tensor | No
     Raises:
         RuntimeError: memory ran out.
     """
-    if kernel in _off or not _on_card(x):
+    if _plain_only or kernel in _off or not _on_card(x):
         return None
     try:
         # Triton launches on the current device, whichever the tensors are on.
@@ -51,9 +75,4 @@ def attempt(kernel: str, x: Tensor, launch: Callable[[], Tensor]) -> Tensor | No
 
 def _on_card(x: Tensor) -> bool:
     # Tensors without data are of a class of their own.
-    return x.is_cuda and type(x) in (Tensor, nn.Parameter) and x.numel() > 0 and _triton()
-
-
-@cache
-def _triton() -> bool:
-    return find_spec("triton") is not None
+    return x.is_cuda and type(x) in (Tensor, nn.Parameter) and x.numel() > 0 and has_triton()

@@ -44,7 +44,7 @@ def test_all_steps_run_with_torch_alone(tmp_path: Path) -> None:
     # The processor is shared: no step is to fail for want of time.
     status, report, said = run_bare(tmp_path, "--patience", "10")
     assert status == 0, said
-    assert [step["number"] for step in report["steps"]] == list(range(1, 10))
+    assert [step["number"] for step in report["steps"]] == list(range(1, 11))
     assert report["counts"]["failed"] == report["counts"]["not_run"] == 0
     assert "# The processor, tiny sizes" in (tmp_path / "check-gpu.md").read_text()
 
