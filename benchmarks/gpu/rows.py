@@ -10,7 +10,7 @@ from dataclasses import dataclass
 GIB = 1 << 30
 
 
-class OverBudget(BaseException):  # noqa: N818 - time that is up, not a fault
+class OverBudget(BaseException):
     """A step has used up its time. Nobody on the way may take it for an error of what was running."""
 
 

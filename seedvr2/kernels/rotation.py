@@ -34,7 +34,7 @@ def _plain(x: Tensor, weight: Tensor, cosine: Tensor, sine: Tensor, eps: float) 
     normed = F.rms_norm(x, x.shape[-1:], weight.to(x.dtype), eps)
     pairs = cosine.shape[-1]
     # As complex numbers: half the time of even and odd channels apart.
-    points = torch.view_as_complex(normed[..., : 2 * pairs].float().unflatten(-1, (pairs, 2)))
+    points = torch.view_as_complex(normed[..., : 2 * pairs].float().reshape(*x.shape[:-1], pairs, 2))
     turned = torch.view_as_real(points * torch.complex(cosine, sine)[:, None])
     normed[..., : 2 * pairs] = turned.flatten(-2)
     return normed
