@@ -75,6 +75,6 @@ def test_each_step_is_in_the_report_as_soon_as_it_has_ended(tmp_path: Path, monk
 
 def test_a_step_that_there_is_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["--small", "--out", str(tmp_path), "--only", "10"])
+        main(["--small", "--out", str(tmp_path), "--only", "11"])
     assert caught.value.code == 2
     assert not list(tmp_path.iterdir())

@@ -110,6 +110,18 @@ def test_kernel_reads_the_inner_part_of_a_buffer_in_place(device: torch.device) 
     assert_edge_untouched(buffer, part)
 
 
+@pytest.mark.parametrize("far", ["frames", "rows"])
+def test_kernel_finds_what_lies_beyond_32_bits(device: torch.device, far: str) -> None:
+    shape, apart = (2, 32, 2, 3), 2**31 + 64
+    strides = (apart, 1, 3 * 32, 32) if far == "frames" else (3 * 32, 1, apart, 32)
+    # Memory of which only the touched pages exist.
+    x = torch.empty(apart + 512, dtype=torch.float16, device=device).as_strided(shape, strides)
+    x.copy_(frames(shape, torch.float16))
+    wanted = exact(x.cpu(), 8, *parameters(32))
+    on(device, x, 8, *parameters(32), x)
+    assert distance(x, wanted) < TOLERANCES[torch.float16]
+
+
 def test_kernel_keeps_the_variance_beside_a_large_mean(device: torch.device) -> None:
     x = frames((1, 64, 33, 65), torch.float32, offset=10000.0)
     weight, bias = parameters(64)
