@@ -8,8 +8,8 @@ from torch import Tensor
 
 from seedvr2.kernels.switch import attempt
 
-# What a kernel counts in 32 bits: the pixels of a frame.
-_MOST_PIXELS = 2**31 - 2**16
+# Pixels of a frame are counted in 32 bits, with room for the last program's reach beyond them.
+_MOST_PIXELS = 2**30
 
 
 def norm_silu(
