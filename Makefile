@@ -33,7 +33,7 @@ format: $(READY)
 demo: $(READY)           ## a degraded clip through a real daemon on temporary folders
 	$(BIN)/python -m benchmarks.demo
 
-check-gpu: $(READY)      ## this card, in nine steps: docs/gpu/README.md; tiny sizes without a GPU
+check-gpu: $(READY)      ## this card, in ten steps: docs/gpu/README.md; tiny sizes without a GPU
 	$(BIN)/python -m benchmarks.gpu
 
 bench: $(READY)          ## speed and memory, as ratios measured in one run

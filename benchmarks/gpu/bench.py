@@ -23,6 +23,7 @@ class Bench:
     deadline: float = math.inf
     # Operations a second of a large matrix product, by type: measured once, asked for by several steps.
     speeds: dict[torch.dtype, float] = field(default_factory=dict)
+    _copy_speed: float = 0.0
 
     @property
     def dtype(self) -> torch.dtype:
@@ -56,6 +57,14 @@ class Bench:
             if attempt:
                 best = min(best, time.perf_counter() - started)
         return best
+
+    def copy_speed(self) -> float:
+        """Bytes a second that a large copy within the device's memory copies; it reads and writes so many."""
+        if not self._copy_speed:
+            source = torch.zeros(self.scale.copy_bytes, dtype=torch.uint8, device=self.device)
+            target = torch.empty_like(source)
+            self._copy_speed = len(source) / self.seconds(lambda: target.copy_(source))
+        return self._copy_speed
 
     def matmul_speed(self, dtype: torch.dtype) -> float:
         """Operations a second of one large square matrix product."""

@@ -30,6 +30,8 @@ class Scale:
     Attributes:
         matmul_edge, copy_bytes, conv: of step 1; conv is (inputs, outputs, frames, height, width).
         dits, vae: the architectures, transformers by the name of their size.
+        activations: (T, C, H, W) of what norms are measured on, tokens: how many the transformer's kernels are,
+            matrix: shape of the weights that are unpacked.
         narrow: edge in pixels of the clip that is compared with the processor.
         clips: name, size and frames of what the VAE's peaks are taken at.
         token_size, token_frames: size and frames of what the transformer's peaks are taken at.
@@ -46,6 +48,9 @@ class Scale:
     conv: tuple[int, int, int, int, int]
     dits: dict[str, DiTConfig]
     vae: VAEConfig
+    activations: tuple[int, int, int, int]
+    tokens: int
+    matrix: tuple[int, int]
     narrow: int
     clips: tuple[tuple[str, Size, int], ...]
     token_size: Size
@@ -74,6 +79,10 @@ def full() -> Scale:
         conv=(256, 128, 7, 1088, 1920),
         dits={name: read_dit_config(_published(f"manifest_{name.lower()}")) for name in ("3B", "7B")},
         vae=read_vae_config(_published("manifest_vae")),
+        # More than 2³¹ numbers, as untiled clips have.
+        activations=(9, 128, 1088, 1920),
+        tokens=65536,
+        matrix=(65536, 2560),
         narrow=128,
         clips=tuple(clips),
         token_size=(1920, 1088),
@@ -115,6 +124,9 @@ def small() -> Scale:
         vae=VAEConfig(
             widths=(32, 32, 32), resnets=1, latent_channels=4, kernel=3, down_kernels=(1, 3), up_factors=(2, 1)
         ),
+        activations=(2, 64, 9, 12),
+        tokens=40,
+        matrix=(24, 256),
         narrow=32,
         clips=(("tile 32", (32, 32), 5), ("picture", (48, 32), 1)),
         token_size=(64, 32),

@@ -1,11 +1,11 @@
-"""The nine steps, each with its name and the seconds that it may take, as a whole under eight minutes."""
+"""The ten steps, each with its name and the seconds that it may take, as a whole under eight minutes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benchmarks.gpu import cards, fixtures, hardware, peaks, real_width, recovery, repeats, stages, whole
+from benchmarks.gpu import cards, fixtures, hardware, kernels, peaks, real_width, recovery, repeats, stages, whole
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.rows import Row
 
@@ -24,10 +24,11 @@ STEPS = (
     Step(1, "The card", 30, hardware.rows),
     Step(2, "The reference's numbers", 50, fixtures.rows),
     Step(3, "Layers of the real width", 45, real_width.rows),
-    Step(4, "Peaks of memory", 90, peaks.rows),
-    Step(5, "Smaller cards, emulated", 90, cards.rows),
+    Step(4, "Peaks of memory", 80, peaks.rows),
+    Step(5, "Smaller cards, emulated", 80, cards.rows),
     Step(6, "Two jobs, and unloading", 20, repeats.rows),
     Step(7, "Stage by stage", 60, stages.rows),
     Step(8, "Recovery", 25, recovery.rows),
     Step(9, "Whole pictures and clips", 60, whole.rows),
+    Step(10, "Kernels", 25, kernels.rows),
 )

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from seedvr2.checkpoint.ggml import kquants, legacy
 from seedvr2.checkpoint.ggml.blocks import BLOCKS, Decoder
+from seedvr2.kernels import unpack_into
 
 # Elements decoded at a time: by each thread of a CPU about its cache, on a GPU enough to fill the machine.
 CPU_PIECE = 1 << 19
@@ -50,6 +51,8 @@ def dequantize(data: Tensor, kind: str, dtype: torch.dtype = torch.float32) -> T
     decode, (elements, _) = DECODERS[kind], BLOCKS[kind]
     count = data.shape[0]
     out = torch.empty((count, elements), dtype=dtype, device=data.device)
+    if unpack_into(data, kind, out):
+        return out.view(-1)
     piece = CPU_PIECE * torch.get_num_threads() if data.device.type == "cpu" else DEVICE_PIECE
     step = max(1, piece // elements)
     exact = out if dtype == torch.float32 else torch.empty((min(step, count), elements), device=data.device)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.gpu import cards, fixtures, hardware, jobs, peaks, real_width, recovery, repeats, stages, whole
+from benchmarks.gpu import cards, fixtures, hardware, jobs, kernels, peaks, real_width, recovery, repeats, stages, whole
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.rows import Row, guarded
 from seedvr2.catalogue import DEFAULT_MODEL
@@ -27,7 +27,7 @@ def failed(rows: Iterable[Row]) -> list[str]:
 LONG = [pytest.param(part.rows, marks=pytest.mark.long) for part in (repeats, stages, whole)]
 
 
-@pytest.mark.parametrize("rows", [hardware.rows, cards.rows, *LONG])
+@pytest.mark.parametrize("rows", [hardware.rows, cards.rows, kernels.rows, *LONG])
 def test_all_is_well_on_a_processor(bench: Bench, rows: Callable[[Bench], Iterable[Row]]) -> None:
     assert failed(rows(bench)) == []
 
@@ -73,6 +73,33 @@ def test_a_layer_that_computes_something_else_on_the_device_fails(
 
     monkeypatch.setattr(real_width, "_on_processor", other)
     assert len(failed(real_width.blocks(bench, "3B"))) >= 2
+
+
+def test_a_kernel_that_computes_something_else_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    norm_silu, dequantize = kernels.kernels.norm_silu, kernels.dequantize
+    seen: list[Tensor] = []
+
+    def differing(*given: object) -> Tensor:
+        seen.append(dequantize(*given))  # type: ignore[arg-type]
+        return seen[-1] * 2 if len(seen) == 1 else seen[-1]
+
+    def last_frame_lost(x: Tensor, *given: object, **how: object) -> Tensor:
+        result = norm_silu(x, *given, **how)  # type: ignore[arg-type]
+        return result if len(x) == 1 else result.index_fill(0, torch.tensor(len(x) - 1), 0)
+
+    monkeypatch.setattr(kernels.kernels, "norm_silu", last_frame_lost)
+    assert failed(kernels.compare(bench, "norm", kernels.norm(bench, "norm", True))) == ["norm: error"]
+    monkeypatch.setattr(kernels, "dequantize", differing)
+    case = kernels.unpack(bench, "Q6_K", "Q6_K")
+    assert failed(kernels.compare(bench, "Q6_K", case)) == ["Q6_K: values that differ"]
+
+
+@pytest.mark.parametrize("names", [set(), {"norm_silu"}])
+def test_a_kernel_that_had_to_be_switched_off_fails(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, names: set[str]
+) -> None:
+    monkeypatch.setattr(kernels, "failed", lambda: names)
+    assert failed(kernels.rows(bench)) == ["kernels: that failed"] * len(names)
 
 
 @pytest.mark.long
