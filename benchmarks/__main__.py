@@ -13,6 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from benchmarks import history
 from benchmarks.against import compare, engine_of
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if arguments.against:
         return _against(cases, arguments.against, arguments.rounds)
-    return _measure(cases, record=arguments.record)
+    return _measure(cases, arguments.history, record=arguments.record)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a name, or the words that names begin with: 3b")
     parser.add_argument("--all", action="store_true", help="every case, not only those that take minutes together")
     parser.add_argument("--list", action="store_true", help="print the names only")
-    parser.add_argument("--record", action="store_true", help="add the results to benchmarks/history.jsonl")
+    parser.add_argument("--record", action="store_true", help="add the results to the history")
+    parser.add_argument("--history", type=Path, default=history.HISTORY, help="file of earlier results")
     parser.add_argument("--against", metavar="COMMIT", help="the networks beside those of another commit, in turns")
     parser.add_argument("--rounds", type=int, default=3, help="turns of --against (default 3)")
     return parser
@@ -60,8 +62,8 @@ def _cases(arguments: argparse.Namespace) -> list[Case]:
     return [case for case in cases if case.network] if arguments.against else cases
 
 
-def _measure(cases: list[Case], *, record: bool) -> int:
-    about, before = machine(), history.read()
+def _measure(cases: list[Case], file: Path, *, record: bool) -> int:
+    about, before = machine(), history.read(file)
     done: dict[str, Record] = {}
     failed = 0
     for case in cases:
@@ -79,7 +81,7 @@ def _measure(cases: list[Case], *, record: bool) -> int:
         for sentence in history.worsened(result, before):
             print(sentence, file=sys.stderr)
     if record:
-        history.append(done.values())
+        history.append(done.values(), file)
     return 1 if failed else 0
 
 

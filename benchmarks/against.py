@@ -51,14 +51,15 @@ def _both(network: Network, tree: Path, keep: bool, rounds: int) -> dict[str, An
         for _ in range(rounds):
             before.append(old.run())
             after.append(new.run())
+        ending_new, ending_old = new.finish(), old.finish()
         return {
             "ratio": round(min(after) / min(before), 4),
             "seconds": round(min(after), 4),
             "seconds_before": round(min(before), 4),
             "best_of": rounds,
-            "peak_mb": new.finish(),
-            "peak_mb_before": old.finish(),
+            "peak_mb": ending_new["peak_mb"],
+            "peak_mb_before": ending_old["peak_mb"],
             "dtype": new.facts["dtype"],
             "dtype_before": old.facts["dtype"],
-            "matmul_tflops": new.facts["matmul_tflops"],
+            **{name: ending_new[name] for name in ("matmul_tflops", "convolution_tflops")},
         }

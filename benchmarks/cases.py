@@ -64,17 +64,17 @@ def _parts() -> Iterator[Case]:
 
 
 def _vae() -> Iterator[Case]:
-    for frames, edge in ((1, 384), (1, 512), (5, 256), (17, 256)):
+    for frames, edge, runs in ((1, 384, 3), (1, 512, 3), (5, 256, 2), (17, 256, 1)):
         for stage in ("encode", "decode"):
-            network = Network(stage, (frames, edge, edge), runs=3 if frames == 1 else 2 if frames == 5 else 1)
-            yield _of(f"vae-{frames}x{edge}-{stage}", network, quick=frames < 17)
+            network = Network(stage, (frames, edge, edge), runs=runs)
+            yield _of(f"vae-{frames}x{edge}-{stage}", network, quick=(frames, edge) in ((1, 384), (5, 256)))
 
 
 def _transformers() -> Iterator[Case]:
     for params in ("3b", "7b"):
         for precision in PRECISIONS:
             for latents in (1, 2):
-                network = Network("transformer", (4 * latents - 3, *HD), params, precision, runs=1, small_warm_up=True)
+                network = Network("transformer", (4 * latents - 3, *HD), params, precision, runs=1)
                 quick = params == "3b" and latents == 1 and precision in ("fp16", "Q4_K_M")
                 yield _of(f"{params}-{precision}-720p-{latents}", network, quick=quick)
 

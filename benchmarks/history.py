@@ -19,14 +19,14 @@ _WORSE = 1.05
 _KIND = ("cpu", "cores", "instructions")
 
 
-def read(path: Path = HISTORY) -> list[Record]:
+def read(path: Path) -> list[Record]:
     """The records, oldest first; none where there is no file."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines() if line]
 
 
-def append(records: Iterable[Record], path: Path = HISTORY) -> None:
+def append(records: Iterable[Record], path: Path) -> None:
     """Add the records of a run."""
     with path.open("a") as stream:
         stream.writelines(json.dumps(record) + "\n" for record in records)

@@ -18,6 +18,7 @@ from benchmarks.demo import daemon
 from benchmarks.machine import descendants, peak_mb
 from benchmarks.models import dit_file, models_folder
 from benchmarks.necessary import clip_flop
+from benchmarks.peaks import better
 from benchmarks.random_checkpoint import DIT_3B, TEXT_SHAPE, VAE
 from benchmarks.runs import clip_of, measured, picture_of
 from seedvr2.pipeline.sizes import plan_sizes
@@ -53,18 +54,19 @@ class Job:
     def measure(self) -> dict[str, Any]:
         """Seconds and peak of memory of the process that computes, and what this processor reaches at the moment."""
         model = dit_file("3b", self.precision).name if self.precision else "nano"
-        peaks: dict[str, Any] = json.loads(subprocess.check_output([sys.executable, "-m", "benchmarks.peaks"]))
-        flop = self.flop()
+        before = _peaks()
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             source = self._source(folder)
             figures = (self._by_service if self.service else self._by_command_line)(folder, source, model)
+        after, flop = _peaks(), self.flop()
         return {
             **figures,
             "best_of": 1,
             "frames": self.frames,
             "necessary_tflop": None if flop is None else flop / 1e12,
-            **peaks,
+            "dtype": before.pop("dtype"),
+            **better(before, after),
         }
 
     def _source(self, folder: Path) -> Path:
@@ -98,6 +100,12 @@ class Job:
                 "peak_mb": round(max(map(peak_mb, engines))),
                 "service_peak_mb": round(peak_mb(service)),
             }
+
+
+def _peaks() -> dict[str, Any]:
+    """From a process of its own, with `dtype`, what the networks compute in here."""
+    found: dict[str, Any] = json.loads(subprocess.check_output([sys.executable, "-m", "benchmarks.peaks"]))
+    return found
 
 
 def _ended(url: str, task: str) -> dict[str, Any]:

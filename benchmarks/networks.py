@@ -29,7 +29,7 @@ class Network:
     Attributes:
         stage: `encode`, `decode` or `transformer`. size: of the clip in pixels.
         params, precision: of the transformer's weights.
-        runs: how often; the fastest counts. small_warm_up: the run before them is over a corner of the clip.
+        runs: how often; the fastest counts.
     """
 
     stage: str
@@ -37,7 +37,6 @@ class Network:
     params: str = ""
     precision: str = ""
     runs: int = 3
-    small_warm_up: bool = False
 
     def weights(self) -> Path:
         """Its weight file, made where it is missing."""
@@ -55,13 +54,13 @@ class Network:
         """Seconds and peak of memory."""
         with Worker(self) as worker:
             times = [worker.run() for _ in range(self.runs)]
-            peak = worker.finish()
+            ending = worker.finish()
         return {
             **timed(times),
             "necessary_tflop": self.flop() / 1e12,
-            "peak_mb": peak,
-            "warm_up": "small" if self.small_warm_up else "whole",
-            **{key: worker.facts[key] for key in ("dtype", "threads", "load_s", "matmul_tflops", "convolution_tflops")},
+            "warm_up": "a corner of the clip",
+            **{key: worker.facts[key] for key in ("dtype", "threads", "load_s")},
+            **ending,
         }
 
 
@@ -83,7 +82,7 @@ class Worker:
             RuntimeError: it ended, or it runs another tree's engine.
         """
         command = [sys.executable, "-P", "-m", "benchmarks.worker", case.stage, str(case.weights())]
-        command += [*map(str, case.size), *(["--small-warm-up"] if case.small_warm_up else [])]
+        command += [*map(str, case.size)]
         path = os.pathsep.join(dict.fromkeys(map(str, (tree, ROOT))))
         self._process = subprocess.Popen(
             command if keep else [*command, "--no-keep"],
@@ -97,8 +96,7 @@ class Worker:
             if Path(self.facts["engine"]) != tree / "seedvr2":
                 raise RuntimeError(f"The worker runs {self.facts['engine']}, not the engine of {tree}.")
         except BaseException:
-            self._process.kill()
-            self._process.wait()
+            self._end()
             raise
 
     def __enter__(self) -> Worker:
@@ -107,12 +105,7 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._end()
 
     def run(self) -> float:
         """Seconds of one run."""
@@ -121,11 +114,15 @@ class Worker:
         self._process.stdin.flush()
         return float(self._answer()["seconds"])
 
-    def finish(self) -> float:
-        """Let it end; its peak of memory, in MB."""
+    def finish(self) -> Figures:
+        """Let it end. Answers `peak_mb`, and what the processor reaches, measured before and after the runs."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        return float(self._answer()["peak_mb"])
+        return self._answer()
+
+    def _end(self) -> None:
+        with self._process:
+            self._process.kill()
 
     def _answer(self) -> Figures:
         assert self._process.stdout is not None

@@ -22,7 +22,7 @@ import torch
 from benchmarks.machine import forget_peak, peak_mb, read_through
 from benchmarks.models import dit_file, models_folder, vae_file
 from benchmarks.networks import timed
-from benchmarks.peaks import measure_peaks
+from benchmarks.peaks import better, measure_peaks
 from benchmarks.runs import clip_of, picture_of
 from seedvr2 import colour
 from seedvr2.heap import keep_freed_blocks
@@ -186,8 +186,8 @@ def main() -> None:
     peaks = measure_peaks(dtype)
     forget_peak()
     figures = parts[name](*(int(word) if word.isdigit() else word for word in arguments))
-    common = {"dtype": str(dtype).removeprefix("torch."), "peak_mb": round(peak_mb()), **peaks}
-    print(json.dumps({**common, **figures}))
+    common = {"dtype": str(dtype).removeprefix("torch."), "peak_mb": round(peak_mb())}
+    print(json.dumps({**common, **figures, **better(peaks, measure_peaks(dtype))}))
 
 
 if __name__ == "__main__":

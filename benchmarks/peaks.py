@@ -35,6 +35,11 @@ def measure_peaks(dtype: torch.dtype, *, edge: int = _EDGE, side: int = _SIDE) -
     }
 
 
+def better(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """Of each peak the higher: what disturbed the one need not have disturbed the other."""
+    return {name: max(peak, after[name]) for name, peak in before.items()}
+
+
 def _fastest(run: Callable[[], Tensor]) -> float:
     run()
     times: list[float] = []
