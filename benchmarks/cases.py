@@ -96,7 +96,7 @@ def _jobs() -> Iterator[Case]:
 def _scaling() -> Iterator[Case]:
     for dtype in ("auto", "float32", "bfloat16"):
         yield Case(f"nano-720p-{dtype}", _upscale("nano", 10, (640, 360), 720, dtype), quick=dtype == "auto")
-    yield Case("share-3b-picture", _upscale("fp16", 1, (96, 96), 384))
+    yield Case("share-3b-384", _upscale("fp16", 1, (96, 96), 384))
     for frames in _FRAMES:
         yield Case(f"frames-{frames}", _upscale("nano", frames, (160, 90), 144), quick=frames in (17, 65))
     for megapixels, size in _PIXELS.items():

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.jobs import Job
 from benchmarks.machine import forget_peak, peak_mb, read_through
 from benchmarks.models import dit_file, models_folder, vae_file
 from benchmarks.networks import timed
@@ -101,8 +102,10 @@ def start() -> Figures:
 def upscale(model: str, frames: int, width: int, height: int, resolution: int, dtype: str = "auto") -> Figures:
     """A whole job in this process, its model in memory, and where its time went.
 
+    `model` is `nano`, or the precision of the 3B.
     `outside_s` is what neither the VAE nor the transformer took: reading, resizing, colours, writing.
     """
+    flop = Job((width, height), frames, resolution, "" if model == "nano" else model).flop()
     if model != "nano":
         model = dit_file("3b", model).name
     upscaler = Upscaler(models_folder(), device="cpu", dtype=dtype)
@@ -119,6 +122,7 @@ def upscale(model: str, frames: int, width: int, height: int, resolution: int, d
     return {
         **timed([seconds]),
         "warm_up": "none",
+        "necessary_tflop": None if flop is None else flop / 1e12,
         **{f"{stage}_s": round(spent[stage], 3) for stage in ("encode", "transformer", "decode")},
         "outside_s": round(outside, 3),
         "outside_share": round(outside / seconds, 4),

@@ -24,7 +24,7 @@ def line(name: str, figures: Mapping[str, Any], machine: Mapping[str, Any], load
     share = None if not necessary or not peak else round(necessary / figures["seconds"] / peak, 4)
     first = {
         "case": name,
-        "seconds": figures["seconds"],
+        "seconds": round(figures["seconds"], 4),
         "best_of": figures["best_of"],
         "dtype": figures.get("dtype"),
         "necessary_tflop": None if necessary is None else round(necessary, 3),
