@@ -36,7 +36,11 @@ def main(argv: list[str] | None = None) -> int:
             print(case.name)
         return 0
     if arguments.against:
-        return _against(cases, arguments.against, arguments.rounds)
+        try:
+            return _against(cases, arguments.against, arguments.rounds)
+        except LookupError as error:
+            print(error, file=sys.stderr)
+            return 2
     return _measure(cases, arguments.history, record=arguments.record)
 
 
@@ -55,11 +59,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _cases(arguments: argparse.Namespace) -> list[Case]:
+    """Raises ValueError where there is none."""
     if arguments.cases:
         cases = selected(arguments.cases)
     else:
         cases = [case for case in all_cases().values() if case.quick or arguments.all or arguments.list]
-    return [case for case in cases if case.network] if arguments.against else cases
+    if not arguments.against:
+        return cases
+    if networks := [case for case in cases if case.network]:
+        return networks
+    raise ValueError("Only networks alone (vae, 3b, 7b) are compared with another commit.")
 
 
 def _measure(cases: list[Case], file: Path, *, record: bool) -> int:
@@ -86,11 +95,16 @@ def _measure(cases: list[Case], file: Path, *, record: bool) -> int:
 
 
 def _against(cases: list[Case], commit: str, rounds: int) -> int:
+    failed = 0
     with engine_of(commit) as tree:
         for case in cases:
-            for result in compare(case, commit, tree, rounds):
-                print(json.dumps(result), flush=True)
-    return 0
+            try:
+                for result in compare(case, commit, tree, rounds):
+                    print(json.dumps(result), flush=True)
+            except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+                print(f"{case.name} failed: {error}", file=sys.stderr)
+                failed += 1
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -22,11 +22,13 @@ from benchmarks.networks import Network, Worker
 
 @contextmanager
 def engine_of(commit: str) -> Iterator[Path]:
-    """A temporary folder with the engine of a commit. Raises CalledProcessError where there is no such commit."""
-    packed = subprocess.check_output(["git", "-C", str(ROOT), "archive", commit, "seedvr2"])
+    """A temporary folder with the engine of a commit. Raises LookupError where there is no such commit."""
+    packed = subprocess.run(["git", "-C", str(ROOT), "archive", commit, "seedvr2"], capture_output=True)
+    if packed.returncode:
+        raise LookupError(f"There is no engine of {commit!r}: {packed.stderr.decode(errors='replace').strip()}")
     with tempfile.TemporaryDirectory(prefix="seedvr2-against-") as name:
         folder = Path(name).resolve()
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
             archive.extractall(folder, filter="data")
         yield folder
 

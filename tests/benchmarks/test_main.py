@@ -24,6 +24,13 @@ def test_an_unknown_case_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing" in capsys.readouterr().err
 
 
+def test_only_networks_of_a_commit_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["service", "--against", "HEAD"]) == 2
+    assert "Only networks" in capsys.readouterr().err
+    assert main(["vae-1x384", "--against", "no-such-commit"]) == 2
+    assert "no-such-commit" in capsys.readouterr().err
+
+
 def test_a_case_is_printed_recorded_and_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
