@@ -53,6 +53,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def others_seconds() -> float:
+    """Processor time that other programs have taken since the machine started: all but this process and its children.
+
+    Children count once they have ended and were waited for.
+    """
+    fields = _text(Path("/proc/stat")).partition("\n")[0].split()[1:9]
+    if len(fields) < 8:
+        return 0.0
+    user, nice, system, _idle, _waiting, *interrupts = map(int, fields)
+    busy = (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+    return busy - sum(os.times()[:4])
+
+
 def read_through(path: Path) -> None:
     """Bring a file into the system's memory: a disk is not what is measured."""
     with path.open("rb", buffering=0) as stream:

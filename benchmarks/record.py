@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.cases import Case
+from benchmarks.machine import others_seconds
 
 Record = dict[str, Any]
 
 
 def measure(case: Case, machine: Mapping[str, Any]) -> Record:
-    """Run a case. `share_of_peak` is necessary TFLOP over seconds over this run's own peak of matrix products."""
+    """Run a case. `share_of_peak` is necessary TFLOP over seconds over this run's own peak of matrix products.
+
+    `others_cores` is how many cores other programs kept busy meanwhile, on average.
+    """
     load = round(os.getloadavg()[0], 2)
-    return line(case.name, case.measure(), machine, load)
+    started, others = time.perf_counter(), others_seconds()
+    figures = case.measure()
+    cores = (others_seconds() - others) / (time.perf_counter() - started)
+    return line(case.name, {**figures, "others_cores": round(max(cores, 0.0), 2)}, machine, load)
 
 
 def line(name: str, figures: Mapping[str, Any], machine: Mapping[str, Any], load_average: float) -> Record:

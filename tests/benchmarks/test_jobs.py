@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from benchmarks import parts
 from benchmarks.jobs import Job
-from benchmarks.machine import ROOT, descendants, machine, peak_mb
+from benchmarks.machine import ROOT, descendants, machine, others_seconds, peak_mb
 from benchmarks.parts import Part
 from seedvr2.network.dit import DiT
 from seedvr2.network.vae import VideoVAE
@@ -73,3 +74,12 @@ def test_what_a_figure_depends_on() -> None:
     assert {"cpu", "instructions", "commit", "dirty"} <= set(about)
     assert peak_mb() > 50 and peak_mb(0) == 0
     assert os.getpid() in descendants(os.getppid())
+
+
+def test_what_this_process_and_its_children_take_is_not_others() -> None:
+    own, others = sum(os.times()[:4]), others_seconds()
+    subprocess.run([sys.executable, "-c", "sum(range(10**7))"], check=True)
+    taken = sum(os.times()[:4]) - own
+    assert taken > 0
+    # Everything that was busy is the one or the other, up to the ticks in which it is counted.
+    assert others_seconds() - others > -0.1 - taken / 2

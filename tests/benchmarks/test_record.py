@@ -36,3 +36,8 @@ def test_what_cases_say_together() -> None:
         "nano-720p-auto: a frame takes as long as 150 bicubic resizes.",
     ]
     assert list(findings({})) == []
+
+
+def test_a_case_that_was_disturbed_is_told() -> None:
+    (told,) = findings({"a": {"others_cores": 0.9, "cores": 2}, "b": {"others_cores": 0.1, "cores": 2}})
+    assert told.startswith("a: other programs kept 0.9 of 2 cores busy")
