@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint format demo bench check-gpu screenshots memory-table check-long clean setup install-service install-user-service
+.PHONY: run test lint format demo bench bench-all check-gpu screenshots memory-table check-long clean setup install-service install-user-service
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("seedvr2d needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run") if sys.version_info < (3, 11) else None'
@@ -36,8 +36,11 @@ demo: $(READY)           ## a degraded clip through a real daemon on temporary f
 check-gpu: $(READY)      ## this card, in ten steps: docs/gpu/README.md; tiny sizes without a GPU
 	$(BIN)/python -m benchmarks.gpu
 
-bench: $(READY)          ## speed and memory, as ratios measured in one run
+bench: $(READY)          ## speed and memory, as shares of this run's own peak; about six minutes
 	$(BIN)/python -m benchmarks
+
+bench-all: $(READY)      ## every case, the 7B too: half an hour and more, and 60 GB of disk for random weights
+	$(BIN)/python -m benchmarks --all --record
 
 screenshots: $(READY)    ## docs/images, anew; needs Chromium
 	$(BIN)/python -m benchmarks.screenshots

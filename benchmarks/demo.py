@@ -49,12 +49,13 @@ def main() -> int:
 
 
 @contextmanager
-def daemon(folder: Path, resolution: int) -> Iterator[str]:
-    """A daemon of its own on `folder`; gives its address and ends it afterwards."""
+def daemon(folder: Path, resolution: int, models: Path | None = None) -> Iterator[str]:
+    """A daemon of its own on `folder`, with the models of another folder or none; gives its address and ends it."""
     for name in ("inbox", "outputs", "state", "models"):
         (folder / name).mkdir()
     config = folder / "config.toml"
-    config.write_text(f"[server]\nport = 0\n[inbox]\nsettle_s = 1.0\n[defaults]\nresolution = {resolution}\n")
+    paths = "" if models is None else f"[paths]\nmodels = {json.dumps(str(models.absolute()))}\n"
+    config.write_text(f"{paths}[server]\nport = 0\n[inbox]\nsettle_s = 1.0\n[defaults]\nresolution = {resolution}\n")
     log = folder / "daemon.log"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SEEDVR2_") and key != "PORT"}
     with log.open("wb") as stream:

@@ -1,6 +1,6 @@
 """Weight files of the real size with random numbers: for what has to be measured at that size without a download.
 
-    python -m benchmarks.random_checkpoint FOLDER [PRECISION…]
+    python -m benchmarks.random_checkpoint FOLDER [PRECISION…] [--params 7b]
 
 The same seed gives the same weights at every precision, so results can be compared. Tensors are made and written
 one at a time. The transformer's file carries a random text embedding, so nothing else than a VAE is needed.
@@ -9,6 +9,7 @@ one at a time. The transformer's file carries a random text embedding, so nothin
 from __future__ import annotations
 
 import argparse
+import shutil
 import zlib
 from functools import partial
 from math import prod
@@ -29,10 +30,18 @@ DIT_3B = DiTConfig(
     shared=(False,) * 10 + (True,) * 22, gated_mlp=True, output_norm=True, last_text=False,
     rope="joint", rope_frequencies=rope.frequency_count("joint", 128),
 )  # fmt: skip
+DIT_7B = DiTConfig(
+    dim=3072, heads=24, head_dim=128, text_channels=5120, latent_channels=16, patch=(1, 2, 2), mlp_dim=12288,
+    shared=(False,) * 36, gated_mlp=False, output_norm=False, last_text=True,
+    rope="pixel", rope_frequencies=rope.frequency_count("pixel", 128),
+)  # fmt: skip
 VAE = VAEConfig(
     widths=(128, 256, 512, 512), resnets=2, latent_channels=16, kernel=3, down_kernels=(1, 3, 3), up_factors=(2, 2, 1)
 )
 TEXT_SHAPE = (58, DIT_3B.text_channels)
+VAE_NAME = "ema_vae_fp16.safetensors"
+# Left free on the disk, in bytes.
+_SPARE = 2 * 10**9
 # Vectors that multiply: near one, or the signal would vanish from block to block.
 _FACTORS = ("norm.weight", "norm1.weight", "norm2.weight", "norm_out.weight", "norm_q", "norm_k", "_scale")
 
@@ -43,17 +52,34 @@ def write_random_3b(path: Path, precision: str = "fp16", *, seed: int = 0) -> Pa
     Args:
         path: ends in `.gguf` or `.safetensors`, which says the format.
         precision: as `python -m seedvr2 convert` takes it.
+
+    Raises:
+        OSError: the disk has no room for it.
     """
-    tensors = _recipes(meta_dit(DIT_3B), precision, seed)
-    tensors.append(
-        Recipe("positive_conditioning", TEXT_SHAPE, "bfloat16", partial(_numbers, "text", TEXT_SHAPE, "bfloat16", seed))
-    )
-    return _write(path, tensors)
+    return _write_dit(path, DIT_3B, precision, seed)
+
+
+def write_random_7b(path: Path, precision: str = "fp16", *, seed: int = 0) -> Path:
+    """A transformer with the names and shapes of SeedVR2-7B; arguments and errors as for `write_random_3b`."""
+    return _write_dit(path, DIT_7B, precision, seed)
+
+
+def dit_name(params: str, precision: str) -> str:
+    """What the file of `params` (`3b` or `7b`) at a precision is called."""
+    return f"random_{params}_{precision}.{'gguf' if precision in PACKED else 'safetensors'}"
 
 
 def write_random_vae(path: Path, precision: str = "fp16", *, seed: int = 0) -> Path:
     """A VAE with the names and shapes of SeedVR2's."""
     return _write(path, _recipes(meta_vae(VAE), precision, seed))
+
+
+def _write_dit(path: Path, config: DiTConfig, precision: str, seed: int) -> Path:
+    tensors = _recipes(meta_dit(config), precision, seed)
+    tensors.append(
+        Recipe("positive_conditioning", TEXT_SHAPE, "bfloat16", partial(_numbers, "text", TEXT_SHAPE, "bfloat16", seed))
+    )
+    return _write(path, tensors)
 
 
 def _recipes(network: nn.Module, precision: str, seed: int) -> list[Recipe]:
@@ -78,6 +104,11 @@ def _numbers(name: str, shape: tuple[int, ...], stored: str, seed: int) -> Tenso
 
 
 def _write(path: Path, recipes: list[Recipe]) -> Path:
+    needed = sum(recipe.nbytes for recipe in recipes) + _SPARE
+    if (free := shutil.disk_usage(path.parent).free) < needed:
+        raise OSError(
+            f"{path} would need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; choose another folder."
+        )
     write = gguf_writer.write if path.suffix == ".gguf" else safetensors_writer.write
     with written_whole(path, overwrite=True) as part:
         write(part, recipes, {}, lambda _: None)
@@ -85,16 +116,22 @@ def _write(path: Path, recipes: list[Recipe]) -> Path:
 
 
 def main() -> None:
-    """Write the transformer at some precisions, and the VAE."""
+    """Write the transformer at some precisions, and the VAE; what is there stays as it is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("precisions", nargs="*", default=["fp16", "fp8_e4m3fn", "Q4_K_M"])
+    parser.add_argument("--params", choices=("3b", "7b"), default="3b", help="size of the transformer (default 3b)")
+    parser.add_argument("--vae-only", action="store_true", help="no transformer")
     arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    print(write_random_vae(arguments.folder / "ema_vae_fp16.safetensors"))
-    for precision in arguments.precisions:
-        suffix = "gguf" if precision in PACKED else "safetensors"
-        print(write_random_3b(arguments.folder / f"random_3b_{precision}.{suffix}", precision))
+    folder: Path = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / VAE_NAME).exists():
+        print(write_random_vae(folder / VAE_NAME))
+    write = write_random_3b if arguments.params == "3b" else write_random_7b
+    for precision in () if arguments.vae_only else arguments.precisions:
+        path = folder / dit_name(arguments.params, precision)
+        if not path.exists():
+            print(write(path, precision))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +19,9 @@ CLIP = Path(__file__).parent / "assets" / "city.mp4"
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a child process took."""
+    """What a child process took: seconds from its start to its end, most memory in MB, seconds of processor time."""
 
+    seconds: float
     peak_mb: float
     cpu_s: float
 
@@ -44,12 +46,20 @@ def clip_of(path: Path, frames: int, size: tuple[int, int]) -> Path:
     return path
 
 
+def picture_of(path: Path, size: tuple[int, int]) -> Path:
+    """The first frame of the demo clip, at `size`."""
+    images_of(CLIP)[0].resize(size).save(path)
+    return path
+
+
 def measured(*arguments: str | Path, env: dict[str, str] | None = None) -> Usage:
     """Run `python -m seedvr2 …` to its end; raises CalledProcessError if it fails."""
     command = [sys.executable, "-m", "seedvr2", *map(str, arguments)]
+    started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **(env or {})})
     _, status, usage = os.wait4(process.pid, 0)
-    code = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    code = process.returncode = os.waitstatus_to_exitcode(status)
     if code:
         raise subprocess.CalledProcessError(code, command)
-    return Usage(usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
+    return Usage(seconds, usage.ru_maxrss * 1024 / 1e6, usage.ru_utime + usage.ru_stime)
