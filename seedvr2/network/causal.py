@@ -127,6 +127,10 @@ class CausalConv3d(nn.Module):
             memory.keep(self, frames, time - self.stride[0], part.follows)
         return Window(frames, part.opens)
 
+    def clear(self) -> None:
+        """Forget the forms of the weight, which are where it was used."""
+        self._forms.clear()
+
     def answer(self, window: Window) -> Tensor:
         """The convolution of a window."""
         x, bias = window.frames, expand(self.bias, window.frames)

@@ -126,6 +126,13 @@ class VideoVAE(Parked):
         """Its halves."""
         yield from (self.encoder, self.decoder)
 
+    def offload(self) -> None:
+        """As in `Parked`; what was made of the weights goes as well."""
+        for module in self.modules():
+            if isinstance(module, CausalConv3d | Upsample):
+                module.clear()
+        super().offload()
+
     def encode(self, frames: Tensor, on_slice: OnSlice | None = None) -> Tensor:
         """Frames to the latent that the transformer takes: the posterior's mode, scaled.
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from seedvr2.kernels import norm_silu
 from seedvr2.network.causal import CausalConv3d, CausalMemory
 from seedvr2.network.dit_layers import Linear
 from seedvr2.network.parts import Part, consumed
@@ -37,14 +38,15 @@ class GroupNorm(nn.Module):
 
     def into(self, x: Tensor, out: Tensor) -> None:
         """The norm of `x`, then SiLU, into `out`, frame by frame: what lies between is then small."""
-        weight, bias = expand(self.weight, x), expand(self.bias, x)
+        last = x.is_contiguous(memory_format=torch.channels_last)
+        if x.device.type != "cpu" or x.dtype != torch.float32 or not last:
+            weight, bias = expand(self.weight, x), expand(self.bias, x)
+            norm_silu(x, self.groups, weight, bias, NORM_EPS, out)
+            return
+        weight, bias = self.weight.double(), self.bias.double()
         for frame, target in zip(x.split(1), out.split(1), strict=True):
-            last = frame.is_contiguous(memory_format=torch.channels_last)
-            if x.device.type == "cpu" and x.dtype == torch.float32 and last:
-                scale, shift = self._affine(frame, weight, bias)
-                F.silu(torch.addcmul(shift, frame, scale, out=target), inplace=True)
-            else:
-                torch.ops.aten.silu.out(F.group_norm(frame, self.groups, weight, bias, NORM_EPS), out=target)
+            scale, shift = self._affine(frame, weight, bias)
+            F.silu(torch.addcmul(shift, frame, scale, out=target), inplace=True)
 
     def _affine(self, frame: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and shift (1, C, 1, 1) that normalise a frame, from statistics as exact as float32 is.
@@ -68,8 +70,8 @@ class GroupNorm(nn.Module):
         mean, variance = torch.cat(means), torch.cat(variances)
         centre = (share * mean).sum(0)
         spread = ((share * (variance + (mean - centre) ** 2)).sum(0) + NORM_EPS) ** -0.5
-        scale = weight.double() * spread.repeat_interleave(channels // self.groups)
-        shift = bias.double() - centre.repeat_interleave(channels // self.groups) * scale
+        scale = weight * spread.repeat_interleave(channels // self.groups)
+        shift = bias - centre.repeat_interleave(channels // self.groups) * scale
         return scale.float().view(1, -1, 1, 1), shift.float().view(1, -1, 1, 1)
 
 
