@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from seedvr2.checkpoint import PackedTensor
+from seedvr2.network.casting import cast
 
 Stored = Tensor | PackedTensor
 
@@ -18,7 +19,7 @@ def expand(stored: Stored, like: Tensor) -> Tensor:
     if isinstance(stored, PackedTensor):
         return stored.expand(like.dtype, like.device)
     # Sent as it is stored and then cast: the other way round it would be cast by the processor, and be larger to send.
-    return stored.to(like.device).to(like.dtype)
+    return cast(stored.to(like.device), like.dtype)
 
 
 def place(module: nn.Module, name: str, value: Stored) -> None:
