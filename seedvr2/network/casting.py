@@ -31,7 +31,7 @@ def _by_float32(stored: Tensor, dtype: torch.dtype) -> Tensor:
     out = torch.empty(stored.shape, dtype=dtype)
     step = _PIECE * torch.get_num_threads()
     exact = torch.empty(min(step, stored.numel()))
-    for source, target in zip(stored.view(-1).split(step), out.view(-1).split(step), strict=True):
+    for source, target in zip(torch.split(stored.view(-1), step), torch.split(out.view(-1), step), strict=True):
         target.copy_(exact[: len(source)].copy_(source))
     return out
 
@@ -42,7 +42,7 @@ def _by_table(stored: Tensor, dtype: torch.dtype) -> Tensor:
     out = torch.empty(stored.shape, dtype=dtype)
     pairs = stored.view(-1).view(torch.uint16)
     step = _PIECE // 2 * torch.get_num_threads()
-    for source, target in zip(pairs.split(step), out.view(-1).view(table.dtype).split(step), strict=True):
+    for source, target in zip(torch.split(pairs, step), torch.split(out.view(-1).view(table.dtype), step), strict=True):
         torch.index_select(table, 0, source.int(), out=target)
     return out
 

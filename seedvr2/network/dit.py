@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -212,15 +212,21 @@ class DiT(Parked):
         names = [f"blocks.{index}.attn.rope.rope.freqs" for index in range(len(self.blocks))]
         self._tables = [self._table(self.get_buffer(name)) for name in names]
 
-    def keep_expanded(self, room: int) -> None:
-        """Let the next forwards leave expanded weights in main memory, up to `room` bytes; 0 forgets all of them.
+    @contextmanager
+    def keeping_expanded(self, room: int) -> Iterator[None]:
+        """In here forwards leave expanded weights in main memory for later ones, up to `room` bytes.
 
-        Only on a processor: elsewhere memory is for the clip. Weights must not change while some are kept.
+        Only on a processor: elsewhere memory is for the clip. Weights must not change meanwhile.
         """
+        linears = [module for module in self.blocks.modules() if isinstance(module, Linear)]
         shelf = Shelf(room) if room > 0 and self.transfer is None else None
-        for module in self.blocks.modules():
-            if isinstance(module, Linear):
-                module.shelf = shelf
+        try:
+            for linear in linears:
+                linear.shelf = shelf
+            yield
+        finally:
+            for linear in linears:
+                linear.shelf = None
 
     def _table(self, frequencies: Tensor) -> RopeTable:
         return RopeTable(self.config.rope, frequencies, self.config.head_dim)
