@@ -51,11 +51,17 @@ class Joined:
 
     def groups(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Of each group of the layout: queries (windows, length, …) and keys and values (windows, length, 2, …)."""
-        lengths = [group.tokens.shape for group in self._layout.groups]
-        queries = torch.split(self.queries, [windows * (length + self._asking) for windows, length in lengths])
-        others = torch.split(self.keys_values, [windows * (length + self._text) for windows, length in lengths])
-        for q, kv, (windows, _) in zip(queries, others, lengths, strict=True):
-            yield q.view(windows, -1, *q.shape[1:]), kv.view(windows, -1, *kv.shape[1:])
+        first = start = 0
+        for group in self._layout.groups:
+            windows, length = group.tokens.shape
+            # One view at a time: those that are made together may not be written to while gradients are recorded.
+            last, stop = first + windows * (length + self._asking), start + windows * (length + self._text)
+            queries, keys_values = self.queries[first:last], self.keys_values[start:stop]
+            yield (
+                queries.view(windows, -1, *queries.shape[1:]),
+                keys_values.view(windows, -1, *keys_values.shape[1:]),
+            )
+            first, start = last, stop
 
 
 class WindowAttention(nn.Module):
