@@ -100,15 +100,17 @@ class WindowAttention(nn.Module):
         by_group = list(self._by_group(answers, layout))
         product, text_product = self.proj_out.prepared(video, text)
         text_answer = None if self._last else text_product()(self._text_mean(by_group, layout).to(text.dtype))
-        return self._project(by_group, product, layout, video), text_answer
+        return self._project(by_group, product(), layout, video), text_answer
 
     def _join(
         self, video: Tensor, text: Tensor, norms: tuple[Rows, Rows], layout: WindowLayout, table: RopeTable
     ) -> Joined:
         length = len(text) // layout.clips
         joined = Joined(video, layout, self.heads, self.head_dim, length, 0 if self._last else length)
-        product, text_product = self.proj_qkv.prepared(video, text)
+        video_product, text_product = self.proj_qkv.prepared(video, text)
+        # The text first: where its weights are other ones, only one of both is expanded at a time.
         self._join_text(joined, norms[1](text), cast(Product, text_product()), layout, table)
+        product = video_product()
         weights = self._weights(self.norm_q.video, self.norm_k.video, video)
         groups = list(joined.groups())
         for piece in layout.pieces(self._rows(video)):

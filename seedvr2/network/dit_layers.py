@@ -83,10 +83,13 @@ class Streams(nn.Module):
         """The layer that text tokens run through."""
         return cast(nn.Module, self._modules["all" if self._shared else "txt"])
 
-    def prepared(self, video: Tensor, text: Tensor) -> tuple[Rows, Callable[[], Rows]]:
-        """The video's `Layer`, prepared, and what prepares the text's: the same one where they share it."""
+    def prepared(self, video: Tensor, text: Tensor) -> tuple[Callable[[], Rows], Callable[[], Rows]]:
+        """What prepares the video's `Layer` and the text's; one that they share is prepared once, now."""
+        if not self._shared:
+            video_layer, text_layer = cast(Layer, self.video), self._modules.get("txt")
+            return lambda: video_layer.prepared(video), lambda: cast(Layer, text_layer).prepared(text)
         rows = cast(Layer, self.video).prepared(video)
-        return rows, lambda: rows if self._shared else cast(Layer, self.text).prepared(text)
+        return lambda: rows, lambda: rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def test_in_pieces_and_in_place_is_what_is_learned_with(config, monkeypatch: pyt
         torch.testing.assert_close(_run(dit), whole, atol=2e-5, rtol=0)
         # A few rows at a time: windows are cut, and the last pieces are smaller.
         monkeypatch.setattr("seedvr2.network.attention.rows_at_a_time", lambda _bytes, _device: 50)
-        monkeypatch.setattr("seedvr2.network.dit.rows_at_a_time", lambda _bytes, _device: 50)
+        monkeypatch.setattr("seedvr2.network.block.rows_at_a_time", lambda _bytes, _device: 50)
         torch.testing.assert_close(_run(dit), whole, atol=2e-5, rtol=0)
 
 
