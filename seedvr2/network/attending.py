@@ -69,8 +69,8 @@ def _at_once(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def _in_steps(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """In place of the queries, some heads of a window at a time, whose scores stay in the cache."""
     length, heads = keys.shape[1:3]
-    # The scores, their exponents in float32, and the same again while they are made.
-    rows = rows_at_a_time(4 * length * torch.float32.itemsize, queries.device)
+    # The scores, and their softmax, before and after it is rounded.
+    rows = rows_at_a_time(2 * length * torch.float32.itemsize, queries.device)
     for q, k, v in zip(queries, keys, values, strict=True):
         together = max(rows // len(q), 1)
         for first in range(0, heads, together):

@@ -11,7 +11,7 @@ from seedvr2.network.casting import cast
 def _all_numbers(dtype: torch.dtype) -> torch.Tensor:
     """Every number of a type of one or two bytes, several times, so that there are many pieces."""
     codes = torch.arange(1 << 8 * dtype.itemsize, dtype=torch.int32)
-    whole = codes.to(torch.uint8 if dtype.itemsize == 1 else torch.uint16).repeat((1 << 20) // len(codes) + 1)
+    whole = codes.to(torch.uint8 if dtype.itemsize == 1 else torch.uint16).repeat((1 << 22) // len(codes) + 1)
     mixed = whole[torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))]
     return mixed.view(dtype).view(-1, 16)
 
