@@ -65,10 +65,9 @@ def q8_k(blocks: Tensor, out: Tensor) -> None:
 
 
 def _scale_and_shift(blocks: Tensor, out: Tensor) -> None:
-    # All of the head at once, in words: operations on rows of two or four bytes take longer than those on the quants.
-    head = words(blocks[:, :16])
-    both = head[:, 0].contiguous().view(torch.float16).view(-1, 2).float()
-    small_scales, small_minimums = unpack_scales(head[:, 1:])
+    # In words: operations on rows of two or four bytes take longer than those on the quants.
+    both = words(blocks[:, :4]).view(torch.float16).float()
+    small_scales, small_minimums = unpack_scales(words(blocks[:, 4:16]))
     scales, minimums = both[:, :1] * small_scales.float(), both[:, 1:] * small_minimums.float()
     out.view(-1, 8, 32).mul_(scales.unsqueeze(-1)).sub_(minimums.unsqueeze(-1))
 
