@@ -252,6 +252,7 @@ class Upscaler:
         restorer = BatchRestorer(loaded, job.restore, on_stage)
         with (
             open_sink(target, clip, *job.sizes.output, options) as sink,
+            loaded.dit.keeping_expanded(self._planner.spare_on_host(plan, request, info)),
             closing(restore_stream(clip.frames(), lambda frame: frame.image, restorer, job.stream)) as stream,
         ):
             for frame, image in stream:

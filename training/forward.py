@@ -16,6 +16,7 @@ from torch import Tensor
 from seedvr2.nano.initialise import HINTS, LATENTS, latent_scales
 from seedvr2.nano.pca import BLOCK, Basis
 from seedvr2.network.dit import DiT
+from seedvr2.network.fused import modulated_norm
 from seedvr2.network.rope import RopeTable, base_frequencies
 from seedvr2.network.windows import Size, WindowGroup, WindowLayout, window_layout
 from seedvr2.pipeline.sampler import TIMESTEPS
@@ -56,8 +57,8 @@ def patches(latents: Tensor, height: int, width: int) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _rope_table(kind: str, count: int) -> RopeTable:
-    return RopeTable(kind, base_frequencies(kind, count))
+def _rope_table(kind: str, count: int, head_dim: int) -> RopeTable:
+    return RopeTable(kind, base_frequencies(kind, count), head_dim)
 
 
 def predict(dit: DiT, text: Tensor, noise: Tensor, condition: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -77,12 +78,15 @@ def predict(dit: DiT, text: Tensor, noise: Tensor, condition: Tensor, dtype: tor
     grid: Size = (t, h // ph, w // pw)
     video = dit.vid_in.proj(patches(latents, ph, pw).flatten(0, -2))
     words = dit.txt_in(text.to(dtype)).repeat(n, 1)
-    emb = dit.emb_in(TIMESTEPS, video.device).view(-1, 2, 3)
+    conditioning = dit.conditioning(TIMESTEPS, video.device, dtype)
     tokens = len(video) // n
-    table = _rope_table(dit.config.rope, dit.config.rope_frequencies)
+    table = _rope_table(dit.config.rope, dit.config.rope_frequencies, dit.config.head_dim)
     for index, block in enumerate(dit.blocks):
         layout = window_layout(grid, dit.config.windows, index % 2 == 1, video.device)
-        video, words = block(video, words, emb, repeat_layout(layout, n, tokens), table)
-    video = cast(Tensor, dit.vid_out.proj(dit.vid_out_ada(dit.vid_out_norm(video), emb)))
+        layout = repeat_layout(layout, n, tokens)
+        video, words = block(video[layout.order], words, conditioning.blocks[index], layout, table)
+        video = video[layout.places]
+    assert conditioning.output is not None
+    video = cast(Tensor, dit.vid_out.proj(modulated_norm(video, *conditioning.output)))
     v = video.float().view(n * t, grid[1], grid[2], ph, pw, LATENTS).permute(0, 1, 3, 2, 4, 5)
     return noise - v.reshape(condition.shape)

@@ -7,29 +7,53 @@ and shared ones (`all`) in others; `Streams` hides which.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from seedvr2.network.expanded import Shelf
+from seedvr2.network.fused import swiglu
+from seedvr2.network.products import Product
 from seedvr2.network.stored import expand
 
-NORM_EPS = 1e-5
+Rows = Callable[[Tensor], Tensor]
+
+
+class Layer(Protocol):
+    """What a `Streams` holds where it multiplies."""
+
+    def prepared(self, like: Tensor) -> Rows:
+        """The layer with its weights expanded for rows of the type, the device and about the number of `like`."""
 
 
 class Linear(nn.Module):
-    """A linear layer whose weight stays as it is stored."""
+    """A linear layer whose weight stays as it is stored.
+
+    Attributes:
+        shelf: where its expanded weight may stay; None where it may not.
+    """
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
         self.bias: nn.Parameter | None = nn.Parameter(torch.empty(outputs)) if bias else None
+        self.shelf: Shelf | None = None
+
+    def prepared(self, like: Tensor) -> Product:
+        """As in `Layer`."""
+        if self.shelf is None:
+            return self._expanded(like).for_rows(len(like))
+        return self.shelf.product(self, like.dtype, lambda: self._expanded(like)).for_rows(len(like))
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., inputs) to (..., outputs)."""
-        bias = None if self.bias is None else expand(self.bias, x)
-        return F.linear(x, expand(self.weight, x), bias)
+        return self._expanded(x)(x)
+
+    def _expanded(self, like: Tensor) -> Product:
+        return Product(expand(self.weight, like), None if self.bias is None else expand(self.bias, like))
 
 
 class Scale(nn.Module):
@@ -38,15 +62,6 @@ class Scale(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """RMS-normalise the last axis and multiply by the weight."""
-        return rms_norm(x, self.weight)
-
-
-def rms_norm(x: Tensor, weight: Tensor | None = None) -> Tensor:
-    """x / sqrt(mean(x²) + 1e-5) over the last axis, times `weight`; statistics in float32."""
-    return F.rms_norm(x, x.shape[-1:], None if weight is None else expand(weight, x), NORM_EPS)
 
 
 class Streams(nn.Module):
@@ -68,6 +83,23 @@ class Streams(nn.Module):
         """The layer that text tokens run through."""
         return cast(nn.Module, self._modules["all" if self._shared else "txt"])
 
+    def prepared(self, video: Tensor, text: Tensor) -> tuple[Callable[[], Rows], Callable[[], Rows]]:
+        """What prepares the video's `Layer` and the text's; one that they share is prepared once, now."""
+        if not self._shared:
+            video_layer, text_layer = cast(Layer, self.video), self._modules.get("txt")
+            return lambda: video_layer.prepared(video), lambda: cast(Layer, text_layer).prepared(text)
+        rows = cast(Layer, self.video).prepared(video)
+        return lambda: rows, lambda: rows
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """What modulates one half of a block, timestep included: shift and scale (dim,) in float32, and the gate (dim,)."""
+
+    shift: Tensor
+    scale: Tensor
+    gate: Tensor
+
 
 class Modulation(nn.Module):
     """The learned half of a block's modulation; the other half is the timestep's embedding."""
@@ -78,28 +110,20 @@ class Modulation(nn.Module):
             for part in ("shift", "scale", "gate"):
                 self.register_parameter(f"{layer}_{part}", nn.Parameter(torch.empty(dim)))
 
-    def shift_scale(self, x: Tensor, layer: str, emb: Tensor) -> Tensor:
-        """x * scale + shift, without `1 +`: the learned scale carries it.
+    def vectors(self, layer: str, emb: Tensor, dtype: torch.dtype) -> Vectors:
+        """Both halves together. Scales carry no `1 +`: the learned ones have it.
 
         Args:
-            x: (tokens, dim).
             layer: `attn` or `mlp`.
             emb: the timestep's embedding (dim, 2, 3) in float32, as (channel, layer, shift|scale|gate).
+            dtype: of what the gate will multiply.
         """
-        shift, scale, _ = self._vectors(layer, emb)
-        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
-
-    def gate(self, x: Tensor, layer: str, emb: Tensor) -> Tensor:
-        """x * gate; arguments as for `shift_scale`."""
-        return x * self._vectors(layer, emb)[2].to(x.dtype)
-
-    def _vectors(self, layer: str, emb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         given = emb[:, ("attn", "mlp").index(layer)]
         shift, scale, gate = (
             given[:, i] + expand(self.get_parameter(f"{layer}_{part}"), given)
             for i, part in enumerate(("shift", "scale", "gate"))
         )
-        return shift, scale, gate
+        return Vectors(shift, scale, gate.to(dtype))
 
 
 class GatedMLP(nn.Module):
@@ -111,9 +135,10 @@ class GatedMLP(nn.Module):
         self.proj_out = Linear(hidden, dim, bias=False)
         self.proj_in = Linear(dim, hidden, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def prepared(self, like: Tensor) -> Rows:
         """(tokens, dim) to (tokens, dim)."""
-        return cast(Tensor, self.proj_out(F.silu(self.proj_in_gate(x)) * self.proj_in(x)))
+        gate, out, inner = (layer.prepared(like) for layer in (self.proj_in_gate, self.proj_out, self.proj_in))
+        return lambda x: out(swiglu(gate(x), inner(x)))
 
 
 class PlainMLP(nn.Module):
@@ -124,6 +149,7 @@ class PlainMLP(nn.Module):
         self.proj_in = Linear(dim, hidden)
         self.proj_out = Linear(hidden, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def prepared(self, like: Tensor) -> Rows:
         """(tokens, dim) to (tokens, dim)."""
-        return cast(Tensor, self.proj_out(F.gelu(self.proj_in(x), approximate="tanh")))
+        inner, out = self.proj_in.prepared(like), self.proj_out.prepared(like)
+        return lambda x: out(F.gelu(inner(x), approximate="tanh"))

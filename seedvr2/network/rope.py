@@ -8,10 +8,12 @@ Frequencies are always recomputed in float32: the rounded ones in half-precision
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+from seedvr2.network.memo import Memo
 
 Size = tuple[int, int, int]
 
@@ -59,41 +61,33 @@ def text_angles(length: int, frequencies: Tensor) -> Tensor:
     return (position[:, None] * frequencies).repeat(1, 3)
 
 
-def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotate interleaved pairs (2i, 2i+1) of the last axis; what lies beyond the angles passes through.
-
-    Args:
-        x: (..., tokens, heads, head_dim).
-        cosine, sine: (tokens, pairs) in float32, pairs <= head_dim / 2.
-    """
-    rotated = 2 * cosine.shape[-1]
-    even, odd = x[..., 0:rotated:2].float(), x[..., 1:rotated:2].float()
-    cosine, sine = cosine[:, None, :], sine[:, None, :]
-    turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
-    return torch.cat((turned.flatten(-2).to(x.dtype), x[..., rotated:]), dim=-1)
+def turns_of(angles: Tensor, head_dim: int) -> Tensor:
+    """Angles (tokens, pairs) as complex64 (tokens, head_dim / 2) to multiply pairs by; one beyond the angles."""
+    angles = F.pad(angles, (0, head_dim // 2 - angles.shape[-1]))
+    return torch.complex(angles.cos(), angles.sin())
 
 
 class RopeTable:
-    """Cosines and sines per window size, made once and kept: windows of one size share their angles."""
+    """Rotations per window size, made once and kept: windows of one size share theirs."""
 
-    def __init__(self, kind: str, frequencies: Tensor) -> None:
+    def __init__(self, kind: str, frequencies: Tensor, head_dim: int) -> None:
         self.kind = kind
         self.frequencies = frequencies.float()
-        self._video = lru_cache(maxsize=128)(self._make_video)
-        self._text = lru_cache(maxsize=8)(self._make_text)
+        self.head_dim = head_dim
+        self._kept = Memo(128)
 
-    def video(self, window: Size, text_length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """(cosine, sine), each (t*h*w, pairs), for a window."""
-        return self._video(window, text_length, device)
+    def video(self, window: Size, text_length: int, device: torch.device) -> Tensor:
+        """The turns (t*h*w, head_dim / 2), as `turns_of` gives them, of the tokens of a window in raster order."""
+        return self._kept.get(
+            (window, text_length, device),
+            lambda: self._turns(video_angles(self.kind, window, text_length, self.frequencies), device),
+        )
 
-    def text(self, length: int, device: torch.device) -> tuple[Tensor, Tensor] | None:
-        """(cosine, sine), each (length, pairs), or None where text is not rotated."""
-        return self._text(length, device) if self.kind == "joint" else None
+    def text(self, length: int, device: torch.device) -> Tensor | None:
+        """The turns (length, head_dim / 2) of the text, or None where it is not rotated."""
+        if self.kind != "joint":
+            return None
+        return self._kept.get((length, device), lambda: self._turns(text_angles(length, self.frequencies), device))
 
-    def _make_video(self, window: Size, text_length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        angles = video_angles(self.kind, window, text_length, self.frequencies).to(device)
-        return angles.cos(), angles.sin()
-
-    def _make_text(self, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        angles = text_angles(length, self.frequencies).to(device)
-        return angles.cos(), angles.sin()
+    def _turns(self, angles: Tensor, device: torch.device) -> Tensor:
+        return turns_of(angles.to(device), self.head_dim)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seedvr2.checkpoint import PackedTensor
 from seedvr2.kernels import widen
+from seedvr2.network.casting import cast
 
 Stored = Tensor | PackedTensor
 
@@ -19,7 +20,8 @@ def expand(stored: Stored, like: Tensor) -> Tensor:
     if isinstance(stored, PackedTensor):
         return stored.expand(like.dtype, like.device)
     # Sent as it is stored and then cast: the other way round it would be cast by the processor, and be larger to send.
-    return widen(stored.to(like.device), like.dtype)
+    placed = stored.to(like.device)
+    return cast(placed, like.dtype) if placed.device.type == "cpu" else widen(placed, like.dtype)
 
 
 def place(module: nn.Module, name: str, value: Stored) -> None:

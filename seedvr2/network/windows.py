@@ -10,10 +10,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from seedvr2.network.memo import Memo
 
 Size = tuple[int, int, int]
 Window = tuple[slice, slice, slice]
@@ -64,31 +66,98 @@ class WindowGroup:
     tokens: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some tokens of one group: `tokens` of each of its `windows`; in window order they are the rows `rows`."""
+
+    group: int
+    windows: slice
+    tokens: slice
+    rows: slice
+
+
 @dataclass(frozen=True)
 class WindowLayout:
-    """The windows of a grid, grouped by size so that each group is one batched attention call.
+    """The windows of a grid, grouped by size, shorter ones first, so that those of one length stand side by side.
 
-    Several clips can stand one after another, each with `count` windows, in each group one clip's after another's.
+    *Window order* is that of the groups: tokens of a window are neighbours, and so are windows of one size. Several
+    clips can stand one after another, each with `count` windows, in each group one clip's after another's.
     """
 
     groups: tuple[WindowGroup, ...]
     count: int
     clips: int = 1
 
-    def to(self, device: torch.device) -> WindowLayout:
-        """The same layout with its indices on `device`."""
-        moved = tuple(WindowGroup(group.size, group.tokens.to(device)) for group in self.groups)
-        return WindowLayout(moved, self.count, self.clips)
+    @cached_property
+    def order(self) -> Tensor:
+        """For each place in window order, the token in raster order (tokens,)."""
+        return torch.cat([group.tokens.flatten() for group in self.groups])
+
+    @cached_property
+    def places(self) -> Tensor:
+        """For each token in raster order, its place in window order (tokens,)."""
+        return self.order.argsort()
+
+    def moved_from(self, other: WindowLayout) -> Tensor | None:
+        """For each place here the place there, both in window order; None where they are the same."""
+        return None if other is self else other.places[self.order]
+
+    @cached_property
+    def lengths(self) -> tuple[tuple[int, int], ...]:
+        """Tokens of a window and how many such windows stand side by side, in window order."""
+        runs: dict[int, int] = defaultdict(int)
+        for group in self.groups:
+            runs[group.tokens.shape[1]] += group.tokens.shape[0]
+        return tuple(runs.items())
+
+    def pieces(self, rows: int) -> Iterator[Piece]:
+        """All tokens in window order, about `rows` at a time: whole windows, or equal parts of one."""
+        start = 0
+        for index, group in enumerate(self.groups):
+            windows, length = group.tokens.shape
+            together = max(rows // length, 1)
+            part = math.ceil(length / math.ceil(length / rows))
+            for first in range(0, windows, together):
+                last = min(first + together, windows)
+                for token in range(0, length, part):
+                    stop = min(token + part, length)
+                    count = (stop - token) * (last - first)
+                    yield Piece(index, slice(first, last), slice(token, stop), slice(start, start + count))
+                    start += count
 
 
-@lru_cache(maxsize=64)
 def window_layout(grid: Size, counts: Size, shifted: bool, device: torch.device) -> WindowLayout:
-    """The windows of `partition` as token indices on `device`; cached, since every block of a forward asks."""
+    """The windows of `partition` as token indices on `device`; kept, since every block of a forward asks.
+
+    Where shifting moves no window, the shifted layout is the regular one itself.
+    """
+
+    def make() -> WindowLayout:
+        windows = partition(grid, counts, shifted=shifted)
+        if shifted and windows == partition(grid, counts, shifted=False):
+            return window_layout(grid, counts, False, device)
+        return _make_layout(grid, windows, device)
+
+    return _LAYOUTS.get((grid, counts, shifted, device), make)
+
+
+def layout_change(grid: Size, counts: Size, before: bool, after: bool, device: torch.device) -> Tensor | None:
+    """`moved_from` between the regular and the shifted (True) windows of a grid; kept."""
+
+    def make() -> Tensor | None:
+        return window_layout(grid, counts, after, device).moved_from(window_layout(grid, counts, before, device))
+
+    return _CHANGES.get((grid, counts, before, after, device), make)
+
+
+def _make_layout(grid: Size, windows: list[Window], device: torch.device) -> WindowLayout:
     raster = torch.arange(math.prod(grid)).view(grid)
     by_size: dict[Size, list[Tensor]] = defaultdict(list)
-    windows = partition(grid, counts, shifted=shifted)
     for window in windows:
         tokens = raster[window]
         by_size[(tokens.shape[0], tokens.shape[1], tokens.shape[2])].append(tokens.flatten())
-    groups = tuple(WindowGroup(size, torch.stack(tokens)) for size, tokens in by_size.items())
-    return WindowLayout(groups, len(windows)).to(device)
+    sizes = sorted(by_size, key=math.prod)
+    return WindowLayout(tuple(WindowGroup(size, torch.stack(by_size[size]).to(device)) for size in sizes), len(windows))
+
+
+_LAYOUTS, _CHANGES = Memo(16), Memo(16)

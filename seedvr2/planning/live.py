@@ -19,7 +19,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from seedvr2.network.windows import window_layout
+from seedvr2.network.memo import forget_all
+from seedvr2.network.pieces import as_on_a_device
 
 _CONVOLUTION = torch.ops.aten.convolution.default
 _GROUP_NORM = torch.ops.aten.native_group_norm.default
@@ -98,13 +99,13 @@ class _FusedNorms(TorchFunctionMode):
 @contextmanager
 def dataless() -> Iterator[None]:
     """Tensors made in here have a shape, a type and a layout, and no data."""
-    # Indices are remembered between calls: real ones must not come in here, nor dataless ones go out.
-    window_layout.cache_clear()
+    # Indices and angles are kept between calls: real ones must not come in here, nor dataless ones go out.
+    forget_all()
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), as_on_a_device():
             yield
     finally:
-        window_layout.cache_clear()
+        forget_all()
 
 
 @contextmanager

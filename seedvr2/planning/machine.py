@@ -25,6 +25,9 @@ from seedvr2.planning.remembered import Remembered
 from seedvr2.selection import ModelFiles
 from seedvr2.units import gigabytes
 
+# What is kept for speed alone leaves this much of the free memory to everybody else.
+_SPARE_SHARE = 0.8
+
 
 class MachinePlanner:
     """Plans jobs for one device."""
@@ -119,6 +122,12 @@ class MachinePlanner:
             restore_bytes(facts.dit, tokens, self.dtype),
         )
         return need.total + self._job_size(request, info, batch, None).frames()
+
+    def spare_on_host(self, plan: Plan, request: Request, info: MediaInfo) -> int:
+        """Bytes of main memory that a job of several batches leaves for what they can share; none of a GPU's job."""
+        if self.layer is not None or (info.frames or plan.window + 1) <= plan.window:
+            return 0
+        return max(int(available_bytes(self.device) * _SPARE_SHARE) - self.need_on_host(plan, request, info), 0)
 
     def _plan_on_host(self, request: Request, info: MediaInfo) -> Plan:
         """The first plan that main memory holds; the error of the first of all if none does."""

@@ -21,8 +21,12 @@ TILES = {"low": (512, 64), "medium": (768, 96), "high": (1024, 128)}
 
 # How many copies of the widest full-resolution activation of a slice are alive at the peak of a decode.
 _DECODE_COPIES = 4.5
-# Live activations of the transformer, in vectors of `dim` per token (queries, keys, values, MLP, residuals).
-_DIT_VECTORS = 24
+# Live activations of the transformer, in vectors of `dim` per token: the residual, queries, keys, values and answers of
+# windows, the text in each of them; and what freed ones leave unused.
+_DIT_VECTORS = 8
+# The expanded weights of a block's MLP, in matrices, some of them twice for a moment; and what pieces of rows take.
+_MLP_MATRICES = 5
+_PIECES_BYTES = 64 << 20
 # A job may use this share of what is free; the rest is for the system and for fragmentation.
 _SAFE_SHARE = 0.8
 
@@ -53,7 +57,8 @@ def decode_bytes(vae: VAEConfig, width: int, height: int, frames: int, dtype: to
 
 def restore_bytes(dit: DiTConfig, tokens: int, dtype: torch.dtype) -> int:
     """Peak of the transformer over `tokens` tokens, beside the weights."""
-    return tokens * (dit.dim * _DIT_VECTORS + dit.mlp_dim * 3) * dtype.itemsize
+    weights = _MLP_MATRICES * dit.dim * dit.mlp_dim
+    return (tokens * dit.dim * _DIT_VECTORS + weights) * dtype.itemsize + _PIECES_BYTES
 
 
 def available_bytes(device: torch.device) -> int:

@@ -43,11 +43,12 @@ def dit_bytes(config: DiTConfig, grid: tuple[int, int, int], itemsize: int) -> i
     return int(_between(table()["transformer"][name], grid[0]) * scale * prod(grid) * itemsize / 2)
 
 
-def expansion_bytes(stored: str, numbers: int, itemsize: int) -> int:
-    """What the largest weight, of `numbers` numbers, takes while it is expanded for one product."""
+def expansion_bytes(stored: str, numbers: int, itemsize: int, *, gated: bool) -> int:
+    """What the matrices of one MLP, the largest of a block, of `numbers` numbers each, take while they are expanded."""
+    matrices = 3 if gated else 2
     if stored in table()["expansion"]:
-        return int(numbers * itemsize + min(numbers, _PIECE) * table()["expansion"][stored])
-    return numbers * itemsize
+        return int(matrices * numbers * itemsize + min(numbers, _PIECE) * table()["expansion"][stored])
+    return numbers * itemsize * (matrices if stored.startswith("float8") else 1)
 
 
 def held_bytes(source: int, result: int, frames: int) -> int:

@@ -151,5 +151,7 @@ def with_need(plan: Plan, facts: ModelFacts, work: Work, itemsize: int = 2) -> P
     restore = dit_bytes(facts.dit, grid, itemsize) - (facts.vae if plan.in_turn else 0)
     # Blocks on their way and an expanded weight are there for the transformer only, but what they leave behind is in
     # pieces that the VAE's large tensors do not fit into.
-    always = held + resident + buffers + expansion_bytes(facts.stored, facts.largest, itemsize)
+    always = (
+        held + resident + buffers + expansion_bytes(facts.stored, facts.largest, itemsize, gated=facts.dit.gated_mlp)
+    )
     return replace(plan, need=int((always + max(encode, decode, restore, colour)) * _HANDED_ON), weights=resident)

@@ -105,7 +105,11 @@ def run(plan: Plan, request: Request, limit: int) -> int:
     facts, work = request.facts, request.work
     blocks = 2 * max(facts.blocks) if plan.blocks_to_swap else 0
     # What tensors without data cannot show: weights, and those that are expanded or on their way.
-    beside = plan.weights + blocks + expansion_bytes(facts.stored, facts.largest, request.itemsize)
+    beside = (
+        plan.weights
+        + blocks
+        + expansion_bytes(facts.stored, facts.largest, request.itemsize, gated=facts.dit.gated_mlp)
+    )
     window = min(plan.window, work.frames or plan.window)
     sizes = plan_sizes(*work.source, request.options.resolution, request.options.longest_edge, facts.multiple)
     peak = activations(facts.dit, work.source, sizes, window, plan.tile, work.picture) + beside

@@ -11,6 +11,7 @@ from torch import Tensor
 from seedvr2 import colour
 from seedvr2.model import Model
 from seedvr2.network import rope
+from seedvr2.network.fused import rotate
 from seedvr2.network.tiling import Tiling
 from seedvr2.network.windows import partition, window_size
 from seedvr2.pipeline.alpha import upscale_alpha
@@ -123,7 +124,7 @@ def rope_cases(fixture: Fixture) -> Iterator[Check]:
                 table = tables[part][: len(tensors[key])]
                 yield worst(
                     f"{fixture.name} {key}",
-                    rope.rotate(tensors[key], table.cos(), table.sin()),
+                    rotate(tensors[key], rope.turns_of(table, tensors[key].shape[-1])),
                     tensors[f"{key}_rot"],
                     1e-4,
                 )

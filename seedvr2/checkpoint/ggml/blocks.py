@@ -40,22 +40,23 @@ def single(blocks: Tensor, at: int) -> Tensor:
 def shifted(packed: Tensor, shifts: Sequence[int], mask: int) -> Tensor:
     """`packed` uint8 (n, g, w) taken apart into fields: uint8 (n, g, len(shifts), w); w is a multiple of 4."""
     fields = packed.new_empty((*packed.shape[:2], len(shifts), packed.shape[2]))
-    words = _words(packed)
+    parts = words(packed)
     for index, shift in enumerate(shifts):
-        fields[:, :, index] = _fields(words, shift, mask).view(torch.uint8)
+        fields[:, :, index] = _fields(parts, shift, mask).view(torch.uint8)
     return fields
 
 
 def nibbles(packed: Tensor, groups: int, out: Tensor) -> None:
     """Low halves of each group's bytes, then the high halves: `packed` (n, groups·w) into `out` (n, groups·2·w)."""
     count, width = packed.shape[0], packed.shape[1] // groups
-    words = _words(packed.reshape(count, groups, width))
+    parts = words(packed.reshape(count, groups, width))
     target = out.view(count, groups, 2, width)
-    target[:, :, 0] = _fields(words, 0, 15).view(torch.uint8)
-    target[:, :, 1] = _fields(words, 4, 15).view(torch.uint8)
+    target[:, :, 0] = _fields(parts, 0, 15).view(torch.uint8)
+    target[:, :, 1] = _fields(parts, 4, 15).view(torch.uint8)
 
 
-def _words(packed: Tensor) -> Tensor:
+def words(packed: Tensor) -> Tensor:
+    """`packed` uint8 (…, w) as int32 (…, w / 4), a copy."""
     # Four bytes at a time: torch's bit operations on single bytes take four times as long.
     return _aligned(packed).view(torch.int32)
 
@@ -65,9 +66,9 @@ def _aligned(part: Tensor) -> Tensor:
     return part.clone(memory_format=torch.contiguous_format)
 
 
-def _fields(words: Tensor, shift: int, mask: int) -> Tensor:
+def _fields(parts: Tensor, shift: int, mask: int) -> Tensor:
     """The masked field of every byte; bits that the shift brings in from the next byte fall to the mask."""
-    return (words >> shift).bitwise_and_(mask * 0x01010101) if shift else words & mask * 0x01010101
+    return (parts >> shift).bitwise_and_(mask * 0x01010101) if shift else parts & mask * 0x01010101
 
 
 def small_fields(packed: Tensor, width: int) -> Tensor:

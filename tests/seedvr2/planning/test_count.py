@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from seedvr2.network import memo
 from seedvr2.network.build import meta_dit, meta_vae
-from seedvr2.network.windows import window_layout
 from seedvr2.planning import needs
 from seedvr2.planning.count import count_dit, count_expansion, count_pixels, count_vae
 from seedvr2.planning.published import DIT_3B, DIT_7B, VAE, transformers, vaes
@@ -60,7 +60,7 @@ def test_frames_and_quantised_weights_take_what_the_table_says() -> None:
 
 def test_counting_leaves_nothing_behind() -> None:
     count_dit(transformers()["nano"], (1, 16, 16))
-    assert window_layout.cache_info().currsize == 0
+    assert memo.kept() == 0
 
 
 def test_the_configurations_are_those_of_the_published_files() -> None:
