@@ -26,12 +26,14 @@ def count(bins: Tensor, groups: int = 1) -> Tensor:
         (groups, BINS) int64.
     """
     size = groups * BINS
-    if bins.device.type == "cpu":
-        return bins.flatten().bincount(minlength=size).view(groups, BINS)
-    # `bincount` would wait for the device, to find out how large its result is.
+    # On a device, `bincount` would wait for it to find out how large the result is.
+    counted = bins.flatten().bincount(minlength=size) if bins.device.type == "cpu" else _scattered(bins, size)
+    return counted.view(groups, BINS)
+
+
+def _scattered(bins: Tensor, size: int) -> Tensor:
     counts = torch.zeros(size, dtype=torch.int64, device=bins.device)
-    ones = counts.new_ones(1).expand(bins.numel())
-    return counts.scatter_add_(0, bins.flatten().long(), ones).view(groups, BINS)
+    return counts.scatter_add_(0, bins.flatten().long(), counts.new_ones(1).expand(bins.numel()))
 
 
 def shifts(counts: Tensor, target: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seedvr2.colour.histogram import BINS, count, picked, shifts
+from seedvr2.colour.histogram import BINS, _scattered, count, picked, shifts
 from tests.seedvr2.colour.frames import noise
 
 
@@ -87,3 +87,5 @@ def test_counting_is_the_same_whatever_the_shape() -> None:
     assert counts.shape == (2, BINS) and counts.sum() == bins.numel()
     assert torch.equal(counts.flatten(), torch.bincount(bins.flatten().long(), minlength=2 * BINS))
     assert torch.equal(count(bins.transpose(0, 2), 2), counts)
+    # The way of devices.
+    assert torch.equal(_scattered(bins, 2 * BINS).view(2, BINS), counts)
