@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,10 +15,11 @@ import torch
 from seedvr2.errors import Cancelled, OutOfMemoryError
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
 from seedvr2.job_settings import JobSettings, shortened, smaller_batches
-from seedvr2.media import open_sink, open_source
-from seedvr2.media.source import Source
+from seedvr2.media import Frame, Pixels, Sink, Source, open_sink, open_source
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
 from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.frame_transfer import frame_transfer
+from seedvr2.pipeline.overlap import ReadAhead, WriteBehind
 from seedvr2.pipeline.restore import BatchRestorer
 from seedvr2.pipeline.stream import restore_stream, to_integer
 from seedvr2.planning.card import DeviceLayer
@@ -239,8 +241,11 @@ class Upscaler:
         job = JobSettings.prepare(loaded, info, options, plan)
         started, frames = time.monotonic(), 0
         meter = ProgressMeter(report, info.frames, job.step)
+        writer = WriteBehind(job.writing_depth(info))
 
         def on_stage(stage: str, share: float) -> None:
+            # Not only with the next frame, which may be minutes away.
+            writer.check()
             if stop():
                 raise Cancelled(f"{clip.path.name} was cancelled; nothing was written.")
             meter.stage(stage, share)
@@ -250,13 +255,17 @@ class Upscaler:
             loaded.dit.onload()
             loaded.vae.onload()
         restorer = BatchRestorer(loaded, job.restore, on_stage)
+        transfer = frame_transfer(self.device)
+        ready = (replace(frame, image=transfer.staged(frame.image)) for frame in clip.frames())
         with (
             open_sink(target, clip, *job.sizes.output, options) as sink,
             loaded.dit.keeping_expanded(self._planner.spare_on_host(plan, request, info)),
-            closing(restore_stream(clip.frames(), lambda frame: frame.image, restorer, job.stream)) as stream,
+            ReadAhead(ready, job.reading_depth(info)) as frames_in,
+            writer,
+            closing(restore_stream(frames_in, lambda frame: frame.image, restorer, job.stream)) as stream,
         ):
             for frame, image in stream:
-                sink.write(to_integer(image, sink.bit_depth), frame)
+                writer.put(partial(_write, sink, transfer.fetched(to_integer(image, sink.bit_depth)), frame))
                 frames += 1
                 meter.frame()
             on_stage("writing", 1.0)
@@ -295,6 +304,10 @@ class Upscaler:
     def _loaded(self) -> Model:
         assert self._model is not None
         return self._model
+
+
+def _write(sink: Sink, image: Callable[[], Pixels], frame: Frame) -> None:
+    sink.write(image(), frame)
 
 
 def _out_of_memory(device: torch.device) -> OutOfMemoryError:

@@ -17,6 +17,7 @@ from benchmarks.gpu.weights import random_blocks
 from seedvr2.checkpoint.ggml import dequantize
 from seedvr2.model import Model
 from seedvr2.network.tiling import decode_tiled, encode_tiled
+from seedvr2.pipeline.frame_transfer import frame_transfer
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sampler import model_input
 from seedvr2.pipeline.sizes import plan_sizes
@@ -124,7 +125,8 @@ def integers(bench: Bench, kind: type[np.unsignedinteger]) -> Iterator[Row]:
     """Every value there is comes back as it went in."""
     values = np.arange(np.iinfo(kind).max + 1, dtype=np.int64).astype(kind).reshape(16, -1, 1)
     image = np.repeat(values, 3, axis=2)
-    back = to_integer(to_float(image, bench.device), 8 if kind is np.uint8 else 16)
+    transfer = frame_transfer(bench.device)
+    back = transfer.fetched(to_integer(to_float(transfer.staged(image), bench.device), 8 if kind is np.uint8 else 16))()
     yield equal(f"{kind.__name__} in and out: values that change", int((back != image).sum()), 0)
     yield equal(f"{kind.__name__} in and out: type", back.dtype.name, kind.__name__)
 

@@ -91,4 +91,4 @@ class _Made:
 def to_float(image: Image, device: torch.device) -> Tensor:
     """(H, W, C) uint8 or uint16 to float32 in 0…1 on `device`."""
     maximum = np.iinfo(image.dtype).max
-    return torch.from_numpy(np.ascontiguousarray(image)).to(device).float() / maximum
+    return torch.from_numpy(np.ascontiguousarray(image)).to(device, non_blocking=True).float().div_(maximum)

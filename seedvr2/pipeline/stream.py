@@ -176,9 +176,8 @@ def _as_image(frame: Tensor, alpha: Tensor | None) -> Tensor:
     return image if alpha is None else torch.cat((image, alpha.clamp(0, 1).permute(1, 2, 0)), dim=-1)
 
 
-def to_integer(image: Tensor, bits: int) -> Image:
-    """(H, W, C) float32 in 0…1 to uint8 or uint16, rounded to the nearest."""
+def to_integer(image: Tensor, bits: int) -> Tensor:
+    """(H, W, C) float32 in 0…1 to uint8 or uint16, rounded to the nearest and contiguous, on the same device."""
     maximum = 2**bits - 1
-    scaled = (image * maximum).round_().clamp_(0, maximum)
-    integers: Image = scaled.to(torch.uint8 if bits == 8 else torch.uint16).cpu().numpy()
-    return integers
+    integers = torch.empty(image.shape, dtype=torch.uint8 if bits == 8 else torch.uint16, device=image.device)
+    return integers.copy_((image * maximum).round_().clamp_(0, maximum))

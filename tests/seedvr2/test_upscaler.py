@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import resource
+import threading
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -15,12 +20,16 @@ from seedvr2 import UpscaleOptions, Upscaler
 from seedvr2 import upscaler as module
 from seedvr2.errors import (
     Cancelled,
+    MachineError,
     MediaError,
     ModelNotInstalledError,
     NeverFitsError,
     OptionError,
     OutOfMemoryError,
 )
+from seedvr2.media import Frame, Pixels
+from seedvr2.media.video_sink import VideoSink
+from seedvr2.media.video_source import VideoSource
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.progress import Progress
 from tests.seedvr2.network.networks import random_dit, random_vae
@@ -32,6 +41,13 @@ SMALL = UpscaleOptions(resolution=64)
 @pytest.fixture(scope="module")
 def nano() -> Upscaler:
     return Upscaler(Path("no-such-folder"), device="cpu", dtype="float32", default_model="nano")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) == before
 
 
 @pytest.fixture
@@ -79,6 +95,64 @@ def test_a_job_can_be_stopped_and_leaves_nothing(nano: Upscaler, tmp_path: Path)
     with pytest.raises(Cancelled, match=r"city\.mp4 was cancelled"):
         nano.upscale(CLIP, tmp_path / "out.mp4", SMALL, cancelled=cancelled)
     assert list(tmp_path.iterdir()) == [] and asked == 9
+
+
+def test_a_source_that_fails_in_the_middle_is_told_as_what_it_is(
+    nano: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = VideoSource.frames
+
+    def gone(self: VideoSource) -> Iterator[Frame]:
+        yield from islice(whole(self), 7)
+        raise MachineError("The share is gone.", errno.ESTALE)
+
+    monkeypatch.setattr(VideoSource, "frames", gone)
+    with pytest.raises(MachineError, match="The share is gone"):
+        nano.upscale(CLIP, tmp_path / "out.mp4", SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_takes_no_more_ends_the_job(nano: Upscaler, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Less than the file takes; the system then refuses as it does on a full disk, with another number.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+    try:
+        with pytest.raises(MediaError, match=r"out\.mp4 has become larger than its disk allows"):
+            nano.upscale(CLIP, tmp_path / "out.mp4", SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_told_before_there_is_more_to_write(
+    nano: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = threading.Event()
+
+    def full(self: VideoSink, image: Pixels, frame: Frame) -> None:
+        tried.set()
+        raise MachineError("The disk is full.", errno.ENOSPC)
+
+    def on_progress(progress: Progress) -> None:
+        seen.append(progress)
+        if progress.frames_done == 5 and progress.stage == "encoding":
+            assert tried.wait(10)
+
+    seen: list[Progress] = []
+    monkeypatch.setattr(VideoSink, "write", full)
+    with pytest.raises(MachineError, match="The disk is full"):
+        nano.upscale(CLIP, tmp_path / "out.mp4", SMALL, on_progress=on_progress)
+    assert max(progress.frames_done for progress in seen) <= 5 and list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_leaves_nothing(nano: Upscaler, tmp_path: Path) -> None:
+    def on_progress(progress: Progress) -> None:
+        if progress.frames_done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nano.upscale(CLIP, tmp_path / "out.mp4", SMALL, on_progress=on_progress)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_file_is_not_overwritten(nano: Upscaler, picture: Path, tmp_path: Path) -> None:

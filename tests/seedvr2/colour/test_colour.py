@@ -173,3 +173,31 @@ def test_nothing_that_is_passed_changes_or_is_handed_back(method: str) -> None:
     before = content.clone(), style.clone()
     correct(method, content, style).zero_()
     assert torch.equal(content, before[0]) and torch.equal(style, before[1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [(30, 40), (260, 260)])
+def test_what_is_no_number_stays_none(method: str, size: tuple[int, int]) -> None:
+    # Or nobody would notice.
+    content, style = picture(1, *size, seed=3), picture(1, *size, seed=7)
+    content[0, :, 3, 5] = float("nan")
+    assert not correct(method, content, style)[0, :, 3, 5].isfinite().any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_large_frames(method: str) -> None:
+    """Of which there are more pixels than are sorted: what holds for small ones holds for them."""
+    style = picture(2, 200, 190) * 0.8
+    torch.testing.assert_close(correct(method, style.clone(), style), style, atol=2e-5, rtol=0)
+    content = style * 0.9 + noise(2, 3, 200, 190) * 0.3
+    before = content.clone(), style.clone()
+    got = correct(method, content, style)
+    assert torch.equal(got, correct(method, content, style)) and got.shape == content.shape
+    turned = [frames.transpose(0, 1).contiguous().transpose(0, 1) for frames in (content, style)]
+    torch.testing.assert_close(correct(method, *turned), got, atol=1e-6, rtol=0)
+    got.zero_()
+    assert torch.equal(content, before[0]) and torch.equal(style, before[1])
+    grey = noise(1, 1, 300, 300).expand(1, 3, 300, 300)
+    for own, other in ((grey, grey.flip(3)), (grey, torch.full_like(grey, 0.5)), (torch.full_like(grey, -1.0), grey)):
+        changed = correct(method, own, other)
+        assert changed.isfinite().all() and (changed.amax(1) - changed.amin(1)).max() < 1e-3

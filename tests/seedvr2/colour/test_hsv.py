@@ -5,7 +5,7 @@ import colorsys
 import torch
 from torch import Tensor
 
-from seedvr2.colour import hsv
+from seedvr2.colour import hsv, matching
 from tests.seedvr2.colour.frames import noise
 
 
@@ -77,3 +77,30 @@ def test_grey_counts_as_red() -> None:
 def test_saturation() -> None:
     colours = torch.tensor([[1.0, 1, 1], [0, 0, 0], [1, 0, 0], [0.5, 0.25, 0.25], [1.5, 1, 1]]).T[:, None] * 2 - 1
     torch.testing.assert_close(hsv.saturation(colours), torch.tensor([[0, 0, 1, 0.5, 0]]))
+
+
+def test_many_pixels_are_matched_as_few_are() -> None:
+    """By counting, within a small part of a level of 8 bits of what sorting gives."""
+    hues = ((3, 29), (95, 119), (215, 235), (335, 359))
+    content, style = (
+        torch.cat([_of_hue(*hue, saturation, 20_000, seed + i) for i, hue in enumerate(hues)], dim=3)
+        for saturation, seed in (((0.3, 0.9), 1), ((0.2, 0.6), 11))
+    )
+    assert content[:, 0].numel() > matching.FEW
+    error = (hsv.correct(content, style) - hsv._correct_few(content, style)).abs() * 127.5
+    assert error.mean() < 0.01 and error.max() < 0.5
+    assert (hsv.correct(content, style) - content).abs().max() * 127.5 > 20
+
+
+def test_of_many_pixels_a_few_of_a_hue_are_left_alone_too() -> None:
+    grey = torch.zeros(1, 3, 1, 70_000)
+    for count, changes in ((100, False), (101, True)):
+        content = torch.cat((_of_hue(100, 110, (0.5, 0.9), count, seed=1), grey), dim=3)
+        style = torch.cat((_of_hue(100, 110, (0.1, 0.2), count, seed=2), grey), dim=3)
+        got = hsv.correct(content, style)
+        assert ((got - content).abs().max() > 0.01) == changes
+        # Pink is matched together with red where there is too little of it.
+        content[:, :, :, :count], style[:, :, :, :count] = (
+            _of_hue(331, 359, saturation, count, seed=3) for saturation in ((0.5, 0.9), (0.1, 0.2))
+        )
+        assert ((hsv.correct(content, style) - content)[..., :count].abs().max() > 0.01).item()

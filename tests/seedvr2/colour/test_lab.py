@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seedvr2.colour import lab, wavelet
+from seedvr2.colour import lab, matching, wavelet
 from tests.seedvr2.colour.frames import noise, picture
 
 # sRGB and CIELAB (D65) of well-known colours.
@@ -47,3 +47,24 @@ def test_frames_are_matched_together() -> None:
     content, style = picture(2, seed=3), picture(2, seed=7)
     alone = torch.cat([lab.correct(content[i : i + 1], style[i : i + 1]) for i in range(2)])
     assert (lab.correct(content, style) - alone).abs().mean() > 1e-3
+
+
+def test_many_pixels_are_matched_as_few_are() -> None:
+    """By counting, within a small part of a level of 8 bits of what sorting gives."""
+    style = picture(2, 210, 240, seed=7) * 0.8
+    content = style * 0.9 + noise(2, 3, 210, 240) * 0.1 + torch.tensor([0.1, 0.0, -0.1]).view(3, 1, 1)
+    assert content[:, 0].numel() > matching.FEW
+    error = (lab.correct(content, style) - lab._correct_few(content, style)).abs() * 127.5
+    assert error.mean() < 0.01 and error.max() < 0.5
+
+
+def test_a_flat_source_makes_large_frames_flat_in_chroma() -> None:
+    # Two colours of one lightness in the source, on the left and on the right.
+    style = torch.empty(1, 3, 260, 260)
+    for side, value in ((slice(0, 130), 0.2), (slice(130, 260), -0.3)):
+        style[..., side] = lab.from_lab(torch.tensor([50.0, value * 60, 20.0]).view(3, 1, 1))[None]
+    content = (style + noise(1, 3, 260, 260) * 0.05).clamp(-1, 1)
+    chroma = lab.to_lab(lab.correct(content, style)[0])[1:].flatten(1)
+    for channel, wanted in zip(chroma, ((12.0, -18.0), (20.0, 20.0)), strict=True):
+        near = torch.stack([(channel - value).abs() for value in wanted]).amin(0)
+        assert near.max() < 0.01

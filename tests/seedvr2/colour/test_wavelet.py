@@ -22,8 +22,17 @@ def _by_definition(image: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("size", [(130, 140), (40, 48), (8, 200), (17, 9)])
 def test_the_blur_is_five_dilated_binomials(size: tuple[int, int]) -> None:
-    image = noise(3, *size)
-    torch.testing.assert_close(wavelet.coarse(image.clone()), _by_definition(image), atol=1e-6, rtol=0)
+    image = noise(3, *size) * 0.5
+    # What is flat has no detail, so all that is taken over is the coarse part of the source.
+    got = wavelet.correct(torch.zeros(1, 3, *size), image[None])[0]
+    torch.testing.assert_close(got, _by_definition(image), atol=1e-6, rtol=0)
+
+
+def test_large_frames_are_put_together_of_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    content, style = picture(1, 90, 70, seed=3), picture(1, 90, 70, seed=7)
+    whole = wavelet.correct(content, style)
+    monkeypatch.setattr("seedvr2.colour.bands._PER_THREAD", 3 * 90 * 7 // torch.get_num_threads())
+    assert torch.equal(wavelet.correct(content, style), whole)
 
 
 def test_detail_is_the_contents_and_the_rest_the_sources() -> None:

@@ -101,7 +101,7 @@ def test_deep_frames_are_read_in_full_depth() -> None:
 def test_values_are_rounded_not_truncated() -> None:
     image = torch.tensor([[[0.0, 0.4999, 0.5001], [0.998, 0.9981, 1.0]]])
     assert to_integer(image, 8).tolist() == [[[0, 127, 128], [254, 255, 255]]]
-    assert to_integer(image, 16).dtype == np.uint16
+    assert to_integer(image, 16).dtype == torch.uint16 and to_integer(image.mT, 8).is_contiguous()
     assert to_integer(image, 16)[0, 0].tolist() == [0, 32761, 32774]
 
 
