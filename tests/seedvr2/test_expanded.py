@@ -1,0 +1,44 @@
+"""A job of several batches leaves expanded weights for its later ones, and none for the next job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from seedvr2 import UpscaleOptions, Upscaler
+from seedvr2.network import dit_layers
+from seedvr2.planning import machine
+
+CLIP = Path(__file__).parents[2] / "benchmarks" / "assets" / "city.mp4"
+
+
+def _expanded_in_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, name: str) -> int:
+    """How often a matrix of a block is expanded while the clip of 24 frames is upscaled."""
+    counted: list[torch.Size] = []
+    expand = dit_layers.expand
+
+    def counting(stored: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        if len(stored.shape) == 2:
+            counted.append(stored.shape)
+        return expand(stored, like)
+
+    upscaler = Upscaler(Path("no-such-folder"), device="cpu", dtype="float32", default_model="nano")
+    monkeypatch.setattr(dit_layers, "expand", counting)
+    upscaler.upscale(CLIP, tmp_path / name, UpscaleOptions(resolution=64, batch_size=batch_size))
+    monkeypatch.setattr(dit_layers, "expand", expand)
+    loaded = upscaler._loaded().dit
+    assert not any(layer.shelf for layer in loaded.modules() if isinstance(layer, dit_layers.Linear))
+    return len(counted)
+
+
+def test_weights_are_expanded_once_where_memory_is_plenty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_bytes", lambda _device: 1 << 36)
+    once = _expanded_in_a_job(tmp_path, monkeypatch, 29, "one batch.mp4")
+    kept = _expanded_in_a_job(tmp_path, monkeypatch, 5, "five batches.mp4")
+    # Beside the blocks only the way in, the way out and the text are expanded in every batch.
+    assert kept < 2 * once
+    # What is free is just what the job itself needs.
+    monkeypatch.setattr(machine, "_SPARE_SHARE", 0.0)
+    assert _expanded_in_a_job(tmp_path, monkeypatch, 5, "little memory.mp4") > 4 * once
