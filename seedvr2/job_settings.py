@@ -47,6 +47,7 @@ class JobSettings:
             latent_noise_scale=options.latent_noise_scale,
             tiling=plan.tiling,
             in_turn=plan.in_turn,
+            roomy=plan.roomy,
         )
         return cls(sizes, stream, restore, plan.window - effective_overlap(plan.window, plan.overlap))
 

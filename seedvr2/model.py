@@ -17,9 +17,8 @@ from seedvr2.network.build import load_dit, load_vae
 from seedvr2.network.config import is_dit, is_vae
 from seedvr2.network.dit import DiT
 from seedvr2.network.precision import vae_dtype
-from seedvr2.network.stored import place
 from seedvr2.network.vae import VideoVAE
-from seedvr2.planning.probe import needs_channels_last, probe_cuda
+from seedvr2.planning.probe import probe_cuda
 from seedvr2.selection import ModelFiles
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -82,8 +81,6 @@ def load_model(
         raise CheckpointError(f"{files.vae.name} is not a SeedVR2 VAE; fetch ema_vae_fp16.safetensors again.")
     text = load_conditioning(dit_file, models_dir)
     vae = load_vae(vae_file, device=device, dtype=vae_dtype(dtype, device))
-    if device.type == "cuda" and needs_channels_last(probe_cuda(device)):
-        keep_channels_last(vae)
     return Model(
         name=files.name,
         dit=load_dit(dit_file, device=device, dtype=dtype, blocks_to_swap=blocks_to_swap),
@@ -92,13 +89,6 @@ def load_model(
         device=device,
         dtype=dtype,
     )
-
-
-def keep_channels_last(vae: VideoVAE) -> None:
-    """Lay the kernels of 3-D convolutions out channels last, which keeps the convolutions with cuDNN."""
-    for name, weight in list(vae.state_dict().items()):
-        if weight.ndim == 5:
-            place(vae, name, weight.contiguous(memory_format=torch.channels_last_3d))
 
 
 def choose_device(name: str) -> torch.device:

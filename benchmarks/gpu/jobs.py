@@ -107,7 +107,9 @@ class Session:
         if not plan.in_turn:
             model.dit.onload()
             model.vae.onload()
-        restorer = BatchRestorer(model, RestoreSettings(seed=options.seed, tiling=plan.tiling, in_turn=plan.in_turn))
+        roomy = plan.planned is not None and plan.planned.roomy
+        restore = RestoreSettings(seed=options.seed, tiling=plan.tiling, in_turn=plan.in_turn, roomy=roomy)
+        restorer = BatchRestorer(model, restore)
         done, undefined = 0, torch.zeros((), dtype=torch.int64, device=model.device)
         started = time.perf_counter()
         for _, result in restore_stream(frames, lambda frame: frame, restorer, settings):

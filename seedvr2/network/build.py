@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seedvr2.checkpoint import Checkpoint, PackedTensor
 from seedvr2.errors import CheckpointError
@@ -131,4 +131,9 @@ def _settle(stored: Stored, device: torch.device, dtype: torch.dtype, *, waits: 
         return stored
     kept = dtype if dtype.itemsize <= stored.dtype.itemsize else stored.dtype
     # Cast on the device, which is faster, wherever it goes there.
-    return stored.to(kept) if waits else stored.to(device).to(kept)
+    return channels_last(stored.to(kept) if waits else stored.to(device).to(kept))
+
+
+def channels_last(stored: Tensor) -> Tensor:
+    """The kernel of a 3-D convolution in the layout in which it is used, anything else as it is."""
+    return stored.contiguous(memory_format=torch.channels_last_3d) if stored.ndim == 5 else stored

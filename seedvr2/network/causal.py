@@ -141,6 +141,7 @@ class CausalConv3d(nn.Module):
         flat = self._forms.form("flat", self.weight, x, _flat)
         return F.conv2d(x, flat, bias, self.stride[1], (0, self.padding))
 
+
 def _flat(weight: Tensor) -> Tensor:
     return weight[:, :, 0].contiguous(memory_format=torch.channels_last)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from seedvr2.network.pieces import on_processor
 from seedvr2.network.stored import Stored
 from seedvr2.network.winograd import BIAS_POINT, TAPS, filtering
 
@@ -26,6 +28,18 @@ _ROWS = 4
 Form = Callable[[Tensor], Tensor]
 
 
+class Made(Protocol):
+    """A weight that is made of others when it is asked for."""
+
+    shape: torch.Size
+
+    def expand(self, dtype: torch.dtype = torch.float32, device: torch.device | None = None) -> Tensor:
+        """The numbers."""
+
+
+Weight = Stored | Made
+
+
 class Kernel:
     """A weight (outputs, inputs, time, height, width) in the forms in which it is used, each made once.
 
@@ -33,9 +47,9 @@ class Kernel:
     """
 
     def __init__(self) -> None:
-        self._made: dict[str, tuple[Stored, Tensor]] = {}
+        self._made: dict[str, tuple[Weight, Tensor]] = {}
 
-    def form(self, name: str, weight: Stored, like: Tensor, make: Form) -> Tensor:
+    def form(self, name: str, weight: Weight, like: Tensor, make: Form) -> Tensor:
         """`make` of the weight, which may compute in float32, in the type and on the device of `like`."""
         if isinstance(weight, Tensor) and weight.requires_grad:
             return make(weight).to(like.dtype)
@@ -50,11 +64,11 @@ class Kernel:
         self._made.clear()
 
 
-def _plain(weight: Stored, device: torch.device) -> Tensor:
+def _plain(weight: Weight, device: torch.device) -> Tensor:
     return weight.to(device) if isinstance(weight, Tensor) else weight.expand(device=device)
 
 
-def one_frame(window: Tensor, weight: Stored, kernel: Kernel, bias: Tensor, stride: int, columns: int) -> Tensor:
+def one_frame(window: Tensor, weight: Weight, kernel: Kernel, bias: Tensor, stride: int, columns: int) -> Tensor:
     """A frame that stands in all the places that a kernel looks at in time: its taps are summed, exactly.
 
     Args:
@@ -75,7 +89,7 @@ def one_frame(window: Tensor, weight: Stored, kernel: Kernel, bias: Tensor, stri
 
 
 def frames(
-    window: Tensor, weight: Stored, kernel: Kernel, bias: Tensor, stride: tuple[int, int], columns: int
+    window: Tensor, weight: Weight, kernel: Kernel, bias: Tensor, stride: tuple[int, int], columns: int
 ) -> Tensor:
     """A window of frames, arguments as for `one_frame`; `stride` is (time, space).
 
@@ -88,7 +102,7 @@ def frames(
 
 
 def _by_products(window: Tensor) -> bool:
-    return window.device.type == "cpu" and not torch.is_grad_enabled()
+    return on_processor(window.device) and not torch.is_grad_enabled()
 
 
 def _channels_last(weight: Tensor) -> Tensor:
@@ -126,7 +140,8 @@ def _along_rows(window: Tensor, factors: Tensor, bias: Tensor, columns: int) -> 
         # The last rows may be some that are there already: no other kernel is needed for what is left over.
         top = min(top, height - -(-(bottom - top) // outputs) * outputs)
         tiles = (bottom - top) // outputs
-        rows = image[top:].as_strided((tiles, len(mix), image[0].numel()), (outputs * image.stride(0), image.stride(0), 1))
+        step = image.stride(0)
+        rows = image[top:].as_strided((tiles, len(mix), image[0].numel()), (outputs * step, step, 1))
         mixed = image.new_empty(len(mix), tiles, *image.shape[1:])
         torch.bmm(mix.expand(tiles, -1, -1), rows, out=mixed.flatten(2).transpose(0, 1))
         products = _products(mixed, factors, bias, columns).flatten(2).transpose(0, 1)
@@ -134,7 +149,7 @@ def _along_rows(window: Tensor, factors: Tensor, bias: Tensor, columns: int) -> 
     return result.permute(0, 3, 1, 2)
 
 
-def _along_time(window: Tensor, weight: Stored, kernel: Kernel, bias: Tensor, columns: int) -> Tensor:
+def _along_time(window: Tensor, weight: Weight, kernel: Kernel, bias: Tensor, columns: int) -> Tensor:
     count = len(window) - TAPS + 1
     images = window.permute(0, 2, 3, 1)
     height, width = images.shape[1] - weight.shape[3] + 1, images.shape[2] + 2 * columns - weight.shape[4] + 1

@@ -97,8 +97,6 @@ class PlainHostStore:
         return frames.to(device)
 
 
-def store_for(device: torch.device, transfer: Transfer | None, *, park: bool) -> FrameStore:
-    """The store for a network on `device`; `park` asks for main memory, where the device is another."""
-    if not park or device.type == "cpu":
-        return DeviceStore()
+def host_store(transfer: Transfer | None) -> FrameStore:
+    """A store in main memory, by a device's line of copies where it has one."""
     return HostStore(transfer) if transfer is not None else PlainHostStore()

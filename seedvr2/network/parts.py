@@ -52,7 +52,7 @@ def consumed(parts: Iterable[Part]) -> Iterator[Part]:
 
 def slice_of(frames: Tensor, lead: int, follows: Follows) -> list[Part]:
     """The parts of a slice whose first `lead` frames open the clip."""
-    pieces = frames.split((lead, len(frames) - lead)) if 0 < lead < len(frames) else (frames,)
+    pieces = torch.split(frames, [lead, len(frames) - lead]) if 0 < lead < len(frames) else (frames,)
     parts = [Part(piece, Follows.PART) for piece in pieces]
     parts[0].opens, parts[-1].follows = lead > 0, follows
     return parts

@@ -21,10 +21,14 @@ _LEAST = 4 * _BLOCK
 _counting_for_a_device = False
 
 
+def on_processor(device: torch.device) -> bool:
+    """Whether tensors there are worked on as a processor does it: not while they stand for those of a GPU."""
+    return device.type == "cpu" and not _counting_for_a_device
+
+
 def rows_at_a_time(bytes_per_row: int, device: torch.device) -> int:
     """Rows whose temporaries of `bytes_per_row` bytes together are as large as is good on `device`."""
-    on_processor = device.type == "cpu" and not _counting_for_a_device
-    rows = (_PROCESSOR_BYTES if on_processor else _DEVICE_BYTES) // bytes_per_row
+    rows = (_PROCESSOR_BYTES if on_processor(device) else _DEVICE_BYTES) // bytes_per_row
     return max(rows // _BLOCK * _BLOCK, _LEAST)
 
 

@@ -32,8 +32,6 @@ _OUTSIDE = (0, 2)
 class Place:
     """One of the places that a pixel becomes: its kernel on the small grid, made of the two weights when asked for."""
 
-    requires_grad = False
-
     def __init__(self, upsample: Upsample, times: Taps, row: int, column: int, frames: int) -> None:
         self.row, self.column, self.forms = row, column, Kernel()
         self._upsample, self._axes = upsample, (times, _ALONG_SPACE[row], _ALONG_SPACE[column])
@@ -172,11 +170,13 @@ class Upsample(nn.Module):
         """The kernels, by which frames of the clip they make, in the order of those frames."""
         weights = (self.conv.weight, self.upscale_conv.weight)
         if self._made is None or any(new is not old for new, old in zip(weights, self._made[0], strict=True)):
-            places = {
-                kind: [[Place(self, times, row, column, reach) for row in (0, 1) for column in (0, 1)] for times in all_]
-                for kind, (reach, all_) in self._times().items()
-            }
-            self._made = weights, places
+            self._made = (
+                weights,
+                {
+                    kind: [[Place(self, times, *place, reach) for place in product((0, 1), (0, 1))] for times in frames]
+                    for kind, (reach, frames) in self._times().items()
+                },
+            )
         return self._made[1]
 
     def _times(self) -> dict[str, tuple[int, list[Taps]]]:
@@ -200,7 +200,8 @@ class Upsample(nn.Module):
         frames = spread.permute(0, 3, 5, 1, 6, 2, 4).reshape(t * self.factor, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
         if part.opens:
             frames = frames[:1]
-        return self.conv(part.with_frames(frames), memory)
+        result: Tensor = self.conv(part.with_frames(frames), memory)
+        return result
 
 
 def _take_off_edges(answer: Tensor, place: Place, missing: list[Tensor]) -> None:

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from seedvr2.network.causal import CausalConv3d, CausalMemory
 from seedvr2.network.config import VAEConfig
-from seedvr2.network.frame_store import store_for
+from seedvr2.network.frame_store import DeviceStore, FrameStore, host_store
 from seedvr2.network.parking import Parked
 from seedvr2.network.parts import Follows, Part, consumed, joined, slice_of, split
+from seedvr2.network.pieces import on_processor
 from seedvr2.network.precision import check_finite, run_finite
 from seedvr2.network.upsample import Upsample
 from seedvr2.network.vae_layers import Downsample, GroupNorm, MidBlock, ResnetBlock
@@ -109,8 +110,9 @@ class VideoVAE(Parked):
         dtype: what it is meant to compute in. It does so in the type of what it is given, as long as that holds the
             numbers: a clip that overflows is computed again, and returned, in a wider type.
         retries: how often that has happened.
-        roomy: whether a device has memory for more than the least: what a slice leaves for the next one stays on it then,
-            and several frames of full size pass through a layer together. Nothing changes on a processor.
+        roomy: whether a device has memory for more than the least: what a slice leaves for the next one stays on it
+            then, and several frames of full size pass through a layer together. Nothing changes on a processor.
+        away: makes what keeps that otherwise; main memory where None.
     """
 
     def __init__(self, config: VAEConfig) -> None:
@@ -119,6 +121,7 @@ class VideoVAE(Parked):
         self.dtype = torch.float32
         self.retries = 0
         self.roomy = False
+        self.away: Callable[[], FrameStore] | None = None
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
@@ -172,15 +175,20 @@ class VideoVAE(Parked):
         count = (len(x) - 1) * self.config.temporal_factor + 1
         return self._run(self.decoder, x, count, lead, step, on_slice).transpose(0, 1)
 
+    def _store(self, device: torch.device) -> FrameStore:
+        if self.roomy or on_processor(device):
+            return DeviceStore()
+        return self.away() if self.away else host_store(self.transfer)
+
     def _run(self, network: nn.Module, x: Tensor, count: int, lead: int, step: int, on_slice: OnSlice | None) -> Tensor:
         """The network over slices of `step` frames, `lead` more in the first; `count` frames come out."""
 
-        most = ROOMY if self.roomy or x.device.type == "cpu" else LEAN
+        most = ROOMY if self.roomy or on_processor(x.device) else LEAN
 
         def run(dtype: torch.dtype) -> Tensor:
             # From the start: what the convolutions remember of earlier slices is gone, and kept twice it would be
             # among the largest things in memory.
-            memory = CausalMemory(store_for(x.device, self.transfer, park=not self.roomy))
+            memory = CausalMemory(self._store(x.device))
             return _in_slices(partial(network, memory=memory, most=most), x, dtype, count, lead, step, on_slice)
 
         def on_retry() -> None:

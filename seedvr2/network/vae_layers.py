@@ -44,7 +44,7 @@ class GroupNorm(nn.Module):
             norm_silu(x, self.groups, weight, bias, NORM_EPS, out)
             return
         weight, bias = self.weight.double(), self.bias.double()
-        for frame, target in zip(x.split(1), out.split(1), strict=True):
+        for frame, target in zip(torch.split(x, 1), torch.split(out, 1), strict=True):
             scale, shift = self._affine(frame, weight, bias)
             F.silu(torch.addcmul(shift, frame, scale, out=target), inplace=True)
 
@@ -57,8 +57,8 @@ class GroupNorm(nn.Module):
         _, channels, height, width = frame.shape
         rows = max(_PIXELS // width, 1)
         counts, means, variances = [], [], []
-        for part in frame.permute(0, 2, 3, 1)[0].split(height // rows * rows or height):
-            blocks = part.unflatten(0, (-1, min(rows, len(part)))).permute(0, 3, 1, 2)
+        for part in torch.split(frame.permute(0, 2, 3, 1)[0], height // rows * rows or height):
+            blocks = part.view(-1, min(rows, len(part)), width, channels).permute(0, 3, 1, 2)
             pixels = blocks.shape[2] * blocks.shape[3]
             _, mean, spread = torch.native_group_norm(
                 blocks, None, None, len(blocks), channels, pixels, self.groups, NORM_EPS
@@ -145,11 +145,12 @@ class FrameAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(T, C, H, W) to the same."""
         result = torch.empty_like(x)
-        for frame, out in zip(x.split(1), result.split(1), strict=True):
+        for frame, out in zip(torch.split(x, 1), torch.split(result, 1), strict=True):
             pixels = self.group_norm(frame).flatten(2).transpose(1, 2)
             q, k, v = (part(pixels)[:, None] for part in (self.to_q, self.to_k, self.to_v))
             # Where scores are written out (no fused attention takes heads as wide as this one), not all at once.
-            for some, rows in zip(q.split(_QUERIES, 2), out.flatten(2).transpose(1, 2).split(_QUERIES, 1), strict=True):
+            answers = torch.split(out.flatten(2).transpose(1, 2), _QUERIES, 1)
+            for some, rows in zip(torch.split(q, _QUERIES, 2), answers, strict=True):
                 rows.copy_(self.to_out[0](F.scaled_dot_product_attention(some, k, v)[:, 0]))
             out += frame
         return result

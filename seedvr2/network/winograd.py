@@ -1,9 +1,9 @@
 """Short convolutions by fewer products: Winograd's minimal filtering, along one axis.
 
-m outputs of a kernel of three taps take m + 2 products instead of 3·m (Winograd 1980; Lavin and Gray, arXiv:1509.09308):
-y = A·((G·g) ∘ (B·d)). Each row of B is the polynomial that is zero at all points but its own; the points are small
-powers of two, so that A and B hold numbers that every floating-point type has exactly, and the division is left to G,
-which is applied to the kernel once, in float64.
+m outputs of a kernel of three taps take m + 2 products instead of 3·m (Winograd 1980; Lavin and Gray,
+arXiv:1509.09308): y = A·((G·g) ∘ (B·d)). Each row of B is the polynomial that is zero at all points but its own; the
+points are small powers of two, so that A and B hold numbers that every floating-point type has exactly, and the
+division is left to G, which is applied to the kernel once, in float64.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Filtering:
 
     def kernels(self, taps: Tensor) -> Tensor:
         """The factors (n, ...) of a kernel (3, ...), in float32."""
-        return torch.tensordot(self.kernel.to(taps.device), taps.double(), 1).float()
+        factors: Tensor = torch.tensordot(self.kernel.to(taps.device), taps.double(), 1)
+        return factors.float()
 
 
 @lru_cache

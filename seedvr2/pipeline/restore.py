@@ -32,6 +32,8 @@ class RestoreSettings:
     noise: NoiseSource | None = None
     # Only one of the two networks is on the device at a time.
     in_turn: bool = False
+    # As in `VideoVAE`.
+    roomy: bool = False
 
 
 @dataclass
@@ -76,6 +78,7 @@ class BatchRestorer:
     def encode(self, frames: Tensor) -> Tensor:
         """(3, T, H, W) to the condition latent (T', H', W', c)."""
         self._bring(self.model.vae, self.model.dit)
+        self.model.vae.roomy = self.settings.roomy
         frames = frames.to(self.model.device)
         if self.settings.input_noise_scale > 0:
             frames = self._add_noise(frames)
@@ -110,6 +113,7 @@ class BatchRestorer:
         """(T', H', W', c) to (3, T, H, W) in float32."""
         vae, factor = self.model.vae, self.model.vae.config.spatial_factor
         self._bring(vae, self.model.dit)
+        vae.roomy = self.settings.roomy
         latent = latent.to(vae.dtype)
         height, width = latent.shape[1] * factor, latent.shape[2] * factor
         tiling = self._tiling(height, width)

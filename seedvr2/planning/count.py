@@ -21,13 +21,14 @@ from torch import Tensor, nn
 
 from seedvr2.checkpoint.ggml import BLOCKS, ENCODERS
 from seedvr2.checkpoint.ggml.decoding import DECODERS
-from seedvr2.network.build import meta_dit, meta_vae
+from seedvr2.network.build import channels_last, meta_dit, meta_vae
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.network.stored import place
+from seedvr2.network.vae import VideoVAE
 from seedvr2.pipeline.restore import BatchRestorer
 from seedvr2.pipeline.sizes import Size, plan_sizes
 from seedvr2.pipeline.stream import StreamSettings, restore_stream
-from seedvr2.planning.live import counted, dataless
+from seedvr2.planning.live import Elsewhere, counted, dataless
 from seedvr2.planning.published import transformers, vaes
 
 TABLE = Path(__file__).with_name("memory_table.json")
@@ -41,12 +42,14 @@ _TEXT_LENGTH = 58
 _ELEMENTS = 1 << 22
 
 
-def count_vae(config: VAEConfig, frames: int, size: Size) -> tuple[int, int]:
+def count_vae(config: VAEConfig, frames: int, size: Size, *, roomy: bool = False) -> tuple[int, int]:
     """Peak bytes of encoding and of decoding a clip of `frames` frames of `size`, beside weights and input."""
     width, height = size
     vae = meta_vae(config)
+    vae.roomy, vae.away = roomy, Elsewhere
     with dataless():
         without_numbers(vae)
+        use_all(vae)
         clip = torch.empty(3, frames, height, width, dtype=HALF)
         with counted() as encoding:
             latent = vae.encode(clip)
@@ -54,6 +57,22 @@ def count_vae(config: VAEConfig, frames: int, size: Size) -> tuple[int, int]:
         with counted() as decoding:
             vae.decode(latent)
     return encoding.peak, decoding.peak
+
+
+def count_forms(config: VAEConfig) -> int:
+    """Bytes of what is made of the VAE's weights when they are used first, beside the weights."""
+    vae = meta_vae(config)
+    vae.away = Elsewhere
+    with dataless():
+        without_numbers(vae)
+        with counted() as live:
+            use_all(vae)
+        return live.live
+
+
+def use_all(vae: VideoVAE) -> None:
+    """A clip of each kind of slice through a VAE: all that is made of its weights is there afterwards."""
+    vae.decode(vae.encode(torch.empty(3, 1 + 2 * vae.config.slice_frames, 64, 64, dtype=HALF)))
 
 
 def count_dit(config: DiTConfig, grid: tuple[int, int, int], *, every_block: bool = False) -> int:
@@ -113,7 +132,8 @@ def count_pixels(source: Size, resolution: int, batch: int) -> int:
 def without_numbers(network: nn.Module, dtype: torch.dtype = HALF) -> None:
     """Give a network of the "meta" device weights as they are on a GPU: vectors in float32, the rest in `dtype`."""
     for name, tensor in list(network.state_dict().items()):
-        place(network, name, torch.empty(tuple(tensor.shape), dtype=dtype if tensor.ndim > 1 else torch.float32))
+        numbers = torch.empty(tuple(tensor.shape), dtype=dtype if tensor.ndim > 1 else torch.float32)
+        place(network, name, channels_last(numbers))
 
 
 def make_table() -> dict[str, Any]:
@@ -121,7 +141,12 @@ def make_table() -> dict[str, Any]:
     return {
         "torch": torch.__version__.split("+")[0],
         "vae": {
-            name: dict(zip(("encode", "decode"), _vae_rows(config), strict=True)) for name, config in vaes().items()
+            name: {
+                way: dict(zip(("encode", "decode"), _vae_rows(config, roomy=way == "roomy"), strict=True))
+                for way in ("lean", "roomy")
+            }
+            | {"forms": count_forms(config)}
+            for name, config in vaes().items()
         },
         "transformer": {name: list(_dit_rows(config)) for name, config in transformers().items()},
         "expansion": {kind: round(count_expansion(kind), 1) for kind in sorted(ENCODERS)},
@@ -129,10 +154,10 @@ def make_table() -> dict[str, Any]:
     }
 
 
-def _vae_rows(config: VAEConfig) -> tuple[list[list[float]], list[list[float]]]:
+def _vae_rows(config: VAEConfig, *, roomy: bool) -> tuple[list[list[float]], list[list[float]]]:
     rows: tuple[list[list[float]], list[list[float]]] = ([], [])
     for frames in FRAMES:
-        counts = [(size, count_vae(config, frames, size)) for size in AREAS]
+        counts = [(size, count_vae(config, frames, size, roomy=roomy)) for size in AREAS]
         for index, part in enumerate(rows):
             part.append([frames, round(max(both[index] / prod(size) for size, both in counts), 1)])
     return rows

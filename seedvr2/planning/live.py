@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -115,6 +115,22 @@ def counted(limit: int | None = None) -> Iterator[LiveStorage]:
         live = stack.enter_context(LiveStorage(limit))
         stack.enter_context(_FusedNorms())
         yield live
+
+
+class Elsewhere:
+    """A `FrameStore` that only knows what it would hold: main memory, as the device sees it."""
+
+    def __init__(self) -> None:
+        self._frames: dict[nn.Module, tuple[torch.Size, torch.dtype]] = {}
+
+    def keep(self, layer: nn.Module, frames: Tensor) -> None:
+        """As in `FrameStore`."""
+        self._frames[layer] = frames.permute(0, 2, 3, 1).shape, frames.dtype
+
+    def take(self, layer: nn.Module) -> Tensor:
+        """As in `FrameStore`."""
+        shape, dtype = self._frames.pop(layer)
+        return torch.empty(shape, dtype=dtype).permute(0, 3, 1, 2)
 
 
 def _format(tensor: Tensor) -> torch.memory_format:

@@ -29,12 +29,24 @@ def table() -> dict[str, Any]:
     return loaded
 
 
-def vae_bytes(config: VAEConfig, width: int, height: int, frames: int, itemsize: int) -> tuple[int, int]:
-    """Peak of encoding and of decoding, beside weights and input, of frames of `width` x `height` pixels."""
+def vae_bytes(
+    config: VAEConfig, width: int, height: int, frames: int, itemsize: int, *, roomy: bool = False
+) -> tuple[int, int]:
+    """Peak of encoding and of decoding, beside weights and input, of frames of `width` x `height` pixels.
+
+    `roomy` as in `VideoVAE`.
+    """
+    way = "roomy" if roomy else "lean"
     name, scale = _like(config, vaes(), _vae_width)
-    per_pixel = [_between(table()["vae"][name][part], frames) * scale for part in ("encode", "decode")]
+    per_pixel = [_between(table()["vae"][name][way][part], frames) * scale for part in ("encode", "decode")]
     encode, decode = (int(rate * width * height * itemsize / 2) for rate in per_pixel)
     return encode, decode
+
+
+def form_bytes(config: VAEConfig, itemsize: int) -> int:
+    """What is made of the VAE's weights on a device when they are used first, and stays beside them."""
+    name, scale = _like(config, vaes(), _vae_width)
+    return int(table()["vae"][name]["forms"] * scale**2 * itemsize / 2)
 
 
 def dit_bytes(config: DiTConfig, grid: tuple[int, int, int], itemsize: int) -> int:

@@ -13,12 +13,14 @@ from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import pad_indices
 from seedvr2.pipeline.sizes import Size, plan_sizes
 from seedvr2.planning.facts import ModelFacts
-from seedvr2.planning.needs import colour_bytes, dit_bytes, expansion_bytes, held_bytes, vae_bytes
+from seedvr2.planning.needs import colour_bytes, dit_bytes, expansion_bytes, form_bytes, held_bytes, vae_bytes
 
 if TYPE_CHECKING:
     # At run time it would bring the decoders along, which planning has no use for.
     from seedvr2.media import MediaInfo
 
+# What makes two plans the same way of running a job.
+_SETTINGS = ("tile", "window", "overlap", "blocks_to_swap", "in_turn", "roomy")
 # A tile overlaps its neighbour by this share of its edge.
 _OVERLAP = 8
 # Blocks that are on the device while the others wait in main memory: the one at work and the next.
@@ -76,6 +78,7 @@ class Plan:
         window: frames of a batch. overlap: frames that two batches share.
         blocks_to_swap: blocks of the transformer that wait in main memory.
         in_turn: the VAE waits there too while the transformer works.
+        roomy: the VAE keeps on the device what a slice leaves for the next one, and takes more frames at a time.
         need: bytes at the peak, weights included. weights: of them, the weights that stay.
         reasons: sentences that say why, for people.
     """
@@ -85,6 +88,7 @@ class Plan:
     overlap: int = 0
     blocks_to_swap: int = 0
     in_turn: bool = False
+    roomy: bool = False
     need: int = 0
     weights: int = 0
     reasons: tuple[str, ...] = ()
@@ -100,13 +104,14 @@ class Plan:
     @property
     def settings(self) -> dict[str, Any]:
         """What makes two plans the same way of running a job."""
-        return {name: getattr(self, name) for name in ("tile", "window", "overlap", "blocks_to_swap", "in_turn")}
+        return {name: getattr(self, name) for name in _SETTINGS}
 
     def within(self, other: Plan) -> bool:
         """Whether no part of this plan asks for more than that of the other."""
         edge, limit = (math.inf if tile is None else tile for tile in (self.tile, other.tile))
         not_larger = edge <= limit and self.window <= other.window
-        return not_larger and self.blocks_to_swap >= other.blocks_to_swap and self.in_turn >= other.in_turn
+        not_roomier = self.in_turn >= other.in_turn and self.roomy <= other.roomy
+        return not_larger and self.blocks_to_swap >= other.blocks_to_swap and not_roomier
 
     def words(self) -> str:
         """The plan in a few words: `tiles of 512 pixels, batches of 5, 8 blocks in main memory`."""
@@ -115,6 +120,8 @@ class Plan:
             parts.append(f"{self.blocks_to_swap} blocks in main memory")
         if self.in_turn:
             parts.append("VAE and transformer in turn")
+        if self.roomy:
+            parts.append("more frames at a time")
         return ", ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
@@ -140,7 +147,7 @@ def with_need(plan: Plan, facts: ModelFacts, work: Work, itemsize: int = 2) -> P
     resident = facts.weights - swapped
     buffers = _BLOCKS_AT_WORK * max(facts.blocks) if swapped else 0
     edges = (min(plan.tile or width, width), min(plan.tile or height, height))
-    encode, decode = vae_bytes(facts.vae_config, *edges, frames, itemsize)
+    encode, decode = vae_bytes(facts.vae_config, *edges, frames, itemsize, roomy=plan.roomy)
     encode += 3 * itemsize * pixels * frames
     if plan.tile is not None:
         # The sum of the tiles, and the one that is added to it, weighted in float32.
@@ -152,6 +159,10 @@ def with_need(plan: Plan, facts: ModelFacts, work: Work, itemsize: int = 2) -> P
     # Blocks on their way and an expanded weight are there for the transformer only, but what they leave behind is in
     # pieces that the VAE's large tensors do not fit into.
     always = (
-        held + resident + buffers + expansion_bytes(facts.stored, facts.largest, itemsize, gated=facts.dit.gated_mlp)
+        held
+        + resident
+        + buffers
+        + form_bytes(facts.vae_config, itemsize)
+        + expansion_bytes(facts.stored, facts.largest, itemsize, gated=facts.dit.gated_mlp)
     )
     return replace(plan, need=int((always + max(encode, decode, restore, colour)) * _HANDED_ON), weights=resident)

@@ -1,10 +1,11 @@
 """The planner: from a card, a model and a job to the plan that fits. Pure: it looks at nothing but its arguments.
 
 It walks down, and takes the first plan whose need is within what is usable. What costs nothing that one could see
-comes first: whole frames, then tiles of 1024, 768 and 512 pixels; shorter batches, down to one slice of the VAE;
-blocks of the transformer in main memory; the VAE there too while the transformer works. Where all that is not
-enough, tiles of 384 and 256 pixels, each with ever more blocks in main memory, and at last frame by frame. Weights
-are never made coarser than their file is: that would be another model, and nobody asked for one.
+comes first, and of the VAE first the way that keeps more on the card, then the one that takes less: whole frames, then
+tiles of 1024, 768 and 512 pixels; shorter batches, down to one slice of the VAE; blocks of the transformer in main
+memory; the VAE there too while the transformer works. Where all that is not enough, tiles of 384 and 256 pixels, each
+with ever more blocks in main memory, and at last frame by frame. Weights are never made coarser than their file is:
+that would be another model, and nobody asked for one.
 
 `vae_tiling` on or off and `blocks_to_swap` force their part, `vae_quality` and `batch_size` are the most that is tried.
 """
@@ -128,10 +129,16 @@ def walk(request: Request) -> Iterator[Plan]:
     ]
     for tile, window, (swap, in_turn) in ways:
         whole = tile is None or tile >= max(request.work.size)
-        plan = Plan(None if whole else tile, window, _overlap(request, window), blocks_to_swap=swap, in_turn=in_turn)
-        if plan.settings not in seen:
-            seen.append(plan.settings)
-            yield with_need(plan, request.facts, request.work, request.itemsize)
+        least = Plan(None if whole else tile, window, _overlap(request, window), blocks_to_swap=swap, in_turn=in_turn)
+        lean, roomy = (
+            with_need(plan, request.facts, request.work, request.itemsize)
+            for plan in (least, replace(least, roomy=True))
+        )
+        # Of a picture there is nothing to keep.
+        for plan in (roomy, lean) if request.swappable and roomy.need > lean.need else (lean,):
+            if plan.settings not in seen:
+                seen.append(plan.settings)
+                yield plan
 
 
 def with_margin(need: int) -> int:

@@ -93,11 +93,6 @@ def conv3d_warning(version: str, cudnn: int | None) -> str:
     )
 
 
-def needs_channels_last(found: DeviceProbe) -> bool:
-    """Whether the VAE's weights must be channels last, so that its convolutions stay with cuDNN."""
-    return bool(found.warning)
-
-
 def _versions() -> tuple[str, int | None]:
     return torch.__version__, torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
 

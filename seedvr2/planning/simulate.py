@@ -24,10 +24,10 @@ from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import Size, Sizes, plan_sizes
 from seedvr2.pipeline.stream import StreamSettings, restore_stream
 from seedvr2.planning.card import SimulatedLayer
-from seedvr2.planning.count import HALF, without_numbers
+from seedvr2.planning.count import HALF, use_all, without_numbers
 from seedvr2.planning.facts import ModelFacts, facts_of_published
-from seedvr2.planning.live import counted, dataless
-from seedvr2.planning.needs import expansion_bytes
+from seedvr2.planning.live import Elsewhere, counted, dataless
+from seedvr2.planning.needs import expansion_bytes, form_bytes
 from seedvr2.planning.plan import Plan, Work
 from seedvr2.planning.planner import Request, choose, next_smaller
 from seedvr2.planning.published import DIT_3B, DIT_7B, VAE
@@ -108,11 +108,12 @@ def run(plan: Plan, request: Request, limit: int) -> int:
     beside = (
         plan.weights
         + blocks
+        + form_bytes(facts.vae_config, request.itemsize)
         + expansion_bytes(facts.stored, facts.largest, request.itemsize, gated=facts.dit.gated_mlp)
     )
     window = min(plan.window, work.frames or plan.window)
     sizes = plan_sizes(*work.source, request.options.resolution, request.options.longest_edge, facts.multiple)
-    peak = activations(facts.dit, work.source, sizes, window, plan.tile, work.picture) + beside
+    peak = activations(facts.dit, work.source, sizes, window, plan.tile, work.picture, plan.roomy) + beside
     if peak > limit:
         raise torch.OutOfMemoryError(f"CUDA out of memory: {peak} bytes of {limit}.")
     return peak
@@ -126,6 +127,7 @@ def activations(
     window: int,
     tile: int | None,
     picture: bool,
+    roomy: bool = False,
     limit: int | None = None,
 ) -> int:
     """Peak bytes of the whole pipeline beside the weights; with a `limit`, memory ends there in the middle.
@@ -141,9 +143,12 @@ def activations(
     with dataless():
         without_numbers(dit)
         without_numbers(vae)
-        vae.dtype = HALF
+        vae.dtype, vae.away = HALF, Elsewhere
+        use_all(vae)
         text = torch.empty(_TEXT_LENGTH, config.text_channels, dtype=HALF)
-        settings = RestoreSettings(tiling=Plan(tile, window).tiling, noise=lambda _index, shape: torch.empty(shape))
+        settings = RestoreSettings(
+            tiling=Plan(tile, window).tiling, noise=lambda _index, shape: torch.empty(shape), roomy=roomy
+        )
         restorer = BatchRestorer(Model("simulated", dit, vae, text, device, HALF), settings)
         stream = StreamSettings(sizes=sizes, batch_size=window, color_correction="wavelet")
         with counted(limit) as live:
@@ -175,6 +180,7 @@ def cell(outcome: Outcome) -> str:
     parts += [f"x{plan.window}"] if plan.window > 1 else []
     parts += [f"−{plan.blocks_to_swap}"] if plan.blocks_to_swap else []
     parts += ["turns"] if plan.in_turn else []
+    parts += ["roomy"] if plan.roomy else []
     retried = f", {outcome.retries} retry" if outcome.retries else ""
     return f"{' '.join(parts)}: {outcome.peak / _GIB:.1f} of {plan.need / _GIB:.1f}{retried}"
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 import torch
 
-from seedvr2.planning.probe import OPERATIONS, Try, conv3d_warning, needs_channels_last, probe_device
+from seedvr2.planning.probe import OPERATIONS, Try, conv3d_warning, probe_device
 
 CPU = torch.device("cpu")
 
@@ -59,10 +59,3 @@ def test_a_result_that_is_not_finite_is_a_failure() -> None:
 def test_versions_that_break_3d_convolutions_are_named(version: str, cudnn: int | None, warned: bool) -> None:
     sentence = conv3d_warning(version, cudnn)
     assert bool(sentence) == warned and (version in sentence or not warned)
-
-
-def test_such_a_version_keeps_convolutions_channels_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seedvr2.planning.probe._versions", lambda: ("2.9.1", 91300))
-    assert needs_channels_last(probe_device(CPU, (8, 0)))
-    monkeypatch.setattr("seedvr2.planning.probe._versions", lambda: ("2.13.0", 92000))
-    assert not needs_channels_last(probe_device(CPU, (8, 0)))
