@@ -29,7 +29,7 @@ _SOURCE = 28
 # Of the result: resized, padded, normalised and restored, all as float32, and the integers and the file made of it.
 _RESULT = 64
 # The networks really take this share of what `memory.py` counts for them.
-_RESTORE_SHARE, _DECODE_SHARE = 0.65, 0.9
+_RESTORE_SHARE, _DECODE_SHARE = 0.85, 0.9
 # From the second batch on, the one before is still being blended and coloured.
 _STREAM = 1.25
 # A job is called impossible only if this share of its need is more than there is: measurements differ by as much.

@@ -22,8 +22,8 @@ TILES = {"low": (512, 64), "medium": (768, 96), "high": (1024, 128)}
 # How many copies of the widest full-resolution activation of a slice are alive at the peak of a decode.
 _DECODE_COPIES = 4.5
 # Live activations of the transformer, in vectors of `dim` per token: the residual, queries, keys, values and answers of
-# windows, the text in each of them; and what freed ones leave unused.
-_DIT_VECTORS = 8
+# windows, the text in each of them (which is as long as the smallest windows are); and what freed ones leave unused.
+_DIT_VECTORS = 10
 # The expanded weights of a block's MLP, in matrices, some of them twice for a moment; and what pieces of rows take.
 _MLP_MATRICES = 5
 _PIECES_BYTES = 64 << 20

@@ -64,7 +64,7 @@ def test_what_can_never_fit_says_what_would() -> None:
     found = re.search(r"use resolution = (\d+) or less", str(caught.value))
     assert found
     largest = int(found[1])
-    assert 2000 < largest < 6000
+    assert 2000 < largest < 8000
     smaller = UpscaleOptions(resolution=largest)
     assert job(512, 512, smaller).least().total() <= 8 * GIB
     much = UpscaleOptions(resolution=largest * 5 // 4)
