@@ -49,7 +49,7 @@ def rows(bench: Bench) -> Iterator[Row]:
         for activation in (True, False):
             title = "norm_silu" if activation else "norm alone"
             yield from guarded(title, compare(bench, title, norm(bench, title, activation)))
-    for title, make in {"rms_modulate": modulate, "gate_add": gate, "norm_rotate": rotate}.items():
+    for title, make in {"rms_modulate": modulate, "norm_rotate": rotate}.items():
         yield from guarded(title, compare(bench, title, make(bench, title)))
     for kind in sorted(KINDS):
         title = f"{kind} unpacked"
@@ -96,12 +96,6 @@ def modulate(bench: Bench, title: str) -> Case:
     """Before attention and before the MLP."""
     x, shift, scale = _tokens(bench)
     return _case(bench, title, kernels.rms_modulate, (x, shift, scale, EPS), 2 * x.nbytes)
-
-
-def gate(bench: Bench, title: str) -> Case:
-    """After attention and after the MLP."""
-    x, gates, _ = _tokens(bench)
-    return _case(bench, title, kernels.gate_add, (torch.ones_like(x), x, gates), 3 * x.nbytes)
 
 
 def rotate(bench: Bench, title: str) -> Case:

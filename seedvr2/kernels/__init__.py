@@ -6,8 +6,8 @@ everywhere else. They are for inference: no gradients.
 
 from seedvr2.kernels.float8 import widen
 from seedvr2.kernels.ggml import unpack_into
-from seedvr2.kernels.modulation import gate_add, rms_modulate
+from seedvr2.kernels.modulation import rms_modulate
 from seedvr2.kernels.norm import norm_silu
 from seedvr2.kernels.rotation import norm_rotate
 
-__all__ = ["gate_add", "norm_rotate", "norm_silu", "rms_modulate", "unpack_into", "widen"]
+__all__ = ["norm_rotate", "norm_silu", "rms_modulate", "unpack_into", "widen"]

@@ -1,4 +1,7 @@
-"""What a transformer block does to its tokens before and after a layer: norm with modulation, gate with addition."""
+"""What a transformer block does to its tokens before a layer: norm with modulation.
+
+What it does behind one, gate and addition, torch does in one pass of its own.
+"""
 
 from __future__ import annotations
 
@@ -30,23 +33,3 @@ def rms_modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
         return done
     normed = F.rms_norm(x, x.shape[-1:], None, eps)
     return torch.addcmul(shift.to(x.dtype), normed, scale.to(x.dtype))
-
-
-def gate_add(residual: Tensor, x: Tensor, gate: Tensor) -> Tensor:
-    """residual + x · gate.
-
-    Args:
-        residual, x: (tokens, dim), of one floating point type.
-        gate: (dim,), of any floating point type; float32 is best.
-
-    Returns:
-        A new tensor.
-    """
-
-    def launch() -> Tensor:
-        from seedvr2.kernels.gpu import modulation
-
-        return modulation.gate_add(residual, x, gate.contiguous())
-
-    done = attempt("gate_add", x, launch) if x.stride(-1) == residual.stride(-1) == 1 else None
-    return torch.addcmul(residual, x, gate.to(x.dtype)) if done is None else done

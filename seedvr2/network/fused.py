@@ -1,7 +1,7 @@
 """What happens between the products of a block, each in as few passes over the tokens as torch can do it in.
 
 A pass over rows that are in the cache costs little, one over memory costs as much as a tenth of a product: so each of
-these works on some rows at a time, in float32, and rounds once. They are the places for kernels of a device's own.
+these works on some rows at a time, in float32, and rounds once. A card has kernels for two of them.
 While gradients are recorded nothing is written in place.
 """
 
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from seedvr2.kernels import norm_rotate, rms_modulate
 from seedvr2.network.pieces import rows_at_a_time, slices
 
 NORM_EPS = 1e-5
@@ -28,6 +29,10 @@ def modulated_norm(x: Tensor, shift: Tensor | None = None, scale: Tensor | None 
     if torch.is_grad_enabled():
         normed = F.rms_norm(x, x.shape[-1:], None, NORM_EPS)
         return normed if shift is None or scale is None else torch.addcmul(shift.to(x.dtype), normed, scale.to(x.dtype))
+    if _on_card(x):
+        if shift is None or scale is None:
+            return F.rms_norm(x, x.shape[-1:], None, NORM_EPS)
+        return rms_modulate(x, shift, scale, NORM_EPS)
     out = torch.empty_like(x)
     for part in slices(len(x), rows_at_a_time(2 * x.shape[-1] * torch.float32.itemsize, x.device)):
         exact = x[part].to(torch.float32, copy=True)
@@ -47,6 +52,11 @@ def turn_heads(x: Tensor, weight: Tensor, turns: Tensor | None, out: Tensor) -> 
         turns: (tokens, head_dim / 2), complex64 of length one: the rotation of each interleaved pair; None for none.
         out: as `x`, of any strides; usually a place among the queries or keys of windows.
     """
+    if turns is not None and _on_card(x) and not torch.is_grad_enabled():
+        tokens = x.flatten(0, -3)
+        angles = torch.view_as_real(turns.expand(len(tokens) // len(turns), *turns.shape).flatten(0, 1))
+        out.copy_(norm_rotate(tokens, weight, angles[..., 0], angles[..., 1], NORM_EPS).view(x.shape))
+        return
     exact = x.float()
     if torch.is_grad_enabled():
         exact = exact * _inverse_rms(exact) * weight
@@ -79,6 +89,10 @@ def swiglu(gate: Tensor, x: Tensor) -> Tensor:
     if torch.is_grad_enabled():
         return F.silu(gate) * x
     return F.silu(gate, inplace=True).mul_(x)
+
+
+def _on_card(x: Tensor) -> bool:
+    return x.is_cuda
 
 
 def _pairs(x: Tensor) -> Tensor:

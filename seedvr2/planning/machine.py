@@ -18,7 +18,14 @@ from seedvr2.planning import planner
 from seedvr2.planning.card import CudaLayer, DeviceLayer
 from seedvr2.planning.facts import ModelFacts, facts_of_files
 from seedvr2.planning.frame_memory import JobSize, check_job
-from seedvr2.planning.memory import MemoryNeed, available_bytes, choose_tiling, decode_bytes, restore_bytes
+from seedvr2.planning.memory import (
+    MemoryNeed,
+    available_bytes,
+    choose_tiling,
+    decode_bytes,
+    form_bytes,
+    restore_bytes,
+)
 from seedvr2.planning.plan import Plan, Work, with_need
 from seedvr2.planning.planner import Request
 from seedvr2.planning.remembered import Remembered
@@ -117,7 +124,7 @@ class MachinePlanner:
         tokens = latents * width * height // (facts.vae_config.spatial_factor**2 * prod(facts.dit.patch))
         edge = plan.tile or max(width, height)
         need = MemoryNeed(
-            facts.weights,
+            facts.weights + form_bytes(facts.vae_config, facts.vae, frames, self.dtype),
             decode_bytes(facts.vae_config, min(edge, width), min(edge, height), frames, self.dtype),
             restore_bytes(facts.dit, tokens, self.dtype),
         )

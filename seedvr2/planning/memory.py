@@ -19,8 +19,12 @@ from seedvr2.planning.card import CudaLayer
 # Tile and overlap in pixels for each `vae_quality`; larger tiles are truer, since norms see more of the frame.
 TILES = {"low": (512, 64), "medium": (768, 96), "high": (1024, 128)}
 
-# How many copies of the widest full-resolution activation of a slice are alive at the peak of a decode.
-_DECODE_COPIES = 4.5
+# How many times the widest full-resolution activation of a frame is alive at the peak of a decode, counted: for one
+# frame, for each further one of a slice, and for what the convolutions remember where another slice follows.
+_ONE_FRAME, _ANOTHER_FRAME, _REMEMBERED = 4.5, 3.0, 12.5
+# What is made of the weights of 3-D convolutions for a processor, over what they take in half precision: for clips, and
+# for single frames.
+_FORMS, _FORMS_OF_ONE = 2.0, 0.65
 # Live activations of the transformer, in vectors of `dim` per token: the residual, queries, keys, values and answers of
 # windows, the text in each of them (which is as long as the smallest windows are); and what freed ones leave unused.
 _DIT_VECTORS = 10
@@ -47,12 +51,18 @@ class MemoryNeed:
 
 def decode_bytes(vae: VAEConfig, width: int, height: int, frames: int, dtype: torch.dtype) -> int:
     """Peak of decoding a clip of `frames` frames of `width` x `height` pixels, beside the weights."""
-    slice_frames = min(frames, sum(vae.slices)) + vae.kernel - 1
     # The last upsampler hands on the second-widest layer at full resolution.
-    channels = vae.widths[min(1, len(vae.widths) - 1)]
-    activations = slice_frames * channels * width * height * dtype.itemsize
+    activation = vae.widths[min(1, len(vae.widths) - 1)] * width * height * dtype.itemsize
+    together, remembers = min(frames, sum(vae.slices)), vae.kernel > 1 and frames > sum(vae.slices)
+    copies = _ONE_FRAME + _ANOTHER_FRAME * (together - 1) + _REMEMBERED * remembers
     result = frames * 3 * width * height * (dtype.itemsize + 4)
-    return int(activations * _DECODE_COPIES) + result
+    return int(activation * copies) + result
+
+
+def form_bytes(vae: VAEConfig, weights: int, frames: int, dtype: torch.dtype) -> int:
+    """What is made in main memory of a VAE's weights, `weights` bytes in half precision, for clips of `frames`."""
+    share = 1.0 if vae.kernel == 1 else _FORMS_OF_ONE if frames == 1 else _FORMS
+    return int(weights * share * dtype.itemsize / 2)
 
 
 def restore_bytes(dit: DiTConfig, tokens: int, dtype: torch.dtype) -> int:

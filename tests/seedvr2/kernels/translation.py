@@ -46,7 +46,6 @@ def launch_all(dtype: torch.dtype) -> None:
     vector, tokens = torch.zeros(128), torch.zeros(40, 128, dtype=dtype)
     kernels.norm_silu(x, 32, vector, vector, 1e-6, x)
     kernels.rms_modulate(tokens, vector, vector, 1e-5)
-    kernels.gate_add(tokens, tokens, vector)
     angles = torch.zeros(40, 63)
     kernels.norm_rotate(torch.zeros(40, 3, 20, 128, dtype=dtype)[:, 0], vector, angles, angles, 1e-5)
     for kind in KINDS:

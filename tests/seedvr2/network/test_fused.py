@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from seedvr2.network import fused
 from seedvr2.network.fused import add_gated, modulated_norm, rotate, swiglu, turn_heads
 
 ROWS, DIM = 700, 48
@@ -63,3 +64,22 @@ def test_rotating_keeps_lengths_and_the_type() -> None:
     turned = rotate(x, turns)
     assert turned.dtype == torch.bfloat16
     torch.testing.assert_close(turned.float().norm(dim=-1), x.float().norm(dim=-1), rtol=1e-2, atol=0)
+
+
+@torch.no_grad()
+def test_a_cards_way_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(2)
+    x, shift, scale = (torch.randn(shape, generator=generator) for shape in ((6, 32), (32,), (32,)))
+    # Queries of two windows of three tokens, as a projection gives them.
+    heads, weight = torch.randn(2, 3, 3, 4, 8, generator=generator)[:, :, 0], torch.randn(8, generator=generator)
+    turns = torch.polar(torch.ones(3, 4), torch.randn(3, 4, generator=generator))
+
+    def all_of_them() -> list[torch.Tensor]:
+        placed = torch.empty(2, 5, 4, 8)[:, :3]
+        fused.turn_heads(heads.clone(), weight, turns, placed)
+        return [fused.modulated_norm(x), fused.modulated_norm(x, shift, scale), placed]
+
+    wanted = all_of_them()
+    monkeypatch.setattr(fused, "_on_card", lambda _x: True)
+    for got, value in zip(all_of_them(), wanted, strict=True):
+        torch.testing.assert_close(got, value, atol=1e-6, rtol=1e-5)
