@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from seedvr2.checkpoint import Checkpoint, PackedTensor
 from seedvr2.errors import CheckpointError
+from seedvr2.heap import keep_freed_blocks
+from seedvr2.network.causal import CausalConv3d
 from seedvr2.network.config import DiTConfig, Shapes, VAEConfig, read_dit_config, read_vae_config
 from seedvr2.network.dit import DiT
 from seedvr2.network.stored import Stored, place
@@ -59,7 +61,7 @@ def load_dit(
     Raises:
         CheckpointError: the file is another model, or its tensors do not fit.
     """
-    device = torch.device(device)
+    device = _ready(device)
     dit = meta_dit(read_dit_config(checkpoint.shapes, checkpoint.metadata))
     dit.transfer = transfer or transfer_for(device)
     swapped = swapped_blocks(len(dit.blocks), blocks_to_swap) if dit.transfer else ()
@@ -88,18 +90,27 @@ def load_vae(
 
     What it computes in need not be what the transformer does; see `precision.vae_dtype`.
     """
-    device = torch.device(device)
+    device = _ready(device)
     vae = meta_vae(read_vae_config(checkpoint.shapes, checkpoint.metadata))
     vae.dtype, vae.transfer = dtype, transfer or transfer_for(device)
     check_tensors(vae, checkpoint.shapes, checkpoint.path.name)
     for name in checkpoint.shapes:
         place(vae, name, _settle(checkpoint.tensor(name), device, dtype, waits=parked and vae.transfer is not None))
-    for module in vae.modules():
+    for name, module in vae.named_modules():
         if isinstance(module, ResnetBlock | Upsample):
             module.skip_idle_channels()
+        elif isinstance(module, CausalConv3d) and "upsamplers" not in name:
+            module.skip_idle_taps()
     if parked:
         vae.offload()
     return vae
+
+
+def _ready(device: torch.device | str) -> torch.device:
+    device = torch.device(device)
+    if device.type == "cpu":
+        keep_freed_blocks()
+    return device
 
 
 def check_tensors(network: nn.Module, shapes: Shapes, file: str) -> None:

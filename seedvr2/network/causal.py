@@ -103,6 +103,17 @@ class CausalConv3d(nn.Module):
         self.bias = nn.Parameter(torch.empty(outputs))
         self._forms = Kernel()
 
+    def skip_idle_taps(self) -> None:
+        """Look at no earlier frame where all that would be seen of one is multiplied by zero."""
+        weight = self.weight
+        if self.kernel[0] == 1 or self.stride[0] > 1 or not isinstance(weight, Tensor):
+            return
+        earlier = weight[:, :, :-1]
+        # One output first: a file's pages are read only where they are looked at.
+        if not earlier[0].any() and not earlier.any():
+            self.kernel = (1, self.kernel[1])
+            self.weight = nn.Parameter(weight[:, :, -1:], requires_grad=False)
+
     def forward(self, part: Part, memory: CausalMemory, before: Writer | None = None) -> Tensor:
         """(T, C, H, W) to (T / stride, outputs, H / stride, W / stride), rounded up for the clip's first frame."""
         return self.answer(self.look(part, memory, before))

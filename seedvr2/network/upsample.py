@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import product
+from math import prod
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -21,6 +22,7 @@ from seedvr2.network.frame_conv import Kernel
 from seedvr2.network.parts import Part, consumed
 from seedvr2.network.stored import Stored
 
+_TAPS = 3
 # Where the taps of a kernel fall along one axis: (pixel or frame of the small grid, place within it).
 Taps = tuple[tuple[int, int], ...]
 # By the place of the result within its pixel. The pixels are the one before and its own, or its own and the next.
@@ -42,41 +44,39 @@ class Place:
     def expand(self, dtype: torch.dtype = torch.float32, device: torch.device | None = None) -> Tensor:
         """The kernel (outputs, inputs, frames, 2, 2)."""
         taps, spread, _ = self._weights(device)
-        kernel = taps.new_zeros(self.shape)
-        for (time, row, column), (frame, pixel_row, pixel_column), place in self._falls():
-            kernel[:, :, frame, pixel_row, pixel_column] += taps[:, :, time, row, column] @ spread[place]
-        return kernel.to(dtype)
+        falls, places = self._falls()
+        outputs, inputs, *extent = self.shape
+        kernel = taps.new_zeros(prod(extent), outputs, inputs)
+        kernel.index_add_(0, torch.tensor(falls, device=taps.device), taps @ spread[places])
+        return kernel.permute(1, 2, 0).reshape(self.shape).to(dtype)
 
     def biases(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The bias (outputs,), and how much of it is missing on the outer row, the outer column, and on both."""
         key = (like.dtype, like.device)
         if key not in self._biases:
             taps, _, given = self._weights(like.device)
-            whole = self._upsample.conv.bias.to(like.device).float().clone()
-            missing = [torch.zeros_like(whole) for _ in range(3)]
-            for (time, row, column), _, place in self._falls():
-                part = taps[:, :, time, row, column] @ given[place]
-                whole += part
-                outside = (row == _OUTSIDE[self.row], column == _OUTSIDE[self.column])
-                for sum_, applies in zip(missing, (*outside, all(outside)), strict=True):
-                    sum_ += part * applies
-            self._biases[key] = tuple(each.to(like.dtype) for each in (whole, *missing))  # type: ignore[assignment]
+            parts = (taps @ given[self._falls()[1]].unsqueeze(2)).view(-1, _TAPS, _TAPS, self.shape[0])
+            row, column = parts[:, _OUTSIDE[self.row]], parts[:, :, _OUTSIDE[self.column]]
+            whole = self._upsample.conv.bias.to(like.device).float() + parts.sum((0, 1, 2))
+            both = row[:, _OUTSIDE[self.column]].sum(0)
+            exact = torch.stack((whole, row.sum((0, 1)), column.sum((0, 1)), both)).to(like.dtype)
+            self._biases[key] = exact[0], exact[1], exact[2], exact[3]
         return self._biases[key]
 
     def _weights(self, device: torch.device | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Taps (outputs, c, time, 3, 3), spread (places, c, inputs) and its bias (places, c), in float32."""
+        """Taps (time · 9, outputs, c), spread (places, c, inputs) and its bias (places, c), in float32."""
         conv, spread = self._upsample.conv, self._upsample.upscale_conv
-        taps = _number(conv.weight, device)
-        places = taps.shape[1]
-        whole = _number(spread.weight, device).view(-1, places, spread.weight.shape[1])
-        return taps, whole, _number(spread.bias, device).view(-1, places)
+        taps = _numbers(conv.weight, device)
+        whole = _numbers(spread.weight, device).view(-1, taps.shape[1], spread.weight.shape[1])
+        return taps.flatten(2).permute(2, 0, 1), whole, _numbers(spread.bias, device).view(-1, taps.shape[1])
 
-    def _falls(self) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int]]:
-        """Of each tap (time, row, column): where on the small grid it falls, and onto which place there."""
-        factor = self._upsample.factor
-        for indices in product(*(range(len(axis)) for axis in self._axes)):
-            (frame, z), (row, x), (column, y) = (axis[index] for axis, index in zip(self._axes, indices, strict=True))
-            yield indices, (frame, row, column), (x * 2 + y) * factor + z
+    def _falls(self) -> tuple[list[int], list[int]]:
+        """Of each tap (time, row, column): where in the kernel it falls, and onto which place there."""
+        factor, falls, places = self._upsample.factor, [], []
+        for (frame, z), (row, x), (column, y) in product(*self._axes):
+            falls.append((frame * 2 + row) * 2 + column)
+            places.append((x * 2 + y) * factor + z)
+        return falls, places
 
 
 class Upsample(nn.Module):
@@ -217,5 +217,5 @@ def _flat(weight: Tensor) -> Tensor:
     return weight[:, :, 0].contiguous(memory_format=torch.channels_last)
 
 
-def _number(stored: Stored, device: torch.device | None) -> Tensor:
+def _numbers(stored: Stored, device: torch.device | None) -> Tensor:
     return stored.to(device).float() if isinstance(stored, Tensor) else stored.expand(device=device)

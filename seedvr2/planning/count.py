@@ -33,8 +33,8 @@ from seedvr2.planning.published import transformers, vaes
 
 TABLE = Path(__file__).with_name("memory_table.json")
 HALF = torch.bfloat16
-# One frame; a first slice; a second one of each kind; a long clip, of which only the result grows.
-FRAMES = (1, 5, 9, 13, 17, 81)
+# One frame; a first slice; two and four more; a long clip, of which only the result grows.
+FRAMES = (1, 5, 9, 17, 33)
 AREAS = ((512, 512), (1280, 720))
 LATENT_FRAMES = (1, 2, 3, 6, 21)
 GRIDS = ((90, 160), (136, 240), (270, 480))
