@@ -7,6 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seedvr2.kernels.switch import attempt
+from seedvr2.places import on_processor
 
 # Pixels of a frame are counted in 32 bits, with room for the last program's reach beyond them.
 _MOST_PIXELS = 2**30
@@ -51,15 +52,30 @@ def norm_silu(
 
 
 def _plain(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, out: Tensor, activation: bool) -> Tensor:
-    # CUDA's group norm takes parameters of another type than the input's for an error.
-    if x.device.type != "cpu":
-        weight, bias = weight.to(x.dtype), bias.to(x.dtype)
     # One frame at a time: what lies between the two steps is small then, and often still in the cache.
     for index in range(len(x)):
         frame, target = x[index : index + 1], out[index : index + 1]
-        normed = F.group_norm(frame, groups, weight, bias, eps)
+        if on_processor(x.device):
+            normed = F.group_norm(frame, groups, weight, bias, eps)
+        else:
+            # A card's own norm would copy the frame into another layout, and write another one.
+            scale, shift = (each.to(x.dtype) for each in _affine(frame, groups, weight, bias, eps))
+            normed = torch.addcmul(shift, frame, scale, out=target)
         if activation:
             torch.ops.aten.silu.out(normed, out=target)
-        else:
+        elif normed is not target:
             target.copy_(normed)
     return out
+
+
+def _affine(frame: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Scale and shift (1, C, 1, 1) in float32 that normalise a frame, from sums that are taken in float32."""
+    _, channels, height, width = frame.shape
+    pixels = height * width * (channels // groups)
+    sums = frame.sum((2, 3), dtype=torch.float32).view(groups, -1).sum(1)
+    norms = torch.linalg.vector_norm(frame, dim=(2, 3), dtype=torch.float32).view(groups, -1)
+    mean = sums / pixels
+    variance = (norms.square().sum(1) / pixels - mean.square()).clamp_(min=0)
+    scale = weight.float() * torch.rsqrt(variance + eps).repeat_interleave(channels // groups)
+    shift = bias.float() - mean.repeat_interleave(channels // groups) * scale
+    return scale.view(1, -1, 1, 1), shift.view(1, -1, 1, 1)

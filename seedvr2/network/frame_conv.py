@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from seedvr2.network.pieces import on_processor
 from seedvr2.network.stored import Stored
 from seedvr2.network.winograd import BIAS_POINT, TAPS, filtering
+from seedvr2.places import on_processor
 
 # Of the frames of one piece of work: what a processor's caches hold, more or less. Larger pieces gain nothing.
 _BAND_BYTES = 16 << 20

@@ -7,9 +7,10 @@ memory. On a GPU it only bounds the memory; products of some thousand rows fill 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
+
+from seedvr2.places import on_processor
 
 # The third-level cache of a server's processor, or half of it; and a hundredth of a card's memory.
 _PROCESSOR_BYTES = 16 << 20
@@ -17,13 +18,6 @@ _DEVICE_BYTES = 128 << 20
 # Products are fastest with whole blocks of rows, and slow with a few.
 _BLOCK = 32
 _LEAST = 4 * _BLOCK
-
-_counting_for_a_device = False
-
-
-def on_processor(device: torch.device) -> bool:
-    """Whether tensors there are worked on as a processor does it: not while they stand for those of a GPU."""
-    return device.type == "cpu" and not _counting_for_a_device
 
 
 def rows_at_a_time(bytes_per_row: int, device: torch.device) -> int:
@@ -38,14 +32,3 @@ def slices(rows: int, step: int) -> Iterator[slice]:
     size = max(-(-rows // parts), 1)
     for start in range(0, rows, size):
         yield slice(start, min(start + size, rows))
-
-
-@contextmanager
-def as_on_a_device() -> Iterator[None]:
-    """In here tensors in main memory are taken in steps as on a GPU: for counting what one would hold."""
-    global _counting_for_a_device
-    before, _counting_for_a_device = _counting_for_a_device, True
-    try:
-        yield
-    finally:
-        _counting_for_a_device = before

@@ -17,10 +17,10 @@ from seedvr2.network.config import VAEConfig
 from seedvr2.network.frame_store import DeviceStore, FrameStore, host_store
 from seedvr2.network.parking import Parked
 from seedvr2.network.parts import Follows, Part, consumed, joined, slice_of, split
-from seedvr2.network.pieces import on_processor
 from seedvr2.network.precision import check_finite, run_finite
 from seedvr2.network.upsample import Upsample
 from seedvr2.network.vae_layers import Downsample, GroupNorm, MidBlock, ResnetBlock
+from seedvr2.places import on_processor
 
 OnSlice = Callable[[int], None]
 # Frames at full size that pass through a layer together: a processor's convolutions save products where four do.

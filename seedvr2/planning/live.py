@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from seedvr2.network.memo import forget_all
-from seedvr2.network.pieces import as_on_a_device
+from seedvr2.places import as_on_a_device
 
 _CONVOLUTION = torch.ops.aten.convolution.default
 _GROUP_NORM = torch.ops.aten.native_group_norm.default

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from seedvr2.kernels import norm_silu
+from seedvr2.places import as_on_a_device
 
 EPS = 1e-6
 TOLERANCES = {torch.float32: 2e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
@@ -51,10 +55,22 @@ def assert_edge_untouched(buffer: Tensor, part: Tensor) -> None:
     assert (buffer == 7.0).all()
 
 
+@pytest.mark.parametrize("place", [nullcontext, as_on_a_device])
 @pytest.mark.parametrize("activation", [True, False])
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize(("shape", "groups"), SHAPES)
-def test_plain(shape: tuple[int, ...], groups: int, dtype: torch.dtype, activation: bool) -> None:
+def test_plain(
+    shape: tuple[int, ...],
+    groups: int,
+    dtype: torch.dtype,
+    activation: bool,
+    place: Callable[[], AbstractContextManager[None]],
+) -> None:
+    with place():
+        check_plain(shape, groups, dtype, activation=activation)
+
+
+def check_plain(shape: tuple[int, ...], groups: int, dtype: torch.dtype, *, activation: bool) -> None:
     x, (weight, bias) = frames(shape, dtype), parameters(shape[1])
     wanted = exact(x, groups, weight, bias, activation=activation)
     result = norm_silu(x, groups, weight, bias, EPS, activation=activation)
