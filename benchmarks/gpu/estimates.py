@@ -71,9 +71,9 @@ class Plan:
         return ", ".join([*parts, "networks in turn"] if self.in_turn else parts)
 
 
-def vae_bytes(config: VAEConfig, size: Size, frames: int, dtype: torch.dtype) -> dict[str, int]:
+def vae_bytes(config: VAEConfig, size: Size, frames: int, dtype: torch.dtype, *, roomy: bool = False) -> dict[str, int]:
     """The estimated peak beside weights and inputs of each stage, by its name."""
-    encode, decode = needs.vae_bytes(config, *size, frames, dtype.itemsize)
+    encode, decode = needs.vae_bytes(config, *size, frames, dtype.itemsize, roomy=roomy)
     return {"encode": encode, "decode": decode}
 
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seedvr2.kernels import norm_silu
+from seedvr2.network.attending import attend
 from seedvr2.network.causal import CausalConv3d, CausalMemory
 from seedvr2.network.dit_layers import Linear
 from seedvr2.network.parts import Part, consumed
@@ -146,12 +147,14 @@ class FrameAttention(nn.Module):
         """(T, C, H, W) to the same."""
         result = torch.empty_like(x)
         for frame, out in zip(torch.split(x, 1), torch.split(result, 1), strict=True):
-            pixels = self.group_norm(frame).flatten(2).transpose(1, 2)
-            q, k, v = (part(pixels)[:, None] for part in (self.to_q, self.to_k, self.to_v))
+            pixels = self.group_norm(frame)[0].flatten(1).t()
+            queries = self.to_q(pixels)[:, None] * pixels.shape[1] ** -0.5
+            both = torch.stack((self.to_k(pixels), self.to_v(pixels)), 1)[:, :, None]
             # Where scores are written out (no fused attention takes heads as wide as this one), not all at once.
-            answers = torch.split(out.flatten(2).transpose(1, 2), _QUERIES, 1)
-            for some, rows in zip(torch.split(q, _QUERIES, 2), answers, strict=True):
-                rows.copy_(self.to_out[0](F.scaled_dot_product_attention(some, k, v)[:, 0]))
+            rows = torch.split(out[0].flatten(1).t(), _QUERIES)
+            for some, target in zip(torch.split(queries, _QUERIES), rows, strict=True):
+                (answer,) = attend(some, both, [(len(some), len(both), 1)])
+                target.copy_(self.to_out[0](answer[0, :, 0]))
             out += frame
         return result
 
