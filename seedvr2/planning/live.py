@@ -118,19 +118,31 @@ def counted(limit: int | None = None) -> Iterator[LiveStorage]:
 
 
 class Elsewhere:
-    """A `FrameStore` that only knows what it would hold: main memory, as the device sees it."""
+    """A `FrameStore` that only knows what it would hold: main memory as a device sees it, fetched one layer ahead."""
 
     def __init__(self) -> None:
-        self._frames: dict[nn.Module, tuple[torch.Size, torch.dtype]] = {}
+        self._kept: dict[nn.Module, tuple[torch.Size, torch.dtype]] = {}
+        self._coming: dict[nn.Module, Tensor] = {}
+        self._order: list[nn.Module] = []
 
     def keep(self, layer: nn.Module, frames: Tensor) -> None:
         """As in `FrameStore`."""
-        self._frames[layer] = frames.permute(0, 2, 3, 1).shape, frames.dtype
+        self._kept[layer] = frames.permute(0, 2, 3, 1).shape, frames.dtype
+        if layer not in self._order:
+            self._order.append(layer)
 
     def take(self, layer: nn.Module) -> Tensor:
         """As in `FrameStore`."""
-        shape, dtype = self._frames.pop(layer)
-        return torch.empty(shape, dtype=dtype).permute(0, 3, 1, 2)
+        self._fetch(layer)
+        frames = self._coming.pop(layer)
+        for following in self._order[self._order.index(layer) + 1 :][:1]:
+            self._fetch(following)
+        return frames
+
+    def _fetch(self, layer: nn.Module) -> None:
+        if layer in self._kept:
+            shape, dtype = self._kept.pop(layer)
+            self._coming[layer] = torch.empty(shape, dtype=dtype).permute(0, 3, 1, 2)
 
 
 def _format(tensor: Tensor) -> torch.memory_format:
