@@ -92,9 +92,7 @@ def _upscale(arguments: argparse.Namespace) -> int:
     from seedvr2.console import ProgressBar
     from seedvr2.upscaler import Upscaler
 
-    upscaler = Upscaler(
-        arguments.models_dir, device=arguments.device, dtype=arguments.dtype, compile=arguments.compile
-    )
+    upscaler = Upscaler(arguments.models_dir, device=arguments.device, dtype=arguments.dtype, compile=arguments.compile)
     failed = 0
     for source, target in jobs:
         target.parent.mkdir(parents=True, exist_ok=True)

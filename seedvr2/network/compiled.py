@@ -7,6 +7,7 @@ place when blocks take turns on a device, so that a compiled block would be comp
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -120,9 +121,12 @@ class Compilable:
         if self._versions == _MOST_VERSIONS:
             raise RuntimeError(f"it would need more than {_MOST_VERSIONS} versions")
         self._versions += 1
-        import torch._inductor  # takes a second
+        with warnings.catch_warnings():
+            # torch's compiler warns of what torch itself has deprecated.
+            warnings.simplefilter("ignore")
+            import torch._inductor  # takes a second
 
-        compiled: Callable[..., Any] = torch._inductor.compile(graph, list(inputs))
+            compiled: Callable[..., Any] = torch._inductor.compile(graph, list(inputs))
         return compiled
 
     def _give_up(self, reason: str) -> None:

@@ -32,7 +32,8 @@ def double() -> Compilable:
 
 
 @pytest.fixture(autouse=True)
-def _no_grad() -> Iterator[None]:
+def _as_in_a_new_process() -> Iterator[None]:
+    torch.compiler.reset()  # torch counts the versions of a formula over all that compile it
     with torch.no_grad():
         yield
 
