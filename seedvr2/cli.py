@@ -44,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     upscale.add_argument("source", type=Path, metavar="IN", help="a video, a picture or a folder")
     upscale.add_argument("target", type=Path, metavar="OUT", help="the file to write, or a folder")
     _add_model_arguments(upscale)
+    upscale.add_argument(
+        "--compile", action="store_true", help="compile parts of the transformer, where a compiler is installed"
+    )
     upscale.add_argument("--quiet", action="store_true", help="no progress bar")
     upscale.set_defaults(run=_upscale)
 
@@ -89,7 +92,7 @@ def _upscale(arguments: argparse.Namespace) -> int:
     from seedvr2.console import ProgressBar
     from seedvr2.upscaler import Upscaler
 
-    upscaler = Upscaler(arguments.models_dir, device=arguments.device, dtype=arguments.dtype)
+    upscaler = Upscaler(arguments.models_dir, device=arguments.device, dtype=arguments.dtype, compile=arguments.compile)
     failed = 0
     for source, target in jobs:
         target.parent.mkdir(parents=True, exist_ok=True)

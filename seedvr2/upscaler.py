@@ -17,6 +17,7 @@ from seedvr2.heap import keep_freed_blocks, return_freed_blocks
 from seedvr2.job_settings import JobSettings, shortened, smaller_batches
 from seedvr2.media import Frame, Pixels, Sink, Source, open_sink, open_source
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
+from seedvr2.network.compiled import compiling
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.frame_transfer import frame_transfer
 from seedvr2.pipeline.overlap import ReadAhead, WriteBehind
@@ -76,6 +77,7 @@ class Upscaler:
         default_model: str = "auto",
         memory: Path | None = None,
         layer: DeviceLayer | None = None,
+        compile: bool = False,
     ) -> None:
         """Nothing is loaded yet.
 
@@ -86,6 +88,7 @@ class Upscaler:
             default_model: what `auto` means: a model's name, or `auto` for the best installed one.
             memory: a file in which to remember what fits on this card; nothing is remembered where None.
             layer: where the facts of the device come from; the device itself where None.
+            compile: compile what lies between the transformer's products, where that works (`network/compiled.py`).
 
         Raises:
             OptionError: there is no such device or type.
@@ -94,6 +97,7 @@ class Upscaler:
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
         self._default = default_model
+        self._compile = compile
         self._model: Model | None = None
         self._blocks_to_swap = 0
         self._planner = MachinePlanner(self.device, self.dtype, memory=memory, layer=layer)
@@ -258,6 +262,7 @@ class Upscaler:
         transfer = frame_transfer(self.device)
         ready = (replace(frame, image=transfer.staged(frame.image)) for frame in clip.frames())
         with (
+            compiling(self._compile),
             open_sink(target, clip, *job.sizes.output, options) as sink,
             loaded.dit.keeping_expanded(self._planner.spare_on_host(plan, request, info)),
             ReadAhead(ready, job.reading_depth(info)) as frames_in,

@@ -74,6 +74,7 @@ class ChildExecutor:
             default=settings.default,
             device=settings.device,
             dtype=settings.dtype,
+            compile=settings.compile,
             auto_download=settings.auto_download,
             level=about_log.level,
             form=about_log.format,

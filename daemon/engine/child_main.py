@@ -44,7 +44,12 @@ class Engine(Executor, Protocol):
 def local_engine(setup: say.Setup) -> Engine:
     """The real one. Which GPU it sees has been decided in its environment."""
     settings = ModelSettings(
-        default=setup.default, auto_download=setup.auto_download, device=setup.device, dtype=setup.dtype, gpu="all"
+        default=setup.default,
+        auto_download=setup.auto_download,
+        device=setup.device,
+        dtype=setup.dtype,
+        compile=setup.compile,
+        gpu="all",
     )
     memory = Path(setup.memory_file) if setup.memory_file else None
     return LocalExecutor(Path(setup.models_dir), settings, memory)

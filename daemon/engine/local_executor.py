@@ -180,6 +180,7 @@ class LocalExecutor:
                 self._models_dir,
                 device=choice.device,
                 dtype=self._settings.dtype,
+                compile=self._settings.compile,
                 default_model=self._settings.default,
                 memory=self._memory,
             )

@@ -51,6 +51,7 @@ class Setup:
     default: str
     device: str
     dtype: str
+    compile: bool
     auto_download: bool
     level: str
     form: str

@@ -103,6 +103,7 @@ class ModelSettings:
     auto_download: bool = setting(False, "Fetch a known model that is not installed when a job asks for it")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda or cuda:N")
     dtype: str = setting("auto", "Precision to compute in", choices=("auto", "float32", "bfloat16", "float16"))
+    compile: bool = setting(False, "Compile parts of the transformer at the first job, where a compiler is installed")
     gpu: str = setting("0", "Which GPU, by number or UUID; none: the processor", aliases=("NVIDIA_VISIBLE_DEVICES",))
 
 

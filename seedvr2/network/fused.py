@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from seedvr2.kernels import norm_rotate, rms_modulate
+from seedvr2.network.compiled import Compilable
 from seedvr2.network.pieces import rows_at_a_time, slices
 
 NORM_EPS = 1e-5
@@ -34,12 +35,10 @@ def modulated_norm(x: Tensor, shift: Tensor | None = None, scale: Tensor | None 
             return F.rms_norm(x, x.shape[-1:], None, NORM_EPS)
         return rms_modulate(x, shift, scale, NORM_EPS)
     out = torch.empty_like(x)
-    for part in slices(len(x), rows_at_a_time(2 * x.shape[-1] * torch.float32.itemsize, x.device)):
-        exact = x[part].to(torch.float32, copy=True)
-        exact.mul_(_inverse_rms(exact))
-        if shift is not None and scale is not None:
-            torch.addcmul(shift, exact, scale, out=exact)
-        out[part] = exact
+    if shift is None or scale is None:
+        _norm_into(out, x)
+    else:
+        _NORM(out, x, shift, scale)
     return out
 
 
@@ -57,15 +56,14 @@ def turn_heads(x: Tensor, weight: Tensor, turns: Tensor | None, out: Tensor) -> 
         angles = torch.view_as_real(turns.expand(len(tokens) // len(turns), *turns.shape).flatten(0, 1))
         out.copy_(norm_rotate(tokens, weight, angles[..., 0], angles[..., 1], NORM_EPS).view(x.shape))
         return
-    exact = x.float()
     if torch.is_grad_enabled():
+        exact = x.float()
         exact = exact * _inverse_rms(exact) * weight
         out.copy_(exact if turns is None else rotate(exact, turns))
-        return
-    exact.mul_(_inverse_rms(exact)).mul_(weight)
-    if turns is not None:
-        _pairs(exact).mul_(turns[:, None])
-    out.copy_(exact)
+    elif turns is None:
+        _turn_into(out, x, weight)
+    else:
+        _TURN(out, x, weight, torch.view_as_real(turns))
 
 
 def rotate(x: Tensor, turns: Tensor) -> Tensor:
@@ -88,7 +86,8 @@ def swiglu(gate: Tensor, x: Tensor) -> Tensor:
     """silu(gate) * x, in place of the gate; both (rows, hidden)."""
     if torch.is_grad_enabled():
         return F.silu(gate) * x
-    return F.silu(gate, inplace=True).mul_(x)
+    _SWIGLU(gate, x)
+    return gate
 
 
 def _on_card(x: Tensor) -> bool:
@@ -103,3 +102,50 @@ def _inverse_rms(x: Tensor) -> Tensor:
     """1 / sqrt(mean(x²) + 1e-5) over the last axis of float32 numbers, which stays with a size of one."""
     norms: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return norms.square().div(x.shape[-1]).add(NORM_EPS).rsqrt()
+
+
+def _norm_into(out: Tensor, x: Tensor, shift: Tensor | None = None, scale: Tensor | None = None) -> None:
+    for part in slices(len(x), rows_at_a_time(2 * x.shape[-1] * torch.float32.itemsize, x.device)):
+        exact = x[part].to(torch.float32, copy=True)
+        exact.mul_(_inverse_rms(exact))
+        if shift is not None and scale is not None:
+            torch.addcmul(shift, exact, scale, out=exact)
+        out[part] = exact
+
+
+def _turn_into(out: Tensor, x: Tensor, weight: Tensor, turns: Tensor | None = None) -> None:
+    exact = x.float()
+    exact.mul_(_inverse_rms(exact)).mul_(weight)
+    if turns is not None:
+        _pairs(exact).mul_(torch.view_as_complex(turns)[:, None])
+    out.copy_(exact)
+
+
+def _swiglu_into(gate: Tensor, x: Tensor) -> None:
+    F.silu(gate, inplace=True).mul_(x)
+
+
+# The same as formulas: one pass each once they are compiled, a pass for every sign until then.
+
+
+def _norm_formula(out: Tensor, x: Tensor, shift: Tensor, scale: Tensor) -> None:
+    exact = x.float()
+    out.copy_(exact * (exact.square().mean(-1, keepdim=True) + NORM_EPS).rsqrt() * scale + shift)
+
+
+def _turn_formula(out: Tensor, x: Tensor, weight: Tensor, turns: Tensor) -> None:
+    exact = x.float()
+    normed = exact * (exact.square().mean(-1, keepdim=True) + NORM_EPS).rsqrt() * weight
+    even, odd = normed.reshape(*x.shape[:-1], -1, 2).unbind(-1)
+    cosine, sine = turns[:, None].unbind(-1)
+    out.copy_(torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1).flatten(-2))
+
+
+def _swiglu_formula(gate: Tensor, x: Tensor) -> None:
+    gate.copy_(F.silu(gate.float()) * x)
+
+
+# A processor turns complex numbers and takes its exponentials faster than the code that is made for it.
+_NORM = Compilable("the transformer's norm", _norm_formula, _norm_into)
+_TURN = Compilable("the rotation of queries and keys", _turn_formula, _turn_into, on_processor=False)
+_SWIGLU = Compilable("SwiGLU", _swiglu_formula, _swiglu_into, on_processor=False)

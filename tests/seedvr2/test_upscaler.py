@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from seedvr2.errors import (
 from seedvr2.media import Frame, Pixels
 from seedvr2.media.video_sink import VideoSink
 from seedvr2.media.video_source import VideoSource
+from seedvr2.network import fused
+from seedvr2.network.compiled import Compilable
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.progress import Progress
 from tests.seedvr2.network.networks import random_dit, random_vae
@@ -315,3 +317,24 @@ def test_there_is_no_such_device_or_type() -> None:
         Upscaler(Path("models"), device="cuda:7")
     with pytest.raises(OptionError, match="float64"):
         Upscaler(Path("models"), device="cpu", dtype="float64")
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_transformer_is_compiled_only_where_that_is_asked_for(
+    wanted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def refuse(formula: Callable[..., None], **_: object) -> None:
+        asked.append(formula.__name__)
+        raise RuntimeError("no compiler")
+
+    norm = fused._NORM
+    monkeypatch.setattr(fused, "_NORM", Compilable("norm", norm._formula, norm._plain))
+    monkeypatch.setattr(torch, "compile", refuse)
+    source = tmp_path / "a.png"
+    Image.new("RGB", (24, 16), (200, 30, 30)).save(source)
+    given = {"compile": True} if wanted else {}
+    upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", default_model="nano", **given)
+    upscaler.upscale(source, tmp_path / "b.png", UpscaleOptions(resolution=32))
+    assert len(asked) == wanted

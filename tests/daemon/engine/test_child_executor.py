@@ -264,3 +264,18 @@ def _child(pid: int, module: str) -> int | None:
 
 def _resident_mb(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") >> 20
+
+
+def test_compiling_is_asked_for_in_the_settings_and_is_left_where_there_is_no_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CXX", "/nonexistent/c++")
+    monkeypatch.setenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
+    source, words = clip(tmp_path / "a.mp4", frames=1), "Compiling the transformer's norm does not work here"
+    for wanted in (False, True):
+        executor = ChildExecutor(tmp_path / "models", ModelSettings(device="cpu", dtype="float32", compile=wanted))
+        try:
+            assert run(executor, source, tmp_path / f"{wanted}.mp4") == NANO
+        finally:
+            executor.unload()
+        assert capfd.readouterr().err.count(words) == wanted
