@@ -135,7 +135,9 @@ def test_lines_of_pixels_are_planned_like_any_other_size(source: tuple[int, int]
 def test_a_plan_survives_json_and_says_why() -> None:
     plan = on(12, request_of("7B fp16", 1080, picture=False))
     assert Plan.from_dict(plan.as_dict()) == plan
-    assert plan.reasons[0].startswith("Not whole frames, batches of 5, more frames at a time: needs ") and plan.reasons[0].endswith(" GB.")
+    assert plan.reasons[0].startswith("Not whole frames, batches of 5, more frames at a time: needs ") and plan.reasons[
+        0
+    ].endswith(" GB.")
     assert plan.words() in plan.reasons[-1].lower() or plan.reasons[-1].lower().startswith(plan.words().lower())
 
 
