@@ -136,9 +136,10 @@ def _along_rows(window: Tensor, factors: Tensor, bias: Tensor, columns: int) -> 
     result = image.new_empty(1, height, width, factors.shape[1])
     matrices = filtering(outputs)
     mix, unmix = matrices.inputs.to(image.dtype), matrices.outputs.to(image.dtype)
-    for top, bottom in _bands(height, image[0].nbytes * 2, outputs):
-        # The last rows may be some that are there already: no other kernel is needed for what is left over.
-        top = min(top, height - -(-(bottom - top) // outputs) * outputs)
+    whole = height // outputs * outputs
+    # Rows that are left over are made with some that are there already: no other kernel is needed for them.
+    rest = [(height - outputs, height)] if whole < height else []
+    for top, bottom in (*_bands(whole, image[0].nbytes * 2, outputs), *rest):
         tiles = (bottom - top) // outputs
         step = image.stride(0)
         rows = image[top:].as_strided((tiles, len(mix), image[0].numel()), (outputs * step, step, 1))

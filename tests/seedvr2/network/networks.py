@@ -19,14 +19,14 @@ SMALL_VAE = VAEConfig(
 
 
 def random_dit(config: DiTConfig = SMALL_DIT, seed: int = 0) -> DiT:
-    return _randomise(meta_dit(config), seed)
+    return randomise(meta_dit(config), seed)
 
 
 def random_vae(config: VAEConfig = SMALL_VAE, seed: int = 0) -> VideoVAE:
-    return _randomise(meta_vae(config), seed)
+    return randomise(meta_vae(config), seed)
 
 
-def _randomise(network, seed: int):  # type: ignore[no-untyped-def]
+def randomise(network, seed: int):  # type: ignore[no-untyped-def]
     generator = torch.Generator().manual_seed(seed)
     network = network.to_empty(device="cpu")
     for name, tensor in network.state_dict().items():

@@ -80,6 +80,22 @@ def test_attempts_end_with_the_widest_type() -> None:
     assert tried == [torch.float16, torch.float32] and retries == [1]
 
 
+def test_the_device_is_asked_about_wider_types_only_where_one_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: asked.append(device) or (8, 6))
+    good = torch.ones(3, dtype=torch.float16)
+    assert run_finite(lambda _dtype: check_finite(good), torch.float16, GPU, "encoding", lambda: None) is good
+    assert asked == []
+    tried: list[torch.dtype] = []
+
+    def run(dtype: torch.dtype) -> torch.Tensor:
+        tried.append(dtype)
+        return check_finite(torch.tensor([7e4]).to(dtype))
+
+    assert run_finite(run, torch.float16, GPU, "encoding", lambda: None).dtype == torch.bfloat16
+    assert tried == [torch.float16, torch.bfloat16] and asked == [GPU]
+
+
 @torch.no_grad()
 def test_a_clip_that_overflows_is_computed_in_a_wider_type() -> None:
     vae, clip = _overflowing_vae(), _clip(5)

@@ -7,8 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from seedvr2.network.build import meta_vae
 from seedvr2.network.tiling import Tiling, decode_tiled, encode_tiled, tile_count
+from seedvr2.planning.count import HALF, use_all, without_numbers
+from seedvr2.planning.live import Elsewhere, counted, dataless
+from seedvr2.planning.published import VAE
 from tests.seedvr2.network.networks import SMALL_VAE, random_vae
+
+GIB = 1 << 30
 
 
 def _clip(frames: int, height: int = 16, width: int = 24) -> torch.Tensor:
@@ -86,3 +92,39 @@ def test_tiles_leave_no_dead_pixel_at_any_overlap(overlap: int) -> None:
 
 def test_tiles_are_counted() -> None:
     assert tile_count(1088, 1920, Tiling((512, 512), (64, 64)), 8) == 3 * 5
+
+
+@pytest.mark.parametrize(("frames", "most"), [(1, 4.8), (5, 12), pytest.param(81, 12, marks=pytest.mark.long)])
+def test_a_device_with_little_room_holds_a_slice_of_full_size_and_no_more(frames: int, most: float) -> None:
+    """At 1080p, of the published VAE, beside weights and result."""
+    vae = meta_vae(VAE)
+    vae.away = Elsewhere
+    with dataless():
+        without_numbers(vae)
+        use_all(vae)
+        clip = torch.empty(3, frames, 1088, 1920, dtype=HALF)
+        with counted() as encoding:
+            latent = vae.encode(clip)
+        latent = torch.empty(latent.shape, dtype=HALF)
+        with counted() as decoding:
+            result = vae.decode(latent)
+    assert encoding.peak <= most * GIB and decoding.peak - result.nbytes <= most * GIB
+
+
+@pytest.mark.parametrize("frames", [1, 5])
+@torch.no_grad()
+def test_half_precision_loses_little_at_real_widths(frames: int) -> None:
+    vae = random_vae(replace(VAE, resnets=1)).requires_grad_(False)
+    for name, weight in vae.named_parameters():
+        if "norm" in name and name.endswith("weight"):
+            weight.fill_(1)
+    clip = _clip(frames, 64, 64)
+    latent = vae.encode(clip)
+    for exact, got in (
+        (latent, vae.encode(clip.bfloat16())),
+        (vae.decode(latent), vae.decode(latent.bfloat16())),
+    ):
+        assert got.dtype == torch.bfloat16
+        error = (got.double() - exact.double()).square().mean()
+        # Of the whole range of what was to come, as of a picture's.
+        assert 10 * torch.log10((exact.max() - exact.min()).double() ** 2 / error) >= 40

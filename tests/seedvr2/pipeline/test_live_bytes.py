@@ -33,6 +33,9 @@ def _counted(method: str, overlap: int = 0, channels: int = 3) -> tuple[float, f
     settings = StreamSettings(
         plan_sizes(WIDTH, HEIGHT, HEIGHT), batch_size=BATCH, overlap=overlap, color_correction=method
     )
+    # What is made of the weights at their first use is no matter of the frames.
+    with torch.no_grad():
+        model.vae.requires_grad_(False).decode(model.vae.encode(torch.zeros(3, BATCH, 16, 16)))
     live = LiveBytes()
     with live:
         for _ in restore_stream(frames, lambda frame: frame, restorer, settings):

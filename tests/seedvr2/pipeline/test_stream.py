@@ -228,7 +228,7 @@ def test_the_vae_computes_in_a_type_of_its_own() -> None:
     model = _model()
     given: list[torch.dtype] = []
     for half in (model.vae.encoder, model.vae.decoder):
-        half.register_forward_pre_hook(lambda _module, inputs: given.append(inputs[0].dtype))
+        half.conv_in.register_forward_pre_hook(lambda _module, inputs: given.append(inputs[0].frames.dtype))
     model.vae.dtype = torch.bfloat16
     restorer = BatchRestorer(model, RestoreSettings())
     images = [image for _, image in restore_stream(_frames(1), lambda frame: frame, restorer, StreamSettings(SIZES))]

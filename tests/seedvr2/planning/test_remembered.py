@@ -24,7 +24,7 @@ def test_a_plan_that_failed_is_not_chosen_again_even_after_a_restart(tmp_path: P
     failed = choose(CARD, REQUEST)
     memory.ran_out(CARD, REQUEST, failed)
     # Nor is one that asks for more, though it was never run.
-    larger = Plan(None, failed.window)
+    larger = Plan(None, failed.window, roomy=True)
     assert memory.history(CARD, REQUEST).failed(larger) and failed.within(larger)
     smaller = next_smaller(failed, REQUEST)
     assert smaller is not None
