@@ -63,8 +63,19 @@ class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]
             # A view is no new storage, and what it looks at may be a weight, which is not counted here.
             if isinstance(leaf, Tensor) and id(leaf.untyped_storage()) not in given:
                 self._watch(leaf)
-        self._note(scratch)
+        self.note(scratch)
         return result
+
+    @contextmanager
+    def apart(self) -> Iterator[list[int]]:
+        """Adds to the list, at the end, the most that was alive meanwhile beyond what was before."""
+        before, peak = self.live, self.peak
+        self.peak, beyond = before, list[int]()
+        try:
+            yield beyond
+        finally:
+            beyond.append(self.peak - before)
+            self.peak = max(peak, self.peak)
 
     def _watch(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
@@ -79,7 +90,8 @@ class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known[key] = weakref.ref(storage, gone)
         self.live += size
 
-    def _note(self, scratch: int) -> None:
+    def note(self, scratch: int) -> None:
+        """Count `scratch` bytes that are there for a moment. Raises torch.OutOfMemoryError beyond the limit."""
         self.peak = max(self.peak, self.live + scratch)
         if self.limit is not None and self.live + scratch > self.limit:
             raise torch.OutOfMemoryError(f"CUDA out of memory: {self.live + scratch} bytes of {self.limit}.")

@@ -8,17 +8,19 @@ the engine would, with the next smaller plan. Colours are corrected by `wavelet`
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from seedvr2.errors import NeverFitsError
 from seedvr2.model import Model
 from seedvr2.network.build import meta_dit, meta_vae
 from seedvr2.network.config import DiTConfig
+from seedvr2.network.vae import OnSlice, VideoVAE
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import Size, Sizes, plan_sizes
@@ -26,7 +28,7 @@ from seedvr2.pipeline.stream import StreamSettings, restore_stream
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.planning.count import HALF, use_all, without_numbers
 from seedvr2.planning.facts import ModelFacts, facts_of_published
-from seedvr2.planning.live import Elsewhere, counted, dataless
+from seedvr2.planning.live import Elsewhere, LiveStorage, counted, dataless
 from seedvr2.planning.needs import expansion_bytes, form_bytes
 from seedvr2.planning.plan import Plan, Work
 from seedvr2.planning.planner import Request, choose, next_smaller
@@ -152,9 +154,40 @@ def activations(
         restorer = BatchRestorer(Model("simulated", dit, vae, text, device, HALF), settings)
         stream = StreamSettings(sizes=sizes, batch_size=window, color_correction="wavelet")
         with counted(limit) as live:
+            vae.encode, vae.decode = (_Once(half, name, vae, live) for half, name in _halves(vae))  # type: ignore
             for _ in restore_stream(range(window if picture else 2 * window), lambda _item: image, restorer, stream):
                 pass
     return live.peak
+
+
+# By half, shape and way: what was taken beyond what is there anyway, and the size, layout and type of the result.
+_TAKEN: dict[tuple[object, ...], tuple[int, torch.Size, tuple[int, ...], torch.dtype]] = {}
+
+
+class _Once:
+    """A half of the VAE that runs once for each shape, since tiles of one shape take the same."""
+
+    def __init__(self, half: Callable[..., Tensor], name: str, vae: VideoVAE, live: LiveStorage) -> None:
+        self._half, self._name, self._vae, self._live = half, name, vae, live
+
+    def __call__(self, x: Tensor, on_slice: OnSlice | None = None) -> Tensor:
+        key = (self._name, x.shape, self._vae.roomy)
+        if key not in _TAKEN:
+            with self._live.apart() as beyond:
+                result = self._half(x)
+            _TAKEN[key] = beyond[0], result.shape, result.stride(), result.dtype
+        else:
+            taken, shape, stride, dtype = _TAKEN[key]
+            self._live.note(taken)
+            result = torch.empty_strided(shape, stride, dtype=dtype)
+        if on_slice is not None:
+            on_slice(x.shape[1] if self._name == "encode" else len(x))
+        return result
+
+
+def _halves(vae: VideoVAE) -> Iterator[tuple[Callable[..., Tensor], str]]:
+    yield vae.encode, "encode"
+    yield vae.decode, "decode"
 
 
 def table() -> Iterator[str]:

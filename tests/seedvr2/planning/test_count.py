@@ -25,7 +25,7 @@ CLOSE = 0.02
 
 
 def rate(part: str, frames: int) -> float:
-    rows: dict[int, float] = dict(needs.table()["vae"]["seedvr2"][part])
+    rows: dict[int, float] = dict(needs.table()["vae"]["seedvr2"]["lean"][part])
     return rows[frames]
 
 
