@@ -56,14 +56,15 @@ def turn_heads(x: Tensor, weight: Tensor, turns: Tensor | None, out: Tensor) -> 
         angles = torch.view_as_real(turns.expand(len(tokens) // len(turns), *turns.shape).flatten(0, 1))
         out.copy_(norm_rotate(tokens, weight, angles[..., 0], angles[..., 1], NORM_EPS).view(x.shape))
         return
+    exact = x.float()
     if torch.is_grad_enabled():
-        exact = x.float()
         exact = exact * _inverse_rms(exact) * weight
         out.copy_(exact if turns is None else rotate(exact, turns))
-    elif turns is None:
-        _turn_into(out, x, weight)
-    else:
-        _TURN(out, x, weight, torch.view_as_real(turns))
+        return
+    exact.mul_(_inverse_rms(exact)).mul_(weight)
+    if turns is not None:
+        _pairs(exact).mul_(turns[:, None])
+    out.copy_(exact)
 
 
 def rotate(x: Tensor, turns: Tensor) -> Tensor:
@@ -113,14 +114,6 @@ def _norm_into(out: Tensor, x: Tensor, shift: Tensor | None = None, scale: Tenso
         out[part] = exact
 
 
-def _turn_into(out: Tensor, x: Tensor, weight: Tensor, turns: Tensor | None = None) -> None:
-    exact = x.float()
-    exact.mul_(_inverse_rms(exact)).mul_(weight)
-    if turns is not None:
-        _pairs(exact).mul_(torch.view_as_complex(turns)[:, None])
-    out.copy_(exact)
-
-
 def _swiglu_into(gate: Tensor, x: Tensor) -> None:
     F.silu(gate, inplace=True).mul_(x)
 
@@ -133,19 +126,11 @@ def _norm_formula(out: Tensor, x: Tensor, shift: Tensor, scale: Tensor) -> None:
     out.copy_(exact * (exact.square().mean(-1, keepdim=True) + NORM_EPS).rsqrt() * scale + shift)
 
 
-def _turn_formula(out: Tensor, x: Tensor, weight: Tensor, turns: Tensor) -> None:
-    exact = x.float()
-    normed = exact * (exact.square().mean(-1, keepdim=True) + NORM_EPS).rsqrt() * weight
-    even, odd = normed.reshape(*x.shape[:-1], -1, 2).unbind(-1)
-    cosine, sine = turns[:, None].unbind(-1)
-    out.copy_(torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1).flatten(-2))
-
-
 def _swiglu_formula(gate: Tensor, x: Tensor) -> None:
     gate.copy_(F.silu(gate.float()) * x)
 
 
-# A processor turns complex numbers and takes its exponentials faster than the code that is made for it.
+# Not the rotation: places among windows are laid out in more ways than can be compiled. And torch takes a processor's
+# exponentials in half precision faster than the code that is made for it.
 _NORM = Compilable("the transformer's norm", _norm_formula, _norm_into)
-_TURN = Compilable("the rotation of queries and keys", _turn_formula, _turn_into, on_processor=False)
 _SWIGLU = Compilable("SwiGLU", _swiglu_formula, _swiglu_into, on_processor=False)

@@ -127,12 +127,12 @@ def test_any_number_of_rows_is_one_version_and_too_many_kinds_end_it(
     assert caplog.text.count("more than 6 versions") == 1
 
 
-STEPS = [fused._NORM, fused._TURN, fused._SWIGLU]
+STEPS = [fused._NORM, fused._SWIGLU]
 
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("step", STEPS, ids=["norm", "turn", "swiglu"])
+@pytest.mark.parametrize("step", STEPS, ids=["norm", "swiglu"])
 def test_each_step_of_a_block_gives_the_same_within_rounding(step: Compilable, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
     compiled = Compilable("a step", step._formula, step._plain)
@@ -145,11 +145,6 @@ def test_each_step_of_a_block_gives_the_same_within_rounding(step: Compilable, d
             if step is fused._NORM:
                 given = (numbers(rows, 48), numbers(48, of=torch.float32), numbers(48, of=torch.float32))
                 out = torch.empty(rows, 48, dtype=dtype)
-            elif step is fused._TURN:
-                # As they come: queries among keys and values, and a place among those of a window.
-                turns = torch.polar(torch.ones(rows, 4), numbers(rows, 4, of=torch.float32))
-                given = numbers(2, rows, 3, 5, 8)[:, :, 1], numbers(8, of=torch.float32), torch.view_as_real(turns)
-                out = torch.zeros(2, rows + 3, 5, 8, dtype=dtype)[:, :rows]
             else:
                 given, out = (numbers(rows, 48),), numbers(rows, 48)
             wanted = out.clone()
@@ -162,7 +157,7 @@ def test_each_step_of_a_block_gives_the_same_within_rounding(step: Compilable, d
 
 @needs_compiler
 def test_a_transformer_gives_the_same_with_all_that_can_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = {name: getattr(fused, name) for name in ("_NORM", "_TURN", "_SWIGLU")}
+    steps = {name: getattr(fused, name) for name in ("_NORM", "_SWIGLU")}
     for name, step in steps.items():
         monkeypatch.setattr(fused, name, Compilable(name, step._formula, step._plain))
     dit = random_dit()
