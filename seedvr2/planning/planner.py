@@ -129,16 +129,15 @@ def walk(request: Request) -> Iterator[Plan]:
     ]
     for tile, window, (swap, in_turn) in ways:
         whole = tile is None or tile >= max(request.work.size)
-        least = Plan(None if whole else tile, window, _overlap(request, window), blocks_to_swap=swap, in_turn=in_turn)
+        lean = Plan(None if whole else tile, window, _overlap(request, window), blocks_to_swap=swap, in_turn=in_turn)
+        if lean.settings in seen:
+            continue
+        seen.append(lean.settings)
         lean, roomy = (
-            with_need(plan, request.facts, request.work, request.itemsize)
-            for plan in (least, replace(least, roomy=True))
+            with_need(plan, request.facts, request.work, request.itemsize) for plan in (lean, replace(lean, roomy=True))
         )
         # Of a picture there is nothing to keep.
-        for plan in (roomy, lean) if request.swappable and roomy.need > lean.need else (lean,):
-            if plan.settings not in seen:
-                seen.append(plan.settings)
-                yield plan
+        yield from (roomy, lean) if request.swappable and roomy.need > lean.need else (lean,)
 
 
 def with_margin(need: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from seedvr2.checkpoint import open_checkpoint
 from seedvr2.nano import DIT_FILE, VAE_FILE
 from seedvr2.network import rope
@@ -22,12 +24,14 @@ VAE = VAEConfig(
 )
 
 
+@lru_cache(maxsize=1)
 def transformers() -> dict[str, DiTConfig]:
     """By name: 3B, 7B, and the embedded model's."""
     file = open_checkpoint(DIT_FILE)
     return {"3B": DIT_3B, "7B": DIT_7B, "nano": read_dit_config(file.shapes, file.metadata)}
 
 
+@lru_cache(maxsize=1)
 def vaes() -> dict[str, VAEConfig]:
     """By name: the published VAE, and the embedded model's."""
     file = open_checkpoint(VAE_FILE)

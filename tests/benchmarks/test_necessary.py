@@ -18,8 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.necessary import clip_flop, decode_flop, encode_flop, transformer_flop
 from seedvr2.network import rope
+from seedvr2.network.conditioning import timestep_frequencies
 from seedvr2.network.config import DiTConfig, VAEConfig
-from seedvr2.network.dit import timestep_frequencies
 from seedvr2.network.windows import partition
 from tests.seedvr2.network.networks import SMALL_DIT, SMALL_VAE, random_dit, random_vae
 

@@ -13,7 +13,7 @@ from seedvr2.checkpoint.ggml import quantize
 from seedvr2.checkpoint.packed import PackedTensor
 from seedvr2.network import frame_conv
 from seedvr2.network.frame_conv import Kernel, frames, one_frame
-from seedvr2.network.pieces import as_on_a_device
+from seedvr2.places import as_on_a_device
 
 # On either side of what is filtered along rows (96) and along time (64), with inputs and outputs that differ.
 WIDTHS = [(96, 112), (64, 80), (80, 64), (16, 24), (128, 16)]

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from seedvr2.network.causal import CausalMemory
 from seedvr2.network.frame_store import DeviceStore, FrameStore, HostStore, PlainHostStore, host_store
 from seedvr2.network.parts import Part
-from seedvr2.network.pieces import as_on_a_device
 from seedvr2.network.vae import VideoVAE
+from seedvr2.places import as_on_a_device
 from tests.seedvr2.network.networks import random_vae
 from tests.seedvr2.network.transfers import FakeDevice
 
