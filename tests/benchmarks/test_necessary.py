@@ -20,6 +20,7 @@ from benchmarks.necessary import clip_flop, decode_flop, encode_flop, transforme
 from seedvr2.network import rope
 from seedvr2.network.conditioning import timestep_frequencies
 from seedvr2.network.config import DiTConfig, VAEConfig
+from seedvr2.network.fused import rotate
 from seedvr2.network.windows import partition
 from tests.seedvr2.network.networks import SMALL_DIT, SMALL_VAE, random_dit, random_vae
 
@@ -154,7 +155,8 @@ class PlainDiT:
     def __init__(self, config: DiTConfig, weights: dict[str, Tensor]) -> None:
         self.config = config
         self.w = weights
-        self.table = rope.RopeTable(config.rope, rope.base_frequencies(config.rope, config.rope_frequencies))
+        frequencies = rope.base_frequencies(config.rope, config.rope_frequencies)
+        self.table = rope.RopeTable(config.rope, frequencies, config.head_dim)
 
     def __call__(self, latent: Tensor, text: Tensor) -> Tensor:
         (_, ph, pw), channels = self.config.patch, latent.shape[-1]
@@ -207,13 +209,13 @@ class PlainDiT:
         q, k, v = self.parts(index, streams[0], video, "qkv")
         text_parts = self.parts(index, streams[1], text, "kv" if last else "qkv")
         if (angles := self.table.text(len(text), text.device)) is not None:
-            text_parts = [*(rope.rotate(part, *angles) for part in text_parts[:-1]), text_parts[-1]]
+            text_parts = [*(rotate(part, angles) for part in text_parts[:-1]), text_parts[-1]]
         tk, tv = text_parts[-2:]
         answer, text_answers = torch.empty_like(q), []
         for window in partition(tuple(video.shape[:3]), self.config.windows, shifted=index % 2 == 1):
             size = tuple(axis.stop - axis.start for axis in window)
             turns = self.table.video(size, len(text), text.device)
-            wq, wk = (rope.rotate(part[window].flatten(0, 2), *turns) for part in (q, k))
+            wq, wk = (rotate(part[window].flatten(0, 2), turns) for part in (q, k))
             asked = [wq] if last else [wq, text_parts[0]]
             mixed = attend(torch.cat(asked), torch.cat((wk, tk)), torch.cat((v[window].flatten(0, 2), tv)))
             answer[window] = mixed[: len(wq)].view(*size, *mixed.shape[1:])

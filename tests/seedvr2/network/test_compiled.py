@@ -1,4 +1,4 @@
-"""Runs `compiled_cases.py` in a process of its own: a compiler leaves hooks and a deeper stack behind in its process."""
+"""Runs `compiled_cases.py` in a process of its own, where a compiler leaves its hooks and a deeper stack behind."""
 
 from __future__ import annotations
 
