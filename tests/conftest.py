@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a worker for each core already: more threads than cores wait for one another, and keep servers waiting.
+    # Before torch is imported, and for the processes that tests start.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.hookimpl(wrapper=True)
