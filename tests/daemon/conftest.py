@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,7 +78,9 @@ class Running:
         return self.service.store.history(1000, ("completed", "failed", "cancelled"))
 
     def results(self) -> list[Path]:
-        return sorted(each for each in self.outputs.rglob("*") if each.is_file() and each.suffix != ".json")
+        # Not by rglob, which fails where a folder of unfinished work goes while it looks.
+        files = (Path(folder, name) for folder, _, names in os.walk(self.outputs) for name in names)
+        return sorted(each for each in files if each.is_file() and each.suffix != ".json")
 
 
 def eventually(ask: Callable[[], T], timeout: float = PATIENCE_S) -> T:

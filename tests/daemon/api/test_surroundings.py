@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,11 @@ def test_a_missing_uploads_folder_is_no_fault_of_the_client(running: Running) ->
     uploads = running.service.context.uploads
     for each in uploads.iterdir():
         each.unlink()
-    uploads.rmdir()
-    # Where it cannot be made anew: something else has its name.
-    uploads.write_text("mine")
+    # Where it cannot be made anew: something else has its name. The service may be making it just then.
+    while not uploads.is_file():
+        with suppress(FileNotFoundError, IsADirectoryError):
+            uploads.rmdir()
+            uploads.write_text("mine")
     answer = running.post("/api/process", files={"file": ("a.png", png())})
     assert answer.status_code == 503
     assert "missing" in answer.json()["error"]
