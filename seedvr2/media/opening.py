@@ -7,17 +7,17 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from seedvr2.errors import MediaError, OptionError
-from seedvr2.media.animation_source import AnimationSource
 from seedvr2.media.failures import reading, too_large
 from seedvr2.media.info import MAX_PIXELS, MediaInfo
 from seedvr2.media.need import PICTURES, check_room, picture_need
-from seedvr2.media.picture_sink import PictureSink
-from seedvr2.media.picture_source import PictureSource
+from seedvr2.media.pictures.animation_source import AnimationSource
+from seedvr2.media.pictures.picture_sink import PictureSink
+from seedvr2.media.pictures.picture_source import PictureSource
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
-from seedvr2.media.tracks import MP4_AUDIO
-from seedvr2.media.video_sink import VideoSink
-from seedvr2.media.video_source import VideoSource
+from seedvr2.media.videos.tracks import MP4_AUDIO
+from seedvr2.media.videos.video_sink import VideoSink
+from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.options import UpscaleOptions
 
 # Pillow gives up at twice as much, and only warns from here on.

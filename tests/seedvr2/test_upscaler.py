@@ -28,8 +28,8 @@ from seedvr2.errors import (
     OutOfMemoryError,
 )
 from seedvr2.media import Frame, Pixels
-from seedvr2.media.video_sink import VideoSink
-from seedvr2.media.video_source import VideoSource
+from seedvr2.media.videos.video_sink import VideoSink
+from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.network import fused
 from seedvr2.network.compiled import Compilable
 from seedvr2.planning.card import SimulatedLayer

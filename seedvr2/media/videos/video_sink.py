@@ -16,15 +16,15 @@ from av.packet import Packet
 
 from seedvr2.errors import MediaError
 from seedvr2.media.atomic import PartFile
-from seedvr2.media.color_tags import LIMITED, output_tags
-from seedvr2.media.colorspace import YuvWriter
 from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
-from seedvr2.media.remux import Remuxer
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
-from seedvr2.media.tracks import MUXER_OPTIONS
-from seedvr2.media.video_source import VideoSource
+from seedvr2.media.videos.color_tags import LIMITED, output_tags
+from seedvr2.media.videos.colorspace import YuvWriter
+from seedvr2.media.videos.remux import Remuxer
+from seedvr2.media.videos.tracks import MUXER_OPTIONS
+from seedvr2.media.videos.video_source import VideoSource
 
 _MUXER = {".mp4": "mp4", ".mkv": "matroska"}
 # 18 is taken for visually lossless; `medium` is x264's own balance of size and time.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from seedvr2.media import open_source
-from seedvr2.media.remux import Remuxer
+from seedvr2.media.videos.remux import Remuxer
 from tests.seedvr2.media import clips
 
 FRENCH = {"language": "fre", "title": "Français"}

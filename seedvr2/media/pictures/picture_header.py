@@ -12,8 +12,8 @@ from seedvr2.errors import MediaError
 from seedvr2.media.failures import too_large
 from seedvr2.media.info import MAX_PIXELS
 from seedvr2.media.orientation import Orientation, exif_orientation
-from seedvr2.media.picture_modes import DEEP_GRAY
-from seedvr2.media.picture_tags import PictureTags, read_picture_tags
+from seedvr2.media.pictures.picture_modes import DEEP_GRAY
+from seedvr2.media.pictures.picture_tags import PictureTags, read_picture_tags
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from seedvr2.media.info import Pixels
-from seedvr2.media.picture_tags import PictureTags, copy_exif
+from seedvr2.media.pictures.picture_tags import PictureTags, copy_exif
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIP_OFFSETS = 256, 257, 258, 259, 262, 273
 _CHANNELS, _ROWS_PER_STRIP, _STRIP_SIZES, _X_RESOLUTION, _Y_RESOLUTION = 277, 278, 279, 282, 283

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seedvr2.errors import MediaError
-from seedvr2.media.deep_pictures import decode_deep
 from seedvr2.media.failures import reading
 from seedvr2.media.info import Frame, MediaInfo, Pixels
 from seedvr2.media.need import check_room, deep_need
-from seedvr2.media.picture_header import read_header
-from seedvr2.media.picture_modes import drop_unfit_profile, to_rgb
-from seedvr2.media.picture_tags import PictureTags
+from seedvr2.media.pictures.deep_pictures import decode_deep
+from seedvr2.media.pictures.picture_header import read_header
+from seedvr2.media.pictures.picture_modes import drop_unfit_profile, to_rgb
+from seedvr2.media.pictures.picture_tags import PictureTags
 from seedvr2.media.source import Source
 
 

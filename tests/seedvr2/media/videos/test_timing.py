@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedvr2.media.timing import Clock
+from seedvr2.media.videos.timing import Clock
 
 TICK, RATE = Fraction(1, 1000), Fraction(25)
 

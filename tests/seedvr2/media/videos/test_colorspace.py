@@ -10,8 +10,8 @@ import pytest
 
 from seedvr2.errors import MediaError
 from seedvr2.media import open_source
-from seedvr2.media.color_tags import ColorTags
-from seedvr2.media.colorspace import YuvWriter
+from seedvr2.media.videos.color_tags import ColorTags
+from seedvr2.media.videos.colorspace import YuvWriter
 from tests.seedvr2.media import clips
 
 PATCH = 16

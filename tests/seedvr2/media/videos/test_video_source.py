@@ -320,7 +320,7 @@ def test_default_video_track_is_chosen_and_the_other_mentioned(tmp_path: Path) -
 
 
 def test_too_many_pixels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seedvr2.media.video_source.MAX_PIXELS", 32 * 31)
+    monkeypatch.setattr("seedvr2.media.videos.video_source.MAX_PIXELS", 32 * 31)
     clip = clips.write_video(tmp_path / "huge.mkv", [clips.picture(32, 32)], **LOSSLESS)
     with pytest.raises(MediaError, match=r"huge\.mkv has more pixels"):
         open_source(clip)

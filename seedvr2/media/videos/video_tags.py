@@ -10,8 +10,8 @@ from av.stream import Stream
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
-from seedvr2.media.color_tags import ColorTags
-from seedvr2.media.container import moving_tracks
+from seedvr2.media.videos.color_tags import ColorTags
+from seedvr2.media.videos.container import moving_tracks
 
 _PROGRESSIVE = (0, 1)  # unknown, progressive: FFmpeg's other field orders are interlaced
 

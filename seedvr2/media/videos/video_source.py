@@ -14,17 +14,17 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
 from seedvr2.errors import MediaError
-from seedvr2.media.color_tags import ColorTags, read_tags
-from seedvr2.media.colorspace import RgbReader
-from seedvr2.media.container import open_container, pick_video
-from seedvr2.media.decoding import Decoder
 from seedvr2.media.failures import reading, too_large
 from seedvr2.media.info import MAX_PIXELS, Frame, MediaInfo
 from seedvr2.media.need import check_room, video_need
 from seedvr2.media.orientation import Orientation, display_orientation
 from seedvr2.media.source import Source
-from seedvr2.media.timing import Clock, declared_end, estimate_frames, origin, stream_duration
-from seedvr2.media.video_tags import bit_depth, codec_name, has_alpha, picture_warnings
+from seedvr2.media.videos.color_tags import ColorTags, read_tags
+from seedvr2.media.videos.colorspace import RgbReader
+from seedvr2.media.videos.container import open_container, pick_video
+from seedvr2.media.videos.decoding import Decoder
+from seedvr2.media.videos.timing import Clock, declared_end, estimate_frames, origin, stream_duration
+from seedvr2.media.videos.video_tags import bit_depth, codec_name, has_alpha, picture_warnings
 
 _SANE_ASPECT = 10  # a pixel that is wider or taller than this is a mistake of the file
 

@@ -15,8 +15,8 @@ from av.video.format import VideoFormat
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from seedvr2.media.color_tags import BT709, BT2020, FULL, LIMITED, SCALER_MATRICES, ColorTags, is_gray, read_tags
 from seedvr2.media.info import Pixels
+from seedvr2.media.videos.color_tags import BT709, BT2020, FULL, LIMITED, SCALER_MATRICES, ColorTags, is_gray, read_tags
 
 # Measured: with these, 8-bit results are the exact ones rounded; without them, up to 3 of 255 levels off.
 _EXACT = (

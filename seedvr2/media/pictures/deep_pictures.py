@@ -13,7 +13,7 @@ from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
-from seedvr2.media.picture_tags import PictureTags
+from seedvr2.media.pictures.picture_tags import PictureTags
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LAYOUTS = ("gray16", "ya16", "rgb48", "rgba64", "gbrp16", "gbrap16")

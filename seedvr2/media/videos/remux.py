@@ -14,11 +14,11 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
-from seedvr2.media.container import keep_only, open_container
-from seedvr2.media.decoding import demux
 from seedvr2.media.failures import reading
-from seedvr2.media.timing import Clock
-from seedvr2.media.tracks import (
+from seedvr2.media.videos.container import keep_only, open_container
+from seedvr2.media.videos.decoding import demux
+from seedvr2.media.videos.timing import Clock
+from seedvr2.media.videos.tracks import (
     MP4_AUDIO,
     CopiedTrack,
     RecodedTrack,
@@ -28,7 +28,7 @@ from seedvr2.media.tracks import (
     is_text,
     lasting_tags,
 )
-from seedvr2.media.video_tags import codec_name
+from seedvr2.media.videos.video_tags import codec_name
 
 _NEAR = 1000  # packets
 # Cover art by its codec: suffix and MIME type.

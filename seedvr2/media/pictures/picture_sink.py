@@ -12,14 +12,14 @@ from PIL import Image
 
 from seedvr2.errors import MediaError, OptionError
 from seedvr2.media.atomic import PartFile
-from seedvr2.media.deep_pictures import encode_deep_png
 from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
-from seedvr2.media.picture_source import PictureSource
-from seedvr2.media.picture_tags import PictureTags
+from seedvr2.media.pictures.deep_pictures import encode_deep_png
+from seedvr2.media.pictures.picture_source import PictureSource
+from seedvr2.media.pictures.picture_tags import PictureTags
+from seedvr2.media.pictures.tiff_writer import encode_tiff
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
-from seedvr2.media.tiff_writer import encode_tiff
 
 _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),

@@ -12,11 +12,11 @@ from PIL import Image
 from PIL.ExifTags import IFD, Base
 
 from seedvr2.errors import MachineError, MediaError, OptionError
-from seedvr2.media.deep_pictures import encode_deep_png
 from seedvr2.media.info import Frame, Pixels
-from seedvr2.media.picture_sink import PictureSink
-from seedvr2.media.picture_source import PictureSource
-from seedvr2.media.picture_tags import PictureTags
+from seedvr2.media.pictures.deep_pictures import encode_deep_png
+from seedvr2.media.pictures.picture_sink import PictureSink
+from seedvr2.media.pictures.picture_source import PictureSource
+from seedvr2.media.pictures.picture_tags import PictureTags
 from tests.seedvr2.media.profiles import SRGB, cmyk
 
 RNG = np.random.default_rng(11)

@@ -13,11 +13,11 @@ from PIL import Image, ImageCms
 
 from seedvr2.errors import MediaError
 from seedvr2.media import open_source
-from seedvr2.media.deep_pictures import encode_deep_png
 from seedvr2.media.info import Frame
-from seedvr2.media.picture_source import PictureSource
-from seedvr2.media.picture_tags import PictureTags
-from seedvr2.media.tiff_writer import encode_tiff
+from seedvr2.media.pictures.deep_pictures import encode_deep_png
+from seedvr2.media.pictures.picture_source import PictureSource
+from seedvr2.media.pictures.picture_tags import PictureTags
+from seedvr2.media.pictures.tiff_writer import encode_tiff
 from tests.seedvr2.media.profiles import SRGB, cmyk, linear_gray
 
 RNG = np.random.default_rng(7)

@@ -1,0 +1,1 @@
+"""Reading and writing still pictures, and animations kept as pictures."""
