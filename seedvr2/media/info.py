@@ -54,9 +54,11 @@ class Frame:
             with the pixels as they are stored: `MediaInfo.width` and `height` tell the shape that they are shown in.
         pts: time of presentation, in units of `time_base` seconds. Increases from frame to frame.
         duration: in the same units, or None if unknown.
+        captions: closed captions that the frame carries, as the triplets of CEA-708; empty without.
     """
 
     image: Pixels
     pts: int = 0
     time_base: Fraction = Fraction(1)
     duration: int | None = None
+    captions: bytes = b""

@@ -18,6 +18,7 @@ from seedvr2.media.source import Source
 from seedvr2.media.videos.tracks import MP4_AUDIO
 from seedvr2.media.videos.video_sink import VideoSink
 from seedvr2.media.videos.video_source import VideoSource
+from seedvr2.media.videos.video_tags import UNKNOWN
 from seedvr2.options import UpscaleOptions
 
 # Pillow gives up at twice as much, and only warns from here on.
@@ -79,7 +80,8 @@ def output_suffix(info: MediaInfo, options: UpscaleOptions) -> str:
     if asked == "auto":
         if info.kind == "picture":
             return ".png"
-        return ".mp4" if set(info.audio_codecs) <= MP4_AUDIO else ".mkv"
+        # What is not known here is left out of any format.
+        return ".mp4" if set(info.audio_codecs) - {UNKNOWN} <= MP4_AUDIO else ".mkv"
     if asked not in suffixes:
         raise OptionError(
             "output_format", f"output_format = {asked} cannot hold a {info.kind}; use auto, {' or '.join(suffixes)}."

@@ -14,6 +14,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 _MOST_BOXES, _MOST_DEPTH = 20_000, 16
@@ -68,6 +69,13 @@ def payload(file: BinaryIO, box: Box, most: int = _MOST_BYTES) -> bytes:
     """What a box holds, up to `most` bytes of it; fewer than its size where the file ends early."""
     file.seek(box.offset)
     return file.read(min(box.size, most))
+
+
+def track_kinds(path: Path) -> dict[int, str]:
+    """By the ID of each track of an mp4 or QuickTime file: the four letters of what is in it, such as `avc1`."""
+    with path.open("rb") as file:
+        entries = [found for found in walk(file) if found.path[-2:-1] == ("stsd",)]
+    return {found.track: found.kind for found in reversed(entries)}
 
 
 def _inside(file: BinaryIO, parent: Box) -> Iterator[Box]:

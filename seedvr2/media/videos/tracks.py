@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any
@@ -18,13 +17,15 @@ from av.stream import Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 
+from seedvr2.media.videos.portable_tags import lasting_tags
+
 # Sound that mp4 files hold and players expect there. The muxer takes more (PCM, Vorbis), which many leave silent.
 MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac"})
 # `experimental` lets mp4 take such as TrueHD, which would be lost otherwise.
 MUXER_OPTIONS = {"strict": "experimental"}
 # What muxers and decoders say of packets that make no sense. A full disk is none of these.
 _DAMAGE = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWelcomeError)
-_TEXT_CODEC = {"mp4": "mov_text", "matroska": "srt"}
+_TEXT_CODEC = {"mp4": "mov_text", "mov": "mov_text", "matroska": "srt", "webm": "webvtt"}
 _AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
 _AAC_BITS_PER_CHANNEL = 128_000
 # Old formats tell the number of channels only; these are the usual places of that many speakers.
@@ -32,32 +33,13 @@ _AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 # Samples in a packet, where the decoder does not say and there is only one answer.
 _FRAME_SIZES = {"ac3": 1536}
 
-# What describes the old file or its coding, not the content; the muxer writes its own.
-_STALE = {"MAJOR_BRAND", "MINOR_VERSION", "COMPATIBLE_BRANDS", "ENCODER", "DURATION", "ROTATE", "TIMECODE", "VENDOR_ID"}
-_STALE |= {"ALPHA_MODE", "STEREO_MODE"}
-_STALE_HANDLERS = {"VideoHandler", "SoundHandler", "SubtitleHandler"}
-_STALE_PREFIXES = ("BPS", "NUMBER_OF_", "DURATION-", "_STATISTICS_", "SOURCE_ID")
-
-
-def lasting_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags that are still true of a result."""
-    lasting = {
-        key: text
-        for key, text in tags.items()
-        if key.upper() not in _STALE and not key.upper().startswith(_STALE_PREFIXES) and text not in _STALE_HANDLERS
-    }
-    # A track's title is called so in every container but mp4, and the mp4 muxer wants it called so too.
-    if "name" in lasting:
-        lasting.setdefault("title", lasting.pop("name"))
-    return lasting
-
 
 class Track(ABC):
-    """A stream of the output, and how packets of the source get there."""
+    """A stream of the output, the `target`, and how packets of the source get there."""
 
     def __init__(self, output: OutputContainer, source: Stream, target: Stream) -> None:
         self._output = output
-        self._target = target
+        self.target = target
         self._last_dts: int | None = None
         self.lost = 0  # packets that were damaged beyond what the container takes
         target.metadata.update(lasting_tags(source.metadata))
@@ -77,7 +59,7 @@ class Track(ABC):
             packet.dts = self._last_dts + 1
         packet.pts = packet.dts if packet.pts is None else max(packet.pts, packet.dts)
         self._last_dts = packet.dts
-        packet.stream = self._target
+        packet.stream = self.target
         try:
             self._output.mux_one(packet)
         except _DAMAGE:
@@ -184,7 +166,7 @@ class RecodedTrack(Track):
 
 def can_hold(muxer: str, stream: Stream, first: Packet[Any] | None) -> bool:
     """Whether a muxer writes a file with this stream and the `first` packet of it: the only answer that counts."""
-    if stream.codec_context is None and stream.type != "attachment":
+    if stream.codec_context is None and stream.type not in ("attachment", "data"):
         return False
     trial = av.open(io.BytesIO(), "w", format=muxer, container_options=MUXER_OPTIONS)
     try:

@@ -20,6 +20,7 @@ from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
+from seedvr2.media.videos.captions import CaptionWriter
 from seedvr2.media.videos.color_tags import LIMITED, output_tags
 from seedvr2.media.videos.colorspace import YuvWriter
 from seedvr2.media.videos.remux import Remuxer
@@ -60,6 +61,7 @@ class VideoSink(Sink):
         self._origin = self._video_source.origin if self._video_source else Fraction(0)
         # An animation is made for white pages, a video for a dark screen.
         self._background = 0 if self._video_source else 255
+        self._captions = CaptionWriter()
         self._frames = 0
         try:
             with writing(target.name):
@@ -82,6 +84,7 @@ class VideoSink(Sink):
         encoded.time_base = frame.time_base
         encoded.pts = frame.pts - round(self._origin / frame.time_base)
         encoded.duration = frame.duration or 0
+        self._captions.take(encoded.pts * encoded.time_base, frame.captions)
         self._frames += 1
         with writing(self._part.target.name):
             self._mux(self._video.encode(encoded))
@@ -98,7 +101,9 @@ class VideoSink(Sink):
                 if self._remuxer:
                     self._remuxer.copy_until(None)
                 self._container.close()
-            self._container = None
+                self._container = None
+                if self._remuxer:
+                    self._remuxer.complete(self._part.path)
             self._part.publish()
         finally:
             self.abort()
@@ -131,7 +136,14 @@ class VideoSink(Sink):
         self._add_video(self._container, source.info.fps or _DEFAULT_RATE, time_base)
         if self._video_source:
             index = self._video_source.stream_index
-            self._remuxer = Remuxer(self._video_source.path, index, self._container, self._origin)
+            self._remuxer = Remuxer(
+                self._video_source.path,
+                index,
+                self._container,
+                self._origin,
+                self._video_source.view,
+                upright=self._video_source.upright,
+            )
         self._container.start_encoding()
 
     def _add_video(self, container: OutputContainer, rate: Fraction, time_base: Fraction) -> None:
@@ -156,7 +168,7 @@ class VideoSink(Sink):
             if self._remuxer and packet.dts is not None:
                 # Only as far as the video is: what is ahead of it would wait in memory.
                 self._remuxer.copy_until(packet.dts * packet.time_base)
-            self._container.mux_one(packet)
+            self._container.mux_one(self._captions.with_captions(packet))
 
 
 def _movie_timescale(time_base: Fraction) -> int:

@@ -13,13 +13,15 @@ from av.video.stream import VideoStream
 from seedvr2.media.videos.color_tags import ColorTags
 from seedvr2.media.videos.container import moving_tracks
 
+# The name of a codec that FFmpeg does not know.
+UNKNOWN = "unknown"
 _PROGRESSIVE = (0, 1)  # unknown, progressive: FFmpeg's other field orders are interlaced
 
 
 def codec_name(stream: Stream) -> str:
     """Name of a stream's codec, not of the decoder that happens to be used: `mp3`, not `mp3float`."""
     context = stream.codec_context
-    return context.codec.canonical_name if context is not None else "unknown"
+    return context.codec.canonical_name if context is not None else UNKNOWN
 
 
 def bit_depth(layout: VideoFormat) -> int:

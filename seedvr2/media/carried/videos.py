@@ -1,0 +1,73 @@
+"""The table "what came in, what went out" of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from seedvr2.media.carried.item import Fate, Item
+
+VIDEO_FORMATS = ("mp4", "mkv", "webm", "mov")
+
+
+def _in(**fates: Fate) -> Mapping[str, Fate]:
+    return fates
+
+
+def _everywhere(fate: Fate) -> Mapping[str, Fate]:
+    return dict.fromkeys(VIDEO_FORMATS, fate)
+
+
+_KEPT, _ADJUSTED, _APPLIED = Fate.KEPT, Fate.ADJUSTED, Fate.APPLIED
+
+VIDEO_ITEMS: tuple[Item, ...] = (
+    Item("tags", "title, artist, comment and the like", _everywhere(_KEPT)),
+    Item(
+        "origin",
+        "place, local date, maker and model",
+        _everywhere(_KEPT),
+        "Phones write them as keys of Apple's; they are in the result by these names and by the plain ones.",
+    ),
+    Item("keys", "other keys of phones, such as that of a live photo", _everywhere(_KEPT)),
+    Item("track_tags", "tags of a track, such as its replay gain", _everywhere(_KEPT)),
+    Item(
+        "maker",
+        "data of the camera's maker",
+        _in(mp4=_KEPT, mov=_KEPT),
+        "What stands beside the tags in a QuickTime file, byte by byte.",
+    ),
+    Item("creation_time", "the time of recording", _everywhere(_KEPT)),
+    Item("language", "languages of tracks", _everywhere(_KEPT), "Three letters; a region, as in pt-BR, is not kept."),
+    Item("disposition", "which track is the default, forced, or for people hard of hearing", _everywhere(_KEPT)),
+    Item("chapters", "chapters", _everywhere(_KEPT)),
+    Item("cover", "cover art", _in(mp4=_KEPT, mkv=_KEPT, mov=_KEPT)),
+    Item("attachment", "attached files, such as fonts", _in(mkv=_KEPT)),
+    Item("sound", "sound", _everywhere(_KEPT), "Copied; where the format cannot hold it, coded anew with a warning."),
+    Item("text", "subtitles in text", _in(mp4=_ADJUSTED, mkv=_KEPT, webm=_ADJUSTED, mov=_ADJUSTED)),
+    Item("style", "the look and the places of styled subtitles (ASS)", _in(mkv=_KEPT)),
+    Item("bitmaps", "subtitles as pictures (PGS, DVB)", _in(mkv=_KEPT)),
+    Item(
+        "captions",
+        "closed captions",
+        _in(mp4=_KEPT, mkv=_KEPT),
+        "Those within the pictures (CEA-608 and 708), where the result is H.264.",
+    ),
+    Item("projection", "the projection of a 360° video", _everywhere(_KEPT)),
+    Item(
+        "stereo",
+        "which picture is for which eye",
+        _everywhere(_KEPT),
+        "Pictures beside or above each other; in mp4 and mov only with the left eye first.",
+    ),
+    Item("timecode", "timecode", _everywhere(_KEPT)),
+    Item("telemetry", "GoPro's telemetry", _in(mp4=_KEPT, mov=_KEPT)),
+    Item("data", "data tracks", {}),
+    Item("unknown", "tracks in a codec that is not known here", {}),
+    Item("protected", "protected (encrypted) tracks", {}, "Where the video itself is protected, the file is refused."),
+    Item("other_video", "other video tracks", {}, "The default one is upscaled, else the first."),
+    Item("mastering", "HDR10 mastering data and light levels", {}, "They describe more than 8 bits."),
+    Item("hdr10plus", "HDR10+ data", {}),
+    Item("dolby_vision", "Dolby Vision data", {}),
+    Item("rotation", "rotation and mirroring", _everywhere(_APPLIED)),
+    Item("aspect", "the shape of pixels", _everywhere(_APPLIED)),
+)
+VIDEO = {item.key: item for item in VIDEO_ITEMS}

@@ -1,0 +1,130 @@
+"""What is in the head of a result beside its tracks: tags, timecode and how it is looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+from av.container import InputContainer, OutputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from seedvr2.media.carried.videos import VIDEO
+from seedvr2.media.videos.mkv_additions import MkvAdditions
+from seedvr2.media.videos.mp4_additions import MOST, Mp4Additions, box
+from seedvr2.media.videos.mp4_tags import (
+    is_tag,
+    keys_box,
+    merged,
+    read_keys,
+    read_user_data,
+    text_keys,
+    track_keys,
+    track_meta,
+)
+from seedvr2.media.videos.portable_tags import lasting_tags, portable_tags
+from seedvr2.media.videos.view import View
+
+FORMATS = {"mp4": "mp4", "mov": "mov", "matroska": "mkv", "webm": "webm"}
+_TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)([:;.])(\d\d+)")
+_DROPPING = (Fraction(30000, 1001), Fraction(60000, 1001))
+
+
+class Header:
+    """The head of a result. Collects while the output is set up; `fill` completes the finished file.
+
+    Attributes:
+        warnings: what of the source cannot be said there.
+    """
+
+    def __init__(self, source: InputContainer, output: OutputContainer) -> None:
+        """Of `output` the header must not be written yet."""
+        self.warnings: list[str] = []
+        self._source, self._output = source, output
+        self._path = Path(source.name)
+        self._muxer = output.format.name
+        self._mp4 = Mp4Additions(self._muxer) if self._muxer in ("mp4", "mov") else None
+        self.mkv = MkvAdditions()
+
+    def add_tags(self, video: VideoStream, others: Iterable[tuple[Stream, Stream]]) -> None:
+        """Copy the tags of the file, of its video and of its other tracks, given in pairs of source and result."""
+        target = self._output.streams.video[0]
+        tags, of_video = portable_tags(self._source.metadata), lasting_tags(video.metadata)
+        timecode = _taken(of_video, "timecode") or _taken(tags, "timecode") or _of_track(self._source)
+        self._output.metadata.update(tags)
+        target.metadata.update(of_video)
+        if timecode and _fits(timecode, video.average_rate):
+            target.metadata["timecode"] = timecode
+        elif timecode:
+            self._tell("timecode", f"{timecode} is not one for {float(video.average_rate or 0):g} frames per second")
+        if self._mp4 is None:
+            self._tell_of_user_data()
+            return
+        self._mp4.add("moov", keys_box(merged(read_keys(self._path), text_keys(tags))))
+        self._mp4.add("trak", track_meta(self._path, video.id) or keys_box(track_keys(of_video)), target.index + 1)
+        for old, new in others:
+            self._mp4.add("trak", keys_box(track_keys(old.metadata)), new.index + 1)
+        items = read_user_data(self._path)
+        if sum(len(data) for _, data in items) < MOST:
+            self._mp4.add("udta", b"".join(box(kind, data) for kind, data in items))
+        else:
+            self._tell("maker", "it is too large for the head of a file")
+
+    def add_view(self, view: View, *, upright: bool) -> None:
+        """Say how the video is looked at. `upright`: its pictures were not turned."""
+        for what in view.left_out(self._muxer, upright=upright):
+            self._tell(what)
+        if not upright:
+            return
+        target = self._output.streams.video[0]
+        if self._mp4:
+            self._mp4.add("entry", view.mp4_boxes(), target.index + 1)
+            self._mp4.add("trak", view.google_box(), target.index + 1)
+            return
+        if elements := view.mkv_elements():
+            self.mkv.add_video(target.index + 1, elements)
+        if name := view.stereo_tag(self._muxer):
+            target.metadata["stereo_mode"] = name
+
+    def reserve(self) -> None:
+        """Make room for what `fill` writes; the last thing before the header is written."""
+        if self._mp4:
+            self._mp4.reserve(self._output.metadata)
+        else:
+            self.mkv.reserve(self._output.streams.video[0].metadata)
+
+    def fill(self, path: Path) -> None:
+        """Complete the finished file.
+
+        Raises:
+            ValueError: it is not as it was begun.
+        """
+        (self._mp4 or self.mkv).fill(path)
+
+    def _tell_of_user_data(self) -> None:
+        kinds = [kind for kind, _ in read_user_data(self._path) if not is_tag(kind)]
+        if kinds:
+            self._tell("maker", f"a {FORMATS[self._muxer]} file has no place for {', '.join(sorted(set(kinds)))}")
+
+    def _tell(self, key: str, why: str = "") -> None:
+        self.warnings.append(VIDEO[key].left_out(FORMATS[self._muxer], why))
+
+
+def _taken(tags: dict[str, str], name: str) -> str | None:
+    """A tag, taken out of these whatever the case of its name."""
+    found = next((key for key in tags if key.lower() == name), None)
+    return tags.pop(found) if found else None
+
+
+def _of_track(source: InputContainer) -> str | None:
+    return next((text for stream in source.streams if (text := stream.metadata.get("timecode"))), None)
+
+
+def _fits(timecode: str, rate: Fraction | None) -> bool:
+    """Whether a timecode counts frames of that rate; one that drops numbers is of NTSC only."""
+    found = _TIMECODE.fullmatch(timecode)
+    if not found or not rate:
+        return False
+    return int(found[5]) < round(rate) and (found[4] == ":" or rate in _DROPPING)

@@ -1,0 +1,55 @@
+"""Names of tags: what describes the file and what its content; what Apple and others call the same thing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+# What describes the old file or its coding, not the content; the muxer writes its own.
+_STALE = {"MAJOR_BRAND", "MINOR_VERSION", "COMPATIBLE_BRANDS", "ENCODER", "DURATION", "ROTATE", "VENDOR_ID"}
+_STALE |= {"ALPHA_MODE", "STEREO_MODE", "HAS_ORIGINAL_AUDIO", "DEVICECONFORMANCETEMPLATE", "WMFSDKVERSION"}
+_STALE_HANDLERS = {"VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler", "TimeCodeHandler"}
+_STALE_PREFIXES = ("BPS", "NUMBER_OF_", "DURATION-", "_STATISTICS_", "SOURCE_ID")
+# By the plain name: Apple's key for the same. Photo libraries look for one of both.
+_APPLE = {
+    "location": "com.apple.quicktime.location.ISO6709",
+    "date_recorded": "com.apple.quicktime.creationdate",
+    "make": "com.apple.quicktime.make",
+    "model": "com.apple.quicktime.model",
+}
+_SPELLED = {name.lower(): name for name in _APPLE.values()}
+_COORDINATES = re.compile(r"[+-]\d")  # of ISO 6709; others write the name of a place
+# What Matroska writes in capitals; its reader leaves them so.
+_REVERSED = ("COM.APPLE.", "COM.ANDROID.", "COM.SAMSUNG.")
+
+
+def lasting_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that are still true of a result."""
+    lasting = {
+        key: text
+        for key, text in tags.items()
+        if key.upper() not in _STALE and not key.upper().startswith(_STALE_PREFIXES) and text not in _STALE_HANDLERS
+    }
+    # A track's title is called so in every container but mp4, and the mp4 muxer wants it called so too.
+    if "name" in lasting:
+        lasting.setdefault("title", lasting.pop("name"))
+    return lasting
+
+
+def portable_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """A file's tags that last, with place, date and camera by their plain names and by Apple's as well."""
+    named = {_spelled(key): text for key, text in lasting_tags(tags).items()}
+    lower = {key.lower(): text for key, text in named.items()}
+    for plain, apple in _APPLE.items():
+        text = lower.get(apple.lower()) or lower.get(plain)
+        if text is not None and (plain != "location" or _COORDINATES.match(text)):
+            for name in (plain, apple):
+                if name.lower() not in lower:
+                    named[name] = text
+    # The reader of QuickTime gives the place once more for its language.
+    return {key: text for key, text in named.items() if not key.lower().startswith("location-")}
+
+
+def _spelled(key: str) -> str:
+    lower = key.lower()
+    return _SPELLED.get(lower, lower) if key.startswith(_REVERSED) else key
