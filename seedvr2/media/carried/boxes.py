@@ -78,6 +78,15 @@ def track_kinds(path: Path) -> dict[int, str]:
     return {found.track: found.kind for found in reversed(entries)}
 
 
+def chapter_tracks(path: Path) -> frozenset[int]:
+    """The IDs of the tracks of an mp4 or QuickTime file that hold the titles of chapters."""
+    with path.open("rb") as file:
+        lists = [payload(file, found) for found in walk(file) if found.path[-2:] == ("tref", "chap")]
+    return frozenset(
+        int.from_bytes(data[place : place + 4], "big") for data in lists for place in range(0, len(data), 4)
+    )
+
+
 def _inside(file: BinaryIO, parent: Box) -> Iterator[Box]:
     for box in _children(file, parent, parent.offset):
         if box.kind == "trak":

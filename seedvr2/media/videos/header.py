@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from fractions import Fraction
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from av.container import InputContainer, OutputContainer
@@ -25,11 +23,19 @@ from seedvr2.media.videos.mp4_tags import (
     track_meta,
 )
 from seedvr2.media.videos.portable_tags import lasting_tags, portable_tags
-from seedvr2.media.videos.view import View
+from seedvr2.media.videos.timecodes import first_timecode, fits
+from seedvr2.media.videos.view import read_view
 
 FORMATS = {"mp4": "mp4", "mov": "mov", "matroska": "mkv", "webm": "webm"}
-_TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)([:;.])(\d\d+)")
-_DROPPING = (Fraction(30000, 1001), Fraction(60000, 1001))
+# What frames of a high dynamic range carry, and what else no result holds.
+_LOST = {
+    "MASTERING_DISPLAY_METADATA": "mastering",
+    "CONTENT_LIGHT_LEVEL": "mastering",
+    "DYNAMIC_HDR_PLUS": "hdr10plus",
+    "DYNAMIC_HDR_VIVID": "hdr_vivid",
+    "AMBIENT_VIEWING_ENVIRONMENT": "ambient",
+    "AFD": "active_format",
+}
 
 
 class Header:
@@ -39,10 +45,11 @@ class Header:
         warnings: what of the source cannot be said there.
     """
 
-    def __init__(self, source: InputContainer, output: OutputContainer) -> None:
-        """Of `output` the header must not be written yet."""
+    def __init__(self, source: InputContainer, output: OutputContainer, side_data: Mapping[str, bytes]) -> None:
+        """`output`: its header must not be written yet. `side_data`: of the first frame, see `side_data.py`."""
         self.warnings: list[str] = []
         self._source, self._output = source, output
+        self._side_data = side_data
         self._path = Path(source.name)
         self._muxer = output.format.name
         self._mp4 = Mp4Additions(self._muxer) if self._muxer in ("mp4", "mov") else None
@@ -52,10 +59,12 @@ class Header:
         """Copy the tags of the file, of its video and of its other tracks, given in pairs of source and result."""
         target = self._output.streams.video[0]
         tags, of_video = portable_tags(self._source.metadata), lasting_tags(video.metadata)
-        timecode = _taken(of_video, "timecode") or _taken(tags, "timecode") or _of_track(self._source)
+        timecode = first_timecode(self._source, video, self._side_data)
+        for found in (tags, of_video):
+            _drop(found, "timecode")
         self._output.metadata.update(tags)
         target.metadata.update(of_video)
-        if timecode and _fits(timecode, video.average_rate):
+        if timecode and fits(timecode, video.average_rate):
             target.metadata["timecode"] = timecode
         elif timecode:
             self._tell("timecode", f"{timecode} is not one for {float(video.average_rate or 0):g} frames per second")
@@ -72,8 +81,9 @@ class Header:
         else:
             self._tell("maker", "it is too large for the head of a file")
 
-    def add_view(self, view: View, *, upright: bool) -> None:
+    def add_view(self, *, upright: bool) -> None:
         """Say how the video is looked at. `upright`: its pictures were not turned."""
+        view = read_view(self._path, self._side_data)
         for what in view.left_out(self._muxer, upright=upright):
             self._tell(what)
         if not upright:
@@ -87,6 +97,11 @@ class Header:
             self.mkv.add_video(target.index + 1, elements)
         if name := view.stereo_tag(self._muxer):
             target.metadata["stereo_mode"] = name
+
+    def tell_of_light(self) -> None:
+        """Name what frames say of themselves and a result of 8 bits does not."""
+        for key in dict.fromkeys(_LOST[name] for name in self._side_data if name in _LOST):
+            self._tell(key, "it is not written into videos made here")
 
     def reserve(self) -> None:
         """Make room for what `fill` writes; the last thing before the header is written."""
@@ -112,19 +127,7 @@ class Header:
         self.warnings.append(VIDEO[key].left_out(FORMATS[self._muxer], why))
 
 
-def _taken(tags: dict[str, str], name: str) -> str | None:
-    """A tag, taken out of these whatever the case of its name."""
-    found = next((key for key in tags if key.lower() == name), None)
-    return tags.pop(found) if found else None
-
-
-def _of_track(source: InputContainer) -> str | None:
-    return next((text for stream in source.streams if (text := stream.metadata.get("timecode"))), None)
-
-
-def _fits(timecode: str, rate: Fraction | None) -> bool:
-    """Whether a timecode counts frames of that rate; one that drops numbers is of NTSC only."""
-    found = _TIMECODE.fullmatch(timecode)
-    if not found or not rate:
-        return False
-    return int(found[5]) < round(rate) and (found[4] == ":" or rate in _DROPPING)
+def _drop(tags: dict[str, str], name: str) -> None:
+    """Take a tag out of these, whatever the case of its name."""
+    for key in [key for key in tags if key.lower() == name]:
+        del tags[key]

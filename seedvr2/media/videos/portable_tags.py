@@ -9,6 +9,7 @@ from collections.abc import Mapping
 _STALE = {"MAJOR_BRAND", "MINOR_VERSION", "COMPATIBLE_BRANDS", "ENCODER", "DURATION", "ROTATE", "VENDOR_ID"}
 _STALE |= {"ALPHA_MODE", "STEREO_MODE", "HAS_ORIGINAL_AUDIO", "DEVICECONFORMANCETEMPLATE", "WMFSDKVERSION"}
 _STALE_HANDLERS = {"VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler", "TimeCodeHandler"}
+_MUXER = "Lavf"  # FFmpeg's, which some formats call their software
 _STALE_PREFIXES = ("BPS", "NUMBER_OF_", "DURATION-", "_STATISTICS_", "SOURCE_ID")
 # By the plain name: Apple's key for the same. Photo libraries look for one of both.
 _APPLE = {
@@ -28,7 +29,10 @@ def lasting_tags(tags: Mapping[str, str]) -> dict[str, str]:
     lasting = {
         key: text
         for key, text in tags.items()
-        if key.upper() not in _STALE and not key.upper().startswith(_STALE_PREFIXES) and text not in _STALE_HANDLERS
+        if key.upper() not in _STALE
+        and not key.upper().startswith(_STALE_PREFIXES)
+        and text not in _STALE_HANDLERS
+        and not text.startswith(_MUXER)
     }
     # A track's title is called so in every container but mp4, and the mp4 muxer wants it called so too.
     if "name" in lasting:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -15,10 +15,11 @@ from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
-from seedvr2.media.carried.boxes import track_kinds
+from seedvr2.media.carried.boxes import chapter_tracks, track_kinds
 from seedvr2.media.carried.encryption import is_protected
 from seedvr2.media.carried.videos import VIDEO
 from seedvr2.media.failures import reading
+from seedvr2.media.videos.acm_track import AcmTrack, wave_format
 from seedvr2.media.videos.container import keep_only, open_container
 from seedvr2.media.videos.decoding import demux
 from seedvr2.media.videos.header import FORMATS, Header
@@ -34,13 +35,15 @@ from seedvr2.media.videos.tracks import (
     is_text,
 )
 from seedvr2.media.videos.video_tags import UNKNOWN, codec_name
-from seedvr2.media.videos.view import View
 
 _NEAR = 1000  # packets
 # Cover art by its codec: suffix and MIME type.
 _COVERS = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
 # Text whose look and place are lost where it becomes plain.
 _STYLED = frozenset({"ass", "ssa"})
+# Why tracks are left out, where it is not for the format.
+_WHY = {"unknown": "nothing here can copy it", "protected": "only who has its key can read it"}
+# What is kept as timecode and as chapters, not as tracks.
 _TIMECODE_TRACK = "tmcd"
 
 
@@ -53,7 +56,7 @@ class Remuxer:
         video_index: int,
         output: OutputContainer,
         origin: Fraction,
-        view: View | None = None,
+        side_data: Mapping[str, bytes] | None = None,
         *,
         upright: bool = True,
     ) -> None:
@@ -63,7 +66,7 @@ class Remuxer:
             source: the file to copy from. video_index: of its video stream, which is not copied.
             output: where to copy to: mp4 or matroska.
             origin: seconds to take off all times.
-            view: how the video is looked at. upright: its pictures were not turned.
+            side_data: what the first frame carries. upright: the pictures were not turned.
 
         Raises:
             MediaError: the source cannot be opened any more.
@@ -74,10 +77,10 @@ class Remuxer:
         self._origin = origin
         with reading(source):
             self._input = open_container(source)
-            self._kinds = track_kinds(source)
+            self._kinds, self._chapters = track_kinds(source), chapter_tracks(source)
             self._first = _first_packets(source)
         self._tracks: dict[int, Track] = {}
-        self._header = Header(self._input, output)
+        self._header = Header(self._input, output, side_data or {})
         for stream in self._input.streams:
             track = self._track_of(stream) if stream.index != video_index else None
             if track is not None:
@@ -86,7 +89,8 @@ class Remuxer:
         video = self._input.streams[video_index]
         assert isinstance(video, VideoStream)
         self._copy_tags(video)
-        self._header.add_view(view or View(), upright=upright)
+        self._header.add_view(upright=upright)
+        self._header.tell_of_light()
         self._header.reserve()
         self._packets = self._read()
         self._held: Packet[Any] | None = None
@@ -156,7 +160,7 @@ class Remuxer:
             self._leave_out("protected", stream)
         elif stream.type in ("audio", "subtitle", "attachment"):
             return self._add(stream)
-        elif self._kinds.get(stream.id) != _TIMECODE_TRACK:
+        elif self._kinds.get(stream.id) != _TIMECODE_TRACK and stream.id not in self._chapters:
             if can_hold(self._output.format.name, stream, self._first.get(stream.index)):
                 return CopiedTrack(self._output, stream)
             self._leave_out("telemetry" if self._kinds.get(stream.id) == "gpmd" else "data", stream)
@@ -168,17 +172,20 @@ class Remuxer:
             if isinstance(stream, AudioStream) and muxer == "mp4" and codec not in MP4_AUDIO:
                 self._note(stream, codec, "is copied, but not every player finds such sound in mp4")
             return CopiedTrack(self._output, stream)
+        form = wave_format(stream, self._first.get(stream.index)) if muxer == "matroska" else None
+        if form and isinstance(stream, AudioStream):
+            return AcmTrack(self._output, stream, self._header.mkv, form)
         if isinstance(stream, SubtitleStream) and is_text(stream):
             if codec in _STYLED:
                 self._note(stream, codec, "lost its look and its places, as it became plain text")
             return TextTrack(self._output, stream)
         if isinstance(stream, AudioStream) and stream.codec_context is not None:
-            self._note(stream, codec, f"was coded anew as AAC, as {muxer} cannot hold it")
+            self._note(stream, codec, f"was coded anew as AAC, as {FORMATS[muxer]} cannot hold it")
             return RecodedTrack(self._output, stream)
         if codec == UNKNOWN and stream.type != "attachment":
             self._leave_out("unknown", stream)
         else:
-            self._note(stream, codec, f"was left out, as {muxer} cannot hold it")
+            self._note(stream, codec, f"was left out, as {FORMATS[muxer]} cannot hold it")
         return None
 
     def _add_cover(self, stream: Stream) -> Track | None:
@@ -197,17 +204,22 @@ class Remuxer:
     def _note(self, stream: Stream, codec: str, what: str) -> None:
         kind = f"{'attached file' if stream.type == 'attachment' else f'{codec} {stream.type} track'}"
         label = _label(stream)
-        # Said only where it is true.
-        elsewhere = self._output.format.name != "matroska" and can_hold(
-            "matroska", stream, self._first.get(stream.index)
-        )
-        advice = "; choose output_format = mkv to keep it as it is" if elsewhere else ""
+        advice = "; choose output_format = mkv to keep it as it is" if self._in_mkv(stream) else ""
         self._warnings.append(f"The {kind}{f' ({label})' if label else ''} {what}{advice}.")
+
+    def _in_mkv(self, stream: Stream) -> bool:
+        """Whether Matroska, where it is not what is written, would hold a stream as it is."""
+        if self._output.format.name == "matroska":
+            return False
+        first = self._first.get(stream.index)
+        return can_hold("matroska", stream, first) or wave_format(stream, first) is not None
 
     def _leave_out(self, key: str, stream: Stream) -> None:
         found = [self._kinds.get(stream.id, ""), _label(stream)]
         which = ", ".join(text for text in found if text) or f"number {stream.index + 1}"
-        self._warnings.append(f"{VIDEO[key].left_out(FORMATS[self._output.format.name]).rstrip('.')} ({which}).")
+        format_ = FORMATS[self._output.format.name]
+        why = _WHY.get(key, f"{format_} files have no place for it")
+        self._warnings.append(VIDEO[key].left_out(format_, f"{why} ({which})"))
 
     def _copy_tags(self, video: VideoStream) -> None:
         source, output = self._input, self._output

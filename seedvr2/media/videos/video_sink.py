@@ -141,7 +141,7 @@ class VideoSink(Sink):
                 index,
                 self._container,
                 self._origin,
-                self._video_source.view,
+                self._video_source.side_data,
                 upright=self._video_source.upright,
             )
         self._container.start_encoding()

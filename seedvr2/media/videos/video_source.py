@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 from av.container import InputContainer
-from av.sidedata.sidedata import Type
 from av.video.stream import VideoStream
 
 from seedvr2.errors import MediaError
@@ -22,11 +20,11 @@ from seedvr2.media.orientation import Orientation, display_orientation
 from seedvr2.media.source import Source
 from seedvr2.media.videos.color_tags import ColorTags, read_tags
 from seedvr2.media.videos.colorspace import RgbReader
-from seedvr2.media.videos.container import open_container, pick_video
+from seedvr2.media.videos.container import moving_tracks, open_container, pick_video
 from seedvr2.media.videos.decoding import Decoder
+from seedvr2.media.videos.side_data import captions, side_data
 from seedvr2.media.videos.timing import Clock, declared_end, estimate_frames, origin, stream_duration
 from seedvr2.media.videos.video_tags import bit_depth, codec_name, has_alpha, picture_warnings
-from seedvr2.media.videos.view import read_view
 
 _SANE_ASPECT = 10  # a pixel that is wider or taller than this is a mistake of the file
 
@@ -39,7 +37,7 @@ class VideoSource(Source):
         time_base: unit of the frames' `pts`, in seconds.
         origin: the time of the file that is zero in a result made of it, in seconds.
         tags: how the first frame's colours are stored.
-        view: how the video is looked at: around the viewer, or with two eyes.
+        side_data: what the first frame carries beside its samples, see `side_data.py`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,9 +48,10 @@ class VideoSource(Source):
         """
         super().__init__(path)
         with reading(path), open_container(path) as container:
+            tracks = moving_tracks(container)
+            if tracks and all(is_protected(path, track.id, track.index) for track in tracks):
+                raise MediaError(f"{path.name} is protected (encrypted); give a file that plays without a key.")
             stream = pick_video(container, path.name)
-            if is_protected(path, stream.id, stream.index):
-                raise MediaError(f"{path.name} is protected (encrypted), so that its pictures cannot be read here.")
             self.stream_index = stream.index
             self.time_base = stream.time_base or Fraction(1, av.time_base)
             self.origin = origin(container, stream)
@@ -65,9 +64,8 @@ class VideoSource(Source):
                 raise MediaError(too_large(path.name))
             self.tags: ColorTags = read_tags(first, self._codec, path.name)
             self._size = (first.width, first.height)
-            side_data = _side_data(first)
-            self.view = read_view(path, side_data)
-            matrix = side_data.get("DISPLAYMATRIX")
+            self.side_data = side_data(first)
+            matrix = self.side_data.get("DISPLAYMATRIX")
             self._orientation = display_orientation(matrix) if matrix else Orientation()
             self.info = self._describe(container, stream, first)
 
@@ -94,7 +92,7 @@ class VideoSource(Source):
                     # Containers tell how long a packet lasts in the order of decoding, which is another.
                     yield replace(last, duration=pts - last.pts)
                 image = self._orientation.apply(to_rgb(decoded))
-                last = Frame(image, pts, self.time_base, decoded.duration or None, _captions(decoded))
+                last = Frame(image, pts, self.time_base, decoded.duration or None, captions(decoded))
             if last is not None:
                 yield last
             end = last.pts + (last.duration or 0) if last is not None else None
@@ -151,13 +149,3 @@ def _counted(number: int, what: str) -> str:
 
 def _nothing_in(name: str) -> str:
     return f"{name} holds no frame that can be decoded; check that it is whole and undamaged."
-
-
-def _side_data(frame: av.VideoFrame) -> dict[str, bytes]:
-    entries: Any = frame.side_data  # typed as a dict, but it iterates over its values
-    return {entry.type.name: bytes(entry) for entry in entries}
-
-
-def _captions(frame: av.VideoFrame) -> bytes:
-    entries: Any = frame.side_data
-    return next((bytes(entry) for entry in entries if entry.type is Type.A53_CC), b"")
