@@ -59,7 +59,7 @@ VIDEO_ITEMS: tuple[Item, ...] = (
         "Pictures beside or above each other; in mp4 and mov only with the left eye first.",
     ),
     Item("timecode", "timecode", _everywhere(_KEPT)),
-    Item("telemetry", "GoPro's telemetry", _in(mp4=_KEPT, mov=_KEPT)),
+    Item("telemetry", "GoPro's telemetry", _in(mp4=_KEPT)),
     Item("data", "a data track", {}),
     Item("unknown", "a track in an unknown codec", {}),
     Item("protected", "a protected (encrypted) track", {}, "Where the video itself is protected, the file is refused."),

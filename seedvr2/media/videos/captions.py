@@ -16,20 +16,29 @@ _MOST_WAITING = 512
 
 
 class CaptionWriter:
-    """Puts captions in front of the packets of the frames that they came with."""
+    """Puts captions in front of the packets of the frames that they came with.
 
-    def __init__(self) -> None:
+    Attributes:
+        lost: whether there were some that packets of that codec do not get.
+    """
+
+    def __init__(self, codec: str) -> None:
+        """`codec`: of the packets, by FFmpeg's name."""
+        self._holds = codec == "h264"
         self._waiting: OrderedDict[Fraction, bytes] = OrderedDict()
+        self.lost = False
 
     def take(self, time: Fraction, captions: bytes) -> None:
         """Keep the captions of the frame shown at that time in seconds; `captions`: triplets of bytes, or none."""
-        if captions:
+        if captions and not self._holds:
+            self.lost = True
+        elif captions:
             self._waiting[time] = captions
             while len(self._waiting) > _MOST_WAITING:
                 self._waiting.popitem(last=False)
 
     def with_captions(self, packet: Packet[Any]) -> Packet[Any]:
-        """The packet, or one with the captions that wait for its time. It holds H.264 with start codes."""
+        """The packet, or one with the captions that wait for its time. H.264 must have start codes."""
         captions = self._waiting.pop(packet.pts * packet.time_base, b"") if packet.pts is not None else b""
         if not captions:
             return packet

@@ -47,7 +47,7 @@ def _of_group(data: bytes) -> str | None:
 
 
 def _text(hours: int, minutes: int, seconds: int, frames: int, *, dropping: bool) -> str | None:
-    # Encoders that know no timecode begin at zero.
-    if not any((hours, minutes, seconds, frames)):
+    # Encoders that know no timecode count from zero.
+    if not any((hours, minutes, seconds)):
         return None
     return f"{hours:02}:{minutes:02}:{seconds:02}{';' if dropping else ':'}{frames:02}"

@@ -16,6 +16,7 @@ from av.packet import Packet
 
 from seedvr2.errors import MediaError
 from seedvr2.media.atomic import PartFile
+from seedvr2.media.carried.videos import VIDEO
 from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.sink import Sink
@@ -54,6 +55,7 @@ class VideoSink(Sink):
         """
         super().__init__()
         self._part = PartFile(target)
+        self._suffix = suffix
         self._remuxer: Remuxer | None = None
         self._container: OutputContainer | None = None
         self._size = (height, width)
@@ -61,7 +63,6 @@ class VideoSink(Sink):
         self._origin = self._video_source.origin if self._video_source else Fraction(0)
         # An animation is made for white pages, a video for a dark screen.
         self._background = 0 if self._video_source else 255
-        self._captions = CaptionWriter()
         self._frames = 0
         try:
             with writing(target.name):
@@ -73,7 +74,8 @@ class VideoSink(Sink):
     @property
     def warnings(self) -> tuple[str, ...]:
         """See `Sink.warnings`."""
-        return (*self._warnings, *(self._remuxer.warnings if self._remuxer else ()))
+        lost = [VIDEO["captions"].left_out(self._suffix[1:])] if self._captions.lost else []
+        return (*self._warnings, *(self._remuxer.warnings if self._remuxer else ()), *lost)
 
     def write(self, image: Pixels, frame: Frame) -> None:
         """See `Sink.write`. Transparency is shown on black, that of an animation on white."""
@@ -161,6 +163,7 @@ class VideoSink(Sink):
         # Without it the last frame of a file lasts no time.
         context.flags |= Flags.frame_duration
         self._video, self._to_yuv = stream, YuvWriter(width, height, tags)
+        self._captions = CaptionWriter(context.codec.canonical_name)
 
     def _mux(self, packets: Sequence[Packet[Any]]) -> None:
         assert self._container is not None
