@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from seedvr2.media.videos.mkv_additions import MkvAdditions
-from seedvr2.media.videos.tracks import Track
+from seedvr2.media.videos.tracks import Track, track_number
 
 _NAME = "A_MS/ACM"
 
@@ -30,7 +30,7 @@ class AcmTrack(Track):
         target = output.add_stream("pcm_s16le", source.codec_context.sample_rate)
         target.codec_context.layout = source.codec_context.layout
         super().__init__(output, source, target)
-        additions.rename_codec(target.index + 1, _NAME, form)
+        additions.rename_codec(track_number(output, target), _NAME, form)
 
     def take(self, packet: Packet[Any]) -> None:
         """See `Track.take`."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from seedvr2.media.carried import boxes, ebml
 from seedvr2.media.carried.videos import VIDEO
 from seedvr2.media.videos.mkv_additions import MkvAdditions
 from seedvr2.media.videos.mp4_additions import MOST, Mp4Additions, box
@@ -18,15 +20,18 @@ from seedvr2.media.videos.mp4_tags import (
     merged,
     read_keys,
     read_user_data,
+    read_uuids,
     text_keys,
     track_keys,
     track_meta,
 )
 from seedvr2.media.videos.portable_tags import lasting_tags, portable_tags
 from seedvr2.media.videos.timecodes import first_timecode, fits
+from seedvr2.media.videos.tracks import track_number
 from seedvr2.media.videos.view import read_view
 
 FORMATS = {"mp4": "mp4", "mov": "mov", "matroska": "mkv", "webm": "webm"}
+_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 # What frames of a high dynamic range carry, and what else no result holds.
 _LOST = {
     "MASTERING_DISPLAY_METADATA": "mastering",
@@ -35,6 +40,15 @@ _LOST = {
     "DYNAMIC_HDR_VIVID": "hdr_vivid",
     "AMBIENT_VIEWING_ENVIRONMENT": "ambient",
     "AFD": "active_format",
+}
+
+
+_NOT_WRITTEN = "it is not written into videos made here"
+# Configurations of layers beside the picture that is decoded, and elements of Matroska.
+_SIGNS = {
+    "second_view": frozenset({"lhvC", "hvcE", "mvcC"}),
+    "ordered_chapters": frozenset({"EditionFlagOrdered"}),
+    "linked": frozenset({"PrevUUID", "NextUUID"}),
 }
 
 
@@ -72,36 +86,50 @@ class Header:
             self._tell_of_user_data()
             return
         self._mp4.add("moov", keys_box(merged(read_keys(self._path), text_keys(tags))))
-        self._mp4.add("trak", track_meta(self._path, video.id) or keys_box(track_keys(of_video)), target.index + 1)
+        keys = track_meta(self._path, video.id) or keys_box(track_keys(of_video))
+        self._mp4.add("trak", keys, track_number(self._output, target))
         for old, new in others:
-            self._mp4.add("trak", keys_box(track_keys(old.metadata)), new.index + 1)
-        items = read_user_data(self._path)
-        if sum(len(data) for _, data in items) < MOST:
+            if number := track_number(self._output, new):
+                self._mp4.add("trak", keys_box(track_keys(old.metadata)), number)
+        items, extensions = read_user_data(self._path), read_uuids(self._path)
+        if sum(len(data) for _, data in (*items, *extensions)) < MOST:
             self._mp4.add("udta", b"".join(box(kind, data) for kind, data in items))
+            for place, data in extensions:
+                self._mp4.add(place, box("uuid", data))
         else:
             self._tell("maker", "it is too large for the head of a file")
 
-    def add_view(self, *, upright: bool) -> None:
-        """Say how the video is looked at. `upright`: its pictures were not turned."""
-        view = read_view(self._path, self._side_data)
+    def add_view(self, video: VideoStream, *, upright: bool) -> None:
+        """Say how the source's video is looked at. `upright`: its pictures were not turned."""
+        view = read_view(self._path, self._side_data, video.metadata.get("stereo_mode"))
         for what in view.left_out(self._muxer, upright=upright):
             self._tell(what)
         if not upright:
             return
         target = self._output.streams.video[0]
+        number = track_number(self._output, target)
         if self._mp4:
-            self._mp4.add("entry", view.mp4_boxes(), target.index + 1)
-            self._mp4.add("trak", view.google_box(), target.index + 1)
+            self._mp4.add("entry", view.mp4_boxes(), number)
+            self._mp4.add("trak", view.google_box(), number)
             return
         if elements := view.mkv_elements():
-            self.mkv.add_video(target.index + 1, elements)
+            self.mkv.add_video(number, elements)
         if name := view.stereo_tag(self._muxer):
             target.metadata["stereo_mode"] = name
 
     def tell_of_light(self) -> None:
-        """Name what frames say of themselves and a result of 8 bits does not."""
+        """Name what frames say of themselves and results do not."""
         for key in dict.fromkeys(_LOST[name] for name in self._side_data if name in _LOST):
-            self._tell(key, "it is not written into videos made here")
+            self._tell(key, _NOT_WRITTEN)
+
+    def tell_of_structure(self, video: VideoStream) -> None:
+        """Name what only a walk through the source shows, and no result has."""
+        with self._path.open("rb") as file:
+            kinds = {found.kind for found in boxes.walk(file) if found.track == video.id}
+            kinds |= {_mkv_kind(file, found) for found in ebml.walk(file) if found.track in (0, video.index + 1)}
+        for key, signs in _SIGNS.items():
+            if kinds & signs:
+                self._tell(key, _NOT_WRITTEN)
 
     def reserve(self) -> None:
         """Make room for what `fill` writes; the last thing before the header is written."""
@@ -119,12 +147,26 @@ class Header:
         (self._mp4 or self.mkv).fill(path)
 
     def _tell_of_user_data(self) -> None:
-        kinds = [kind for kind, _ in read_user_data(self._path) if not is_tag(kind)]
+        kinds = {kind for kind, _ in read_user_data(self._path) if not is_tag(kind)}
+        for _, data in read_uuids(self._path):
+            if data.startswith(_XMP):
+                self._tell("xmp")
+            else:
+                kinds.add("uuid")
         if kinds:
-            self._tell("maker", f"a {FORMATS[self._muxer]} file has no place for {', '.join(sorted(set(kinds)))}")
+            self._tell("maker", f"{FORMATS[self._muxer]} files have no place for it ({', '.join(sorted(kinds))})")
 
     def _tell(self, key: str, why: str = "") -> None:
-        self.warnings.append(VIDEO[key].left_out(FORMATS[self._muxer], why))
+        result = FORMATS[self._muxer]
+        self.warnings.append(VIDEO[key].left_out(result, why or f"{result} files have no place for it"))
+
+
+def _mkv_kind(file: BinaryIO, found: ebml.Element) -> str:
+    """The kind of what is added to each block, or the name of a flag that is set."""
+    data = ebml.payload(file, found) if found.name in ("BlockAddIDType", "EditionFlagOrdered") else b""
+    if found.name == "BlockAddIDType":
+        return data[-4:].decode("latin-1")
+    return found.name if found.name != "EditionFlagOrdered" or ebml.number(data) else ""
 
 
 def _drop(tags: dict[str, str], name: str) -> None:

@@ -20,6 +20,7 @@ _ROOM_TAGS = {"mp4": ("network", "synopsis", "show", "grouping"), "mov": ("xmp",
 _AROUND = {"mp4": 24, "mov": 12}
 _MARK = b"room for what comes here "
 _LEAST = 128
+_BEHIND = "file"
 # More than this nobody writes into the head of a file.
 MOST = 1 << 20
 # What the places are in or the room is, and the bytes before the boxes in it.
@@ -39,15 +40,16 @@ class Mp4Additions:
         """Add boxes at the end of another one.
 
         Args:
-            place: `moov`, `udta`, or of the `track` with that number from 1: `trak`, `entry`, its sample description.
+            place: `moov`, `udta`, the `file`; or of the `track` with that number from 1: `trak`, `entry`, which is
+                its sample description.
             boxes: whole ones, made by `box`. track: 0 for the places outside of tracks.
         """
         self._boxes[place, track] += boxes
 
     @property
     def size(self) -> int:
-        """Bytes collected."""
-        return sum(map(len, self._boxes.values()))
+        """Bytes for which room is needed."""
+        return sum(len(boxes) for (place, _), boxes in self._boxes.items() if place != _BEHIND)
 
     def reserve(self, tags: MutableMapping[str, str]) -> None:
         """Make room in the tags of the output, which have all else in them already."""
@@ -68,7 +70,7 @@ class Mp4Additions:
         Raises:
             ValueError: the room is not there.
         """
-        if not self._room:
+        if not self._room and (_BEHIND, 0) not in self._boxes:
             return
         with path.open("r+b") as file:
             movie = next(found for found in walk(file) if found.path == ("moov",))
@@ -79,6 +81,8 @@ class Mp4Additions:
                 raise ValueError(f"{len(after) - len(before)} bytes do not fit in")
             file.seek(movie.offset)
             file.write(after)
+            file.seek(0, os.SEEK_END)
+            file.write(self._boxes.get((_BEHIND, 0), b""))
             file.flush()
             os.fsync(file.fileno())
 
@@ -87,7 +91,7 @@ class Mp4Additions:
         result = b""
         for kind, inner in split(boxes):
             track += kind == "trak"
-            if len(inner) + 8 == self._room and inner.find(_MARK, 0, 64) >= 0:
+            if self._room and len(inner) + 8 == self._room and inner.find(_MARK, 0, 64) >= 0:
                 continue
             if kind == "stsd":
                 added = self._boxes.get(("entry", track), b"")

@@ -22,6 +22,8 @@ _WRITTEN |= {"location", "date_recorded", "make", "model"}
 _OF_TRACK = {"title", "language", "handler_name", "creation_time", "timecode", "encoder", "duration"}
 # User data that FFmpeg's reader makes tags of; so are all that begin with a copyright sign.
 _READ = frozenset({"cprt", "titl", "auth", "perf", "gnre", "dscp", "albm", "yrrc", "FIRM", "date", "Xtra"})
+# The box with the licences of a protected file.
+_KEYS = bytes.fromhex("d08a4f1810f34a82b6c832d8aba183d3")
 # User data that the muxer writes anew, or that is true of the old file's packets only.
 _RENEWED = frozenset(
     {"meta", "chpl", "name", "titl", "hnti", "hinf", "loci", "ludt", "\xa9too", "\xa9enc", "free", "skip"}
@@ -61,6 +63,20 @@ def read_user_data(path: Path) -> list[tuple[str, bytes]]:
             if found.path[:-1] == ("moov", "udta") and found.kind not in _RENEWED
         ]
     return [(kind, data) for kind, data in items if not (kind == _SOFTWARE and b"Lavf" in data)]
+
+
+def read_uuids(path: Path) -> list[tuple[str, bytes]]:
+    """Contents of the boxes with which others extend the format, each with where it is: `file` or `moov`.
+
+    Adobe's XMP is one. What is beyond `MOST` is cut off.
+    """
+    with path.open("rb") as file:
+        return [
+            ("moov" if len(found.path) == 2 else "file", data)
+            for found in walk(file)
+            if found.path in (("uuid",), ("moov", "uuid"))
+            and not (data := payload(file, found, MOST)).startswith(_KEYS)
+        ]
 
 
 def track_meta(path: Path, identity: int) -> bytes:

@@ -5,9 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-# What describes the old file or its coding, not the content; the muxer writes its own.
-_STALE = {"MAJOR_BRAND", "MINOR_VERSION", "COMPATIBLE_BRANDS", "ENCODER", "DURATION", "ROTATE", "VENDOR_ID"}
-_STALE |= {"ALPHA_MODE", "STEREO_MODE", "HAS_ORIGINAL_AUDIO", "DEVICECONFORMANCETEMPLATE", "WMFSDKVERSION"}
+# What describes the old file or its coding, not the content; the muxer writes its own. First of any container, then of
+# Flash, Windows Media and MXF.
+_STALE = {
+    *("MAJOR_BRAND", "MINOR_VERSION", "COMPATIBLE_BRANDS", "ENCODER", "DURATION", "ROTATE", "VENDOR_ID", "ALPHA_MODE"),
+    *("STEREO_MODE",),
+    *("FILESIZE", "WIDTH", "HEIGHT", "FRAMERATE", "VIDEODATARATE", "VIDEOCODECID", "AUDIODATARATE", "AUDIOCODECID"),
+    *(
+        "AUDIOSAMPLERATE",
+        "AUDIOSAMPLESIZE",
+        "STEREO",
+        "HASVIDEO",
+        "HASAUDIO",
+        "HASMETADATA",
+        "HASKEYFRAMES",
+        "HASCUEPOINTS",
+    ),
+    *("CANSEEKTOEND", "DATASIZE", "VIDEOSIZE", "AUDIOSIZE", "LASTTIMESTAMP", "LASTKEYFRAMETIMESTAMP", "TOTALDURATION"),
+    *("TOTALDATARATE", "BYTELENGTH", "LASTKEYFRAMELOCATION", "METADATACREATOR", "AUDIODELAY"),
+    *("WMFSDKNEEDED", "WMFSDKVERSION", "ISVBR", "DEVICECONFORMANCETEMPLATE", "ASFLEAKYBUCKETPAIRS"),
+    *("UID", "GENERATION_UID", "PRODUCT_UID", "PRODUCT_VERSION", "OPERATIONAL_PATTERN_UL", "MATERIAL_PACKAGE_UMID"),
+    *("FILE_PACKAGE_UMID", "FILE_PACKAGE_NAME", "TOOLKIT_VERSION", "APPLICATION_PLATFORM"),
+}
 _STALE_HANDLERS = {"VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler", "TimeCodeHandler"}
 _MUXER = "Lavf"  # FFmpeg's, which some formats call their software
 _STALE_PREFIXES = ("BPS", "NUMBER_OF_", "DURATION-", "_STATISTICS_", "SOURCE_ID")

@@ -89,8 +89,9 @@ class Remuxer:
         video = self._input.streams[video_index]
         assert isinstance(video, VideoStream)
         self._copy_tags(video)
-        self._header.add_view(upright=upright)
+        self._header.add_view(video, upright=upright)
         self._header.tell_of_light()
+        self._header.tell_of_structure(video)
         self._header.reserve()
         self._packets = self._read()
         self._held: Packet[Any] | None = None

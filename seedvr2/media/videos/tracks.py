@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.codec.codec import Properties
 from av.container import OutputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 
@@ -162,6 +162,14 @@ class RecodedTrack(Track):
         """See `Track.finish`."""
         for coded in self._encoder.encode(None):
             self._mux(coded)
+
+
+def track_number(output: OutputContainer, stream: Stream) -> int:
+    """Which track of the file a stream of the output will be, from 1; 0 where it is none, as cover art in mp4."""
+    tracks = [
+        s.index for s in output.streams if s.type != "attachment" and not s.disposition & Disposition.attached_pic
+    ]
+    return tracks.index(stream.index) + 1 if stream.index in tracks else 0
 
 
 def can_hold(muxer: str, stream: Stream, first: Packet[Any] | None) -> bool:

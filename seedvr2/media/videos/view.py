@@ -15,9 +15,18 @@ from seedvr2.media.videos.mp4_additions import box
 EQUIRECTANGULAR, CUBEMAP, MESH = 1, 2, 3
 _KINDS = {EQUIRECTANGULAR: "equi", CUBEMAP: "cbmp", MESH: "mshp"}
 # Matroska's numbers of stereo modes that outlive scaling, and FFmpeg's names for them.
-STEREO_NAMES = {1: "left_right", 2: "bottom_top", 3: "top_bottom", 11: "right_left", 13: "block_lr", 14: "block_rl"}
-# Those that are left out of WebM.
-_LACED = (13, 14)
+STEREO_NAMES = {
+    1: "left_right",
+    2: "bottom_top",
+    3: "top_bottom",
+    10: "anaglyph_cyan_red",
+    11: "right_left",
+    12: "anaglyph_green_magenta",
+    13: "block_lr",
+    14: "block_rl",
+}
+_NUMBERS = {name: number for number, name in STEREO_NAMES.items()} | {"mono": 0}
+_OF_WEBM = frozenset({1, 2, 3, 11})
 # FFmpeg's numbers: side by side, top and bottom, frame by frame; the second where the right eye comes first.
 _STEREO = {1: (1, 11), 2: (3, 2), 3: (13, 14)}
 _FLAT = (0, 8)
@@ -88,7 +97,7 @@ class View:
 
     def stereo_tag(self, muxer: str) -> str | None:
         """The name that FFmpeg's muxer takes for a stereo mode; None if the format has none for it."""
-        if self.stereo is None or (muxer == "webm" and self.stereo in _LACED):
+        if self.stereo is None or (muxer == "webm" and self.stereo not in _OF_WEBM):
             return None
         return STEREO_NAMES.get(self.stereo)
 
@@ -102,10 +111,12 @@ class View:
             yield "stereo"
 
 
-def read_view(path: Path, side_data: Mapping[str, bytes]) -> View:
-    """How the video of a file is looked at. `side_data`: that of a decoded frame."""
+def read_view(path: Path, side_data: Mapping[str, bytes], tag: str | None = None) -> View:
+    """How the video of a file is looked at. `side_data`: that of a decoded frame. `tag`: the track's `stereo_mode`."""
     stereo: int | None = 0
-    if len(data := side_data.get("STEREO3D", b"")) >= 8:
+    if tag is not None:
+        stereo = _NUMBERS.get(tag)
+    elif len(data := side_data.get("STEREO3D", b"")) >= 8:
         kind, flags = struct.unpack("=ii", data[:8])
         stereo = 0 if kind in _FLAT else _STEREO.get(kind, (None, None))[flags & 1]
     if len(data := side_data.get("SPHERICAL", b"")) < 32:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from seedvr2.media import open_sink, open_source, opening
+from seedvr2.media.carried import ebml
 from seedvr2.media.carried.boxes import payload, walk
 from seedvr2.media.carried.item import Fate
 from seedvr2.media.carried.videos import VIDEO, VIDEO_FORMATS, VIDEO_ITEMS
@@ -123,6 +124,42 @@ def with_two_videos(folder: Path) -> Path:
     return path
 
 
+def with_xmp(folder: Path) -> Path:
+    path = remuxed(folder, ".mp4")
+    content = bytes.fromhex("be7acfcb97a942e89c71999491e3afac") + b"<x:xmpmeta/>"
+    with path.open("ab") as file:
+        file.write((len(content) + 8).to_bytes(4, "big") + b"uuid" + content)
+    return path
+
+
+def with_second_view(folder: Path) -> Path:
+    """What the file says of the shape of its pixels becomes what it says of another layer."""
+    path = wide(folder)
+    path.write_bytes(path.read_bytes().replace(b"pasp", b"mvcC"))
+    return path
+
+
+def with_element(parent: str, added: bytes) -> Callable[[Path], Path]:
+    """A Matroska file with another element at the beginning of the one that is called so."""
+
+    def make(folder: Path) -> Path:
+        data = (CASES / "46_ass_font_chapters.mkv").read_bytes()
+        with (CASES / "46_ass_font_chapters.mkv").open("rb") as file:
+            found = {element.name: element for element in ebml.walk(file)}
+        # Segment, and where they are the chapters, have sizes of eight bytes or one; the directory is left as it is.
+        path, grown = folder / "changed.mkv", bytearray(data)
+        grown[found[parent].offset : found[parent].offset] = added
+        for name in found[parent].path:
+            element = found[name]
+            width = 1 if grown[element.offset - 1] & 0x80 and grown[element.offset - 8] != 1 else 8
+            size = element.size + len(added) | 1 << 7 * width
+            grown[element.offset - width : element.offset] = size.to_bytes(width, "big")
+        path.write_bytes(grown)
+        return path
+
+    return make
+
+
 def turned(folder: Path) -> Path:
     return clips.write_video(folder / "turned.mp4", frames(), rotation=(90, False, False))
 
@@ -205,6 +242,10 @@ ROWS = {
     ),
     "track_tags": Row(with_track_tags, has_track_tags),
     "maker": Row(with_user_data, lambda path: stored_box(path, "moov", "udta", "SDLN") == b"abc\0\1\2\3"),
+    "xmp": Row(with_xmp, lambda path: stored_box(path, "uuid").endswith(b"<x:xmpmeta/>"), "xmp"),
+    "second_view": Row(with_second_view),
+    "ordered_chapters": Row(with_element("EditionEntry", b"\x45\xdd\x81\x01")),
+    "linked": Row(with_element("Info", b"\x3c\xb9\x23\x90" + bytes(range(16)))),
     "creation_time": Row(with_tags, lambda path: read(path)["tags"]["creation_time"] == "2024-05-06T05:08:09.000000Z"),
     "language": Row(with_track_tags, lambda path: read(path)["languages"][1] == "ger"),
     "disposition": Row(
