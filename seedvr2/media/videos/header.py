@@ -85,7 +85,8 @@ class Header:
         if self._mp4 is None:
             self._tell_of_user_data()
             return
-        self._mp4.add("moov", keys_box(merged(read_keys(self._path), text_keys(tags))))
+        texts = text_keys(tags, also=self._mp4.room_tag(tags))
+        self._mp4.add("moov", keys_box(merged(read_keys(self._path), texts)))
         keys = track_meta(self._path, video.id) or keys_box(track_keys(of_video))
         self._mp4.add("trak", keys, track_number(self._output, target))
         for old, new in others:
@@ -103,7 +104,10 @@ class Header:
         """Say how the source's video is looked at. `upright`: its pictures were not turned."""
         view = read_view(self._path, self._side_data, video.metadata.get("stereo_mode"))
         for what in view.left_out(self._muxer, upright=upright):
-            self._tell(what)
+            interleaved = (
+                "interleaved pictures do not outlive scaling" if what == "stereo" and not view.outlives else ""
+            )
+            self._tell(what, interleaved if upright else "the pictures were turned")
         if not upright:
             return
         target = self._output.streams.video[0]

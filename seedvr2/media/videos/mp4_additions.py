@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections import defaultdict
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from pathlib import Path
 
 from seedvr2.media.carried.boxes import walk
@@ -51,6 +51,12 @@ class Mp4Additions:
         """Bytes for which room is needed."""
         return sum(len(boxes) for (place, _), boxes in self._boxes.items() if place != _BEHIND)
 
+    def room_tag(self, tags: Iterable[str]) -> str:
+        """The tag that holds the room: one that is not among these, if there is such; else its own text makes way."""
+        taken = {name.lower() for name in tags}
+        names = _ROOM_TAGS[self._muxer]
+        return next((name for name in names if name not in taken), names[0])
+
     def reserve(self, tags: MutableMapping[str, str]) -> None:
         """Make room in the tags of the output, which have all else in them already."""
         if not self.size:
@@ -59,9 +65,10 @@ class Mp4Additions:
         if (spare := _LEAST - self.size) > 0:
             self.add("moov", box("free", bytes(max(0, spare - 8))))
         self._room = self.size
-        taken = {name.lower() for name in tags}
-        name = next(name for name in _ROOM_TAGS[self._muxer] if name not in taken)
+        name = self.room_tag(tags)
         length = self._room - (8 if name == "xmp" else around)
+        for key in [key for key in tags if key.lower() == name]:
+            del tags[key]
         tags[name] = (_MARK * (length // len(_MARK) + 1))[:length].decode()
 
     def fill(self, path: Path) -> None:

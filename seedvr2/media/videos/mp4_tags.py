@@ -93,9 +93,9 @@ def is_tag(kind: str) -> bool:
     return kind.startswith("\xa9") or kind in _READ
 
 
-def text_keys(tags: Mapping[str, str]) -> list[Key]:
-    """The tags of a whole file that the muxer does not write, as keys."""
-    return [_text_key(name, text) for name, text in tags.items() if name.lower() not in _WRITTEN]
+def text_keys(tags: Mapping[str, str], *, also: str) -> list[Key]:
+    """The tags of a whole file that the muxer does not write, as keys; so is the tag that is called `also`."""
+    return [_text_key(name, text) for name, text in tags.items() if name.lower() not in _WRITTEN - {also}]
 
 
 def track_keys(tags: Mapping[str, str]) -> list[Key]:

@@ -40,7 +40,7 @@ _NEAR = 1000  # packets
 # Cover art by its codec: suffix and MIME type.
 _COVERS = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
 # Text whose look and place are lost where it becomes plain.
-_STYLED = frozenset({"ass", "ssa"})
+_STYLED = frozenset({"ass", "ssa", "eia_608"})
 # Why tracks are left out, where it is not for the format.
 _WHY = {"unknown": "nothing here can copy it", "protected": "only who has its key can read it"}
 # What is kept as timecode and as chapters, not as tracks.
@@ -217,7 +217,7 @@ class Remuxer:
 
     def _leave_out(self, key: str, stream: Stream) -> None:
         found = [self._kinds.get(stream.id, ""), _label(stream)]
-        which = ", ".join(text for text in found if text) or f"number {stream.index + 1}"
+        which = ", ".join(text for text in found if text) or f"{stream.type}, number {stream.index + 1}"
         format_ = FORMATS[self._output.format.name]
         why = _WHY.get(key, f"{format_} files have no place for it")
         self._warnings.append(VIDEO[key].left_out(format_, f"{why} ({which})"))

@@ -205,6 +205,6 @@ def _sample_counter(source: Stream) -> SampleCounter | None:
 
 def is_text(stream: Stream) -> bool:
     """Whether a stream is subtitles as text, not as pictures."""
-    if not isinstance(stream, SubtitleStream):
+    if not isinstance(stream, SubtitleStream) or stream.codec_context is None:
         return False
     return bool(stream.codec_context.codec.properties & Properties.TEXT_SUB.value)  # type: ignore[operator]

@@ -54,6 +54,11 @@ class View:
     pose: tuple[float, float, float] = (0, 0, 0)
     stereo: int | None = 0
 
+    @property
+    def outlives(self) -> bool:
+        """Whether each eye still has its picture after scaling."""
+        return self.stereo is not None
+
     def mp4_boxes(self) -> bytes:
         """For the sample description of an mp4 file."""
         result = b""
