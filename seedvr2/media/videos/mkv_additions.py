@@ -58,7 +58,9 @@ class MkvAdditions:
         if not self._room:
             return
         with path.open("r+b") as file:
-            tracks = next(found for found in walk(file) if found.name == "Tracks")
+            tracks = next((found for found in walk(file) if found.name == "Tracks"), None)
+            if tracks is None:
+                raise ValueError("it has no tracks")
             file.seek(tracks.offset)
             before = file.read(tracks.size)
             after = self._rewritten(before)

@@ -80,7 +80,9 @@ class Mp4Additions:
         if not self._room and (_BEHIND, 0) not in self._boxes:
             return
         with path.open("r+b") as file:
-            movie = next(found for found in walk(file) if found.path == ("moov",))
+            movie = next((found for found in walk(file) if found.path == ("moov",)), None)
+            if movie is None:
+                raise ValueError("it has no index")
             file.seek(movie.offset)
             before = file.read(movie.size)
             after = self._rewritten(before, ("moov",), 0) + self._boxes.get(("moov", 0), b"")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedvr2.media.carried.boxes import payload, walk
+from seedvr2.media.carried.boxes import Box, payload, walk
 from seedvr2.media.videos.mp4_additions import MOST, box, split
 from seedvr2.media.videos.portable_tags import lasting_tags
 
@@ -54,29 +54,19 @@ def read_keys(path: Path) -> list[Key]:
 def read_user_data(path: Path) -> list[tuple[str, bytes]]:
     """Kinds and contents of what makers of cameras and programs wrote beside the tags; none of another kind of file.
 
-    What is beyond `MOST` is cut off.
+    It ends where it gets as large as `MOST`.
     """
-    with path.open("rb") as file:
-        items = [
-            (found.kind, payload(file, found, MOST))
-            for found in walk(file)
-            if found.path[:-1] == ("moov", "udta") and found.kind not in _RENEWED
-        ]
-    return [(kind, data) for kind, data in items if not (kind == _SOFTWARE and b"Lavf" in data)]
+    items = _read(path, lambda found: found.path[:-1] == ("moov", "udta") and found.kind not in _RENEWED)
+    return [(found.kind, data) for found, data in items if not (found.kind == _SOFTWARE and b"Lavf" in data)]
 
 
 def read_uuids(path: Path) -> list[tuple[str, bytes]]:
     """Contents of the boxes with which others extend the format, each with where it is: `file` or `moov`.
 
-    Adobe's XMP is one. What is beyond `MOST` is cut off.
+    Adobe's XMP is one. It ends where it gets as large as `MOST`.
     """
-    with path.open("rb") as file:
-        return [
-            ("moov" if len(found.path) == 2 else "file", data)
-            for found in walk(file)
-            if found.path in (("uuid",), ("moov", "uuid"))
-            and not (data := payload(file, found, MOST)).startswith(_KEYS)
-        ]
+    items = _read(path, lambda found: found.path in (("uuid",), ("moov", "uuid")))
+    return [("moov" if len(found.path) == 2 else "file", data) for found, data in items if not data.startswith(_KEYS)]
 
 
 def track_meta(path: Path, identity: int) -> bytes:
@@ -134,3 +124,13 @@ def _paired(names: bytes, values: bytes) -> list[Key]:
 
 def _text_key(name: str, text: str) -> Key:
     return Key(name, box("data", struct.pack(">II", _TEXT, 0) + text.encode(errors="surrogateescape")))
+
+
+def _read(path: Path, wanted: Callable[[Box], bool]) -> list[tuple[Box, bytes]]:
+    items, left = [], MOST
+    with path.open("rb") as file:
+        for found in walk(file):
+            if wanted(found) and left:
+                items.append((found, payload(file, found, left)))
+                left -= len(items[-1][1])
+    return items
