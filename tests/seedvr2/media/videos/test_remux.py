@@ -302,3 +302,56 @@ def test_sound_is_read_only_as_far_as_the_video_is(tmp_path: Path) -> None:
             counts.append((track._last_dts or 0) / 48000)
         remuxer.close()
     assert counts == pytest.approx([0, 1, 5, 5, 20], abs=0.1)
+
+
+CASES = Path(__file__).parents[3] / "fixtures" / "cases"
+
+
+def test_no_advice_is_given_that_does_not_help(tmp_path: Path) -> None:
+    """The track of case 17 is in no format; that of Windows sound is in the other one."""
+    from seedvr2.media import output_suffix, probe
+    from seedvr2.options import UpscaleOptions
+
+    assert output_suffix(probe(CASES / "17_apac.mp4"), UpscaleOptions()) == ".mp4"
+    _, sink = clips.upscale(CASES / "17_apac.mp4", tmp_path / "out.mp4")
+    assert len(sink.warnings) == 1
+    assert "apac" in sink.warnings[0]
+    assert "mkv" not in sink.warnings[0]
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+    clip = clip_of(tmp_path / "clip.mov", audio=[("adpcm_ima_qt", {})])
+    for suffix in ("mp4", "mkv"):
+        _, sink = clips.upscale(clip, tmp_path / f"ima.{suffix}", output_format=suffix)
+        assert sink.warnings == (f"The adpcm_ima_qt audio track was coded anew as AAC, as {suffix} cannot hold it.",)
+
+
+def test_tracks_that_only_serve_others_are_not_named(tmp_path: Path) -> None:
+    """Of timecode and of the titles of chapters, as mp4 has them."""
+    rich = add_to(clip_of(tmp_path / "clip.mp4"), tmp_path / "rich.mov")
+    clips.upscale(rich, tmp_path / "one.mp4", output_format="mp4")
+    with av.open(str(tmp_path / "one.mp4")) as container:
+        assert container.streams.data, "the titles"
+    _, sink = clips.upscale(tmp_path / "one.mp4", tmp_path / "two.mp4", output_format="mp4")
+    assert sink.warnings == ()
+    with av.open(str(tmp_path / "two.mp4")) as container:
+        assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One", "Two"]
+        assert len(container.streams.data) == 1
+    _, sink = clips.upscale(CASES / "15_timecode.mov", tmp_path / "timecode.mkv", output_format="mkv")
+    assert sink.warnings == ()
+
+
+def test_a_subtitle_track_without_a_decoder_is_named(tmp_path: Path) -> None:
+    clip = clip_of(tmp_path / "clip.mp4")
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "tv.ts"), "w") as output:
+        copy = output.add_stream_from_template(source.streams.video[0], opaque=True)
+        text = output.add_mux_stream("dvb_teletext")
+        packet = av.Packet(b"\x10" + bytes(45))
+        packet.stream, packet.pts, packet.dts, packet.time_base = text, 0, 0, Fraction(1, 1000)
+        output.start_encoding()
+        output.mux(packet)
+        for moving in source.demux():
+            if moving.size:
+                moving.stream = copy
+                output.mux(moving)
+    _, sink = clips.upscale(tmp_path / "tv.ts", tmp_path / "out.mp4")
+    assert "subtitle, number 2" in sink.warnings[0]
