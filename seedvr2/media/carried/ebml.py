@@ -45,6 +45,8 @@ _LEAVES = {
     0xD7: "TrackNumber",
     0x83: "TrackType",
     0x86: "CodecID",
+    0x22B59C: "Language",
+    0x22B59D: "LanguageBCP47",
     0xB0: "PixelWidth",
     0xBA: "PixelHeight",
     0x54AA: "PixelCropBottom",

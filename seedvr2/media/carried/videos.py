@@ -37,7 +37,7 @@ VIDEO_ITEMS: tuple[Item, ...] = (
     ),
     Item("xmp", "XMP metadata", _in(mp4=_KEPT, mov=_KEPT)),
     Item("creation_time", "the time of recording", _everywhere(_KEPT)),
-    Item("language", "languages of tracks", _everywhere(_KEPT), "Three letters; a region, as in pt-BR, is not kept."),
+    Item("language", "languages of tracks", _everywhere(_KEPT), "With a region, as in pt-BR."),
     Item("disposition", "what a track is for: default, forced, for people hard of hearing", _everywhere(_KEPT)),
     Item("chapters", "chapters", _everywhere(_KEPT)),
     Item(

@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 
 from seedvr2.media.carried import boxes, ebml
 from seedvr2.media.carried.videos import VIDEO
+from seedvr2.media.videos.languages import language_box, language_element, stated_language
 from seedvr2.media.videos.mkv_additions import MkvAdditions
 from seedvr2.media.videos.mp4_additions import MOST, Mp4Additions, box
 from seedvr2.media.videos.mp4_tags import (
@@ -82,21 +83,32 @@ class Header:
             target.metadata["timecode"] = timecode
         elif timecode:
             self._tell("timecode", f"{timecode} is not one for {float(video.average_rate or 0):g} frames per second")
-        if self._mp4 is None:
+        pairs = [(video, target), *others]
+        self._add_languages(pairs)
+        if self._mp4:
+            self._add_keys(self._mp4, tags, pairs)
+        else:
             self._tell_of_user_data()
-            return
-        texts = text_keys(tags, also=self._mp4.room_tag(tags))
-        self._mp4.add("moov", keys_box(merged(read_keys(self._path), texts)))
-        keys = track_meta(self._path, video.id) or keys_box(track_keys(of_video))
-        self._mp4.add("trak", keys, track_number(self._output, target))
-        for old, new in others:
+
+    def _add_languages(self, pairs: Iterable[tuple[Stream, Stream]]) -> None:
+        for old, new in pairs:
+            language, number = stated_language(self._path, old), track_number(self._output, new)
+            if language and number and self._mp4:
+                self._mp4.add("mdia", language_box(language), number)
+            elif language and number:
+                self.mkv.add_entry(number, language_element(language))
+
+    def _add_keys(self, mp4: Mp4Additions, tags: Mapping[str, str], pairs: Iterable[tuple[Stream, Stream]]) -> None:
+        texts = text_keys(tags, also=mp4.room_tag(tags))
+        mp4.add("moov", keys_box(merged(read_keys(self._path), texts)))
+        for old, new in pairs:
             if number := track_number(self._output, new):
-                self._mp4.add("trak", keys_box(track_keys(old.metadata)), number)
+                mp4.add("trak", track_meta(self._path, old.id) or keys_box(track_keys(old.metadata)), number)
         items, extensions = read_user_data(self._path), read_uuids(self._path)
         if sum(len(data) for _, data in (*items, *extensions)) < MOST:
-            self._mp4.add("udta", b"".join(box(kind, data) for kind, data in items))
+            mp4.add("udta", b"".join(box(kind, data) for kind, data in items))
             for place, data in extensions:
-                self._mp4.add(place, box("uuid", data))
+                mp4.add(place, box("uuid", data))
         else:
             self._tell("maker", "it is too large for the head of a file")
 
@@ -116,8 +128,7 @@ class Header:
             self._mp4.add("entry", view.mp4_boxes(), number)
             self._mp4.add("trak", view.google_box(), number)
             return
-        if elements := view.mkv_elements():
-            self.mkv.add_video(number, elements)
+        self.mkv.add_video(number, view.mkv_elements())
         if name := view.stereo_tag(self._muxer):
             target.metadata["stereo_mode"] = name
 

@@ -24,13 +24,20 @@ class MkvAdditions:
     """Collects elements; `reserve` makes room for them before the header is written, `fill` puts them there."""
 
     def __init__(self) -> None:
+        self._entries: dict[int, bytes] = defaultdict(bytes)
         self._video: dict[int, bytes] = defaultdict(bytes)
         self._codecs: dict[int, tuple[bytes, bytes]] = {}
         self._room = 0
 
+    def add_entry(self, track: int, elements: bytes) -> None:
+        """Add elements to the description of the track with that number from 1."""
+        if elements:
+            self._entries[track] += elements
+
     def add_video(self, track: int, elements: bytes) -> None:
-        """Add elements to the description of the pictures of the track with that number from 1."""
-        self._video[track] += elements
+        """Add elements to what is said of the pictures of the track with that number from 1."""
+        if elements:
+            self._video[track] += elements
 
     def rename_codec(self, track: int, name: str, private: bytes) -> None:
         """Have a track of sound called by another codec's name, with what that codec wants to know."""
@@ -40,12 +47,12 @@ class MkvAdditions:
     def size(self) -> int:
         """Bytes collected."""
         named = sum(len(name) + len(private) for name, private in self._codecs.values())
-        return named + sum(map(len, self._video.values()))
+        return named + sum(map(len, (*self._video.values(), *self._entries.values())))
 
     def reserve(self, track_tags: MutableMapping[str, str]) -> None:
         """Make room in the tags of one track of the output, which have all else in them already."""
         if self.size:
-            self._room = self.size + _SPARE * (len(self._video) + len(self._codecs))
+            self._room = self.size + _SPARE * (len(self._entries) + len(self._video) + len(self._codecs))
             filler = (_MARK * (self._room // len(_MARK) + 1))[: self._room]
             track_tags["title"] = track_tags.get("title", "") + filler
 
@@ -95,7 +102,7 @@ class MkvAdditions:
             elif name and identity == _AUDIO:
                 data = b"".join(element(kind, value) for kind, value in split(data) if kind != BIT_DEPTH)
             result += element(identity, data)
-        return result + (element(CODEC_PRIVATE, private) if name else b"")
+        return result + (element(CODEC_PRIVATE, private) if name else b"") + self._entries.get(number, b"")
 
 
 def element(identity: bytes, data: bytes) -> bytes:

@@ -40,8 +40,8 @@ class Mp4Additions:
         """Add boxes at the end of another one.
 
         Args:
-            place: `moov`, `udta`, the `file`; or of the `track` with that number from 1: `trak`, `entry`, which is
-                its sample description.
+            place: `moov`, `udta`, the `file`; or of the `track` with that number from 1: `trak`, `mdia`, or `entry`,
+                which is its sample description.
             boxes: whole ones, made by `box`. track: 0 for the places outside of tracks.
         """
         self._boxes[place, track] += boxes
@@ -108,8 +108,9 @@ class Mp4Additions:
             elif kind in _ENTERED:
                 head = _ENTERED[kind]
                 inner = inner[:head] + self._rewritten(inner[head:], (*path, kind), track)
-            place = (kind, track if kind == "trak" else 0)
-            result += box(kind, inner + (self._boxes.get(place, b"") if path == ("moov",) else b""))
+            if path == ("moov",) or kind == "mdia":
+                inner += self._boxes.get((kind, track if kind in ("trak", "mdia") else 0), b"")
+            result += box(kind, inner)
         return result
 
 
