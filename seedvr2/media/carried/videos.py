@@ -57,7 +57,7 @@ VIDEO_ITEMS: tuple[Item, ...] = (
         "captions",
         "closed captioning",
         _in(mp4=_KEPT, mkv=_KEPT),
-        "Those within the pictures (CEA-608 and 708), where the result is H.264.",
+        "Those within the pictures (CEA-608 and 708), where the result is H.264 or HEVC.",
     ),
     Item("projection", "the projection of a 360° video", _everywhere(_KEPT)),
     Item(

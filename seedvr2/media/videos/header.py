@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
@@ -133,8 +133,12 @@ class Header:
             target.metadata["stereo_mode"] = name
 
     def tell_of_light(self) -> None:
-        """Name what frames say of themselves and results do not."""
-        for key in dict.fromkeys(_LOST[name] for name in self._side_data if name in _LOST):
+        """Name what frames say of themselves and results do not. The output's video stream has its codec already."""
+        keys = dict.fromkeys(_LOST[name] for name in self._side_data if name in _LOST)
+        context: Any = self._output.streams.video[0].codec_context
+        if context.codec.canonical_name == "hevc" and context.format.components[0].bits > 8:
+            keys.pop("mastering", None)  # its encoder writes them
+        for key in keys:
             self._tell(key, _NOT_WRITTEN)
 
     def tell_of_structure(self, video: VideoStream) -> None:

@@ -16,12 +16,17 @@ from tests.seedvr2.media import clips
 CAPTIONS = [b"\xfc\x94\x2c", b"\xfc\0\0" * 2, b"\0\0\0\0\0\1\0\0\2\0\0\3", b"", b"\xfd\x80\x80" * 31]
 
 
+ENCODERS = {"h264": ("libx264", {"bf": "3", "b-adapt": "0"}), "hevc": ("libx265", {"x265-params": "log-level=error"})}
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_captions_belong_to_their_frames(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_captions_belong_to_their_frames(tmp_path: Path, suffix: str, codec: str) -> None:
     """With frames that are encoded in another order than they are shown in."""
-    path, writer = tmp_path / f"out{suffix}", CaptionWriter("h264")
+    path, writer = tmp_path / f"out{suffix}", CaptionWriter(codec)
+    encoder, options = ENCODERS[codec]
     with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", 25, options={"bf": "3", "b-adapt": "0"})
+        stream = output.add_stream(encoder, 25, options=options)
         stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
         for index in range(10):
             frame = av.VideoFrame.from_ndarray(clips.picture(64, 32, index), "rgb24")
