@@ -1,4 +1,4 @@
-"""Closed captions within the pictures, from decoded frames into packets (ATSC A/53-4; ITU-T H.264 and H.265, annex D)."""
+"""Closed captions within the pictures, from decoded frames into packets (ATSC A/53-4, ITU-T H.264 and H.265)."""
 
 from __future__ import annotations
 
