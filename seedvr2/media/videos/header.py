@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from av.container import InputContainer, OutputContainer
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from seedvr2.media.carried import boxes, ebml
@@ -53,6 +53,33 @@ _SIGNS = {
 }
 
 
+# What each muxer writes of what a track is for.
+_PURPOSES = {
+    "mp4": Disposition.default
+    | Disposition.dub
+    | Disposition.comment
+    | Disposition.forced
+    | Disposition.hearing_impaired
+    | Disposition.visual_impaired
+    | Disposition.captions
+    | Disposition.descriptions,
+    "mov": Disposition.default,
+    "matroska": Disposition.default
+    | Disposition.dub
+    | Disposition.original
+    | Disposition.comment
+    | Disposition.forced
+    | Disposition.hearing_impaired
+    | Disposition.visual_impaired,
+    "webm": Disposition.default | Disposition.forced,
+}
+# The reader of mp4 says the second of each wherever it finds the first.
+_TWINS = {
+    Disposition.hearing_impaired: Disposition.captions,
+    Disposition.visual_impaired: Disposition.descriptions,
+}
+
+
 class Header:
     """The head of a result. Collects while the output is set up; `fill` completes the finished file.
 
@@ -85,6 +112,7 @@ class Header:
             self._tell("timecode", f"{timecode} is not one for {float(video.average_rate or 0):g} frames per second")
         pairs = [(video, target), *others]
         self._add_languages(pairs)
+        self._tell_of_purposes(pairs)
         if self._mp4:
             self._add_keys(self._mp4, tags, pairs)
         else:
@@ -164,6 +192,17 @@ class Header:
             ValueError: it is not as it was begun.
         """
         (self._mp4 or self.mkv).fill(path)
+
+    def _tell_of_purposes(self, pairs: Iterable[tuple[Stream, Stream]]) -> None:
+        lost = Disposition(0)
+        for old, _ in pairs:
+            purposes = Disposition(old.disposition)
+            for first, second in _TWINS.items():
+                purposes &= ~second if purposes & first else ~Disposition(0)
+            lost |= purposes & ~_PURPOSES[self._muxer] & ~Disposition.attached_pic
+        if lost:
+            named = ", ".join(flag.name.replace("_", " ") for flag in Disposition if flag & lost and flag.name)
+            self._tell("disposition", f"{FORMATS[self._muxer]} files have no place for it ({named})")
 
     def _tell_of_user_data(self) -> None:
         kinds = {kind for kind, _ in read_user_data(self._path) if not is_tag(kind)}

@@ -69,7 +69,9 @@ class TrackChoice:
 
     def _add(self, stream: Stream, additions: MkvAdditions) -> Track | None:
         muxer, codec = self._output.format.name, codec_name(stream)
-        if can_hold(muxer, stream, self._first.get(stream.index)):
+        # Other muxers take attached files, and pass over them.
+        passed_over = stream.type == "attachment" and muxer != "matroska"
+        if not passed_over and can_hold(muxer, stream, self._first.get(stream.index)):
             if isinstance(stream, AudioStream) and muxer == "mp4" and codec not in MP4_AUDIO:
                 self._note(stream, codec, "is copied, but not every player finds such sound in mp4")
             return CopiedTrack(self._output, stream)
@@ -97,7 +99,7 @@ class TrackChoice:
                 suffix, kind = _COVERS[codec]
                 self._output.add_attachment(f"cover.{suffix}", kind, bytes(picture))
                 return None
-        elif muxer != "webm" and can_hold(muxer, stream, picture):
+        elif muxer == "mp4" and can_hold(muxer, stream, picture):
             return CopiedTrack(self._output, stream)
         self._leave_out("cover", stream)
         return None
