@@ -42,7 +42,7 @@ VIDEO_ITEMS: tuple[Item, ...] = (
         "disposition",
         "what a track is for",
         _in(mp4=_KEPT, mkv=_KEPT),
-        "Default, forced, dub, commentary, for people hard of hearing or seeing; webm and mov say the first, webm the second.",
+        "Dubbed, a commentary, for people hard of hearing… Every format says which is the default one.",
     ),
     Item("chapters", "chapters", _everywhere(_KEPT)),
     Item(
