@@ -79,7 +79,7 @@ VIDEO_ITEMS: tuple[Item, ...] = (
     Item("second_view", "the view of the other eye (MV-HEVC, MVC)", {}),
     Item("timecode", "timecode", _everywhere(_KEPT)),
     Item("telemetry", "GoPro's telemetry", _in(mp4=_KEPT, mov=_KEPT)),
-    Item("data", "a data track", _in(mov=_KEPT)),
+    Item("data", "a data track", {}),
     Item("unknown", "a track in an unknown codec", {}),
     Item("protected", "a protected (encrypted) track", {}, "Where the video itself is protected, the file is refused."),
     Item("other_video", "other video tracks", {}, "The default one is upscaled, else the first."),

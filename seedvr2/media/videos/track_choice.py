@@ -34,6 +34,7 @@ _STYLED = frozenset({"ass", "ssa", "eia_608"})
 _WHY = {"unknown": "nothing here can copy it", "protected": "only who has its key can read it"}
 # What is kept as timecode and not as a track, like the titles of chapters.
 _TIMECODE_TRACK = "tmcd"
+_TELEMETRY = "gpmd"
 
 
 class TrackChoice:
@@ -61,10 +62,13 @@ class TrackChoice:
             self._leave_out("protected", stream)
         elif stream.type in ("audio", "subtitle", "attachment"):
             return self._add(stream, additions)
-        elif self._kinds.get(stream.id) != _TIMECODE_TRACK and stream.id not in self._chapters:
+        elif self._kinds.get(stream.id) == _TELEMETRY:
             if can_hold(self._output.format.name, stream, self._first.get(stream.index)):
                 return CopiedTrack(self._output, stream)
-            self._leave_out("telemetry" if self._kinds.get(stream.id) == "gpmd" else "data", stream)
+            self._leave_out("telemetry", stream)
+        elif self._kinds.get(stream.id) != _TIMECODE_TRACK and stream.id not in self._chapters:
+            # The muxer of mp4 would take some, and call them telemetry.
+            self._leave_out("data", stream)
         return None
 
     def _add(self, stream: Stream, additions: MkvAdditions) -> Track | None:
