@@ -16,12 +16,13 @@ from seedvr2.media.videos.languages import language_box, language_element, state
 from seedvr2.media.videos.mkv_additions import MkvAdditions
 from seedvr2.media.videos.mp4_additions import MOST, Mp4Additions, box
 from seedvr2.media.videos.mp4_tags import (
+    is_bound,
     is_tag,
     keys_box,
     merged,
+    read_extensions,
     read_keys,
     read_user_data,
-    read_uuids,
     text_keys,
     track_keys,
     track_meta,
@@ -132,13 +133,16 @@ class Header:
         for old, new in pairs:
             if number := track_number(self._output, new):
                 mp4.add("trak", track_meta(self._path, old.id) or keys_box(track_keys(old.metadata)), number)
-        items, extensions = read_user_data(self._path), read_uuids(self._path)
-        if sum(len(data) for _, data in (*items, *extensions)) < MOST:
-            mp4.add("udta", b"".join(box(kind, data) for kind, data in items))
-            for place, data in extensions:
-                mp4.add(place, box("uuid", data))
-        else:
+        items, extensions = read_user_data(self._path), read_extensions(self._path)
+        if sum(len(data) for *_, data in (*items, *extensions)) >= MOST:
             self._tell("maker", "it is too large for the head of a file")
+            return
+        mp4.add("udta", b"".join(box(kind, data) for kind, data in items))
+        for place, kind, data in extensions:
+            if is_bound(data):
+                self._tell("maker", "it refers to places in the old file")
+            else:
+                mp4.add(place, box(kind, data))
 
     def add_view(self, video: VideoStream, *, upright: bool) -> None:
         """Say how the source's video is looked at. `upright`: its pictures were not turned."""
@@ -206,11 +210,11 @@ class Header:
 
     def _tell_of_user_data(self) -> None:
         kinds = {kind for kind, _ in read_user_data(self._path) if not is_tag(kind)}
-        for _, data in read_uuids(self._path):
+        for _, kind, data in read_extensions(self._path):
             if data.startswith(_XMP):
                 self._tell("xmp")
             else:
-                kinds.add("uuid")
+                kinds.add(kind)
         if kinds:
             self._tell("maker", f"{FORMATS[self._muxer]} files have no place for it ({', '.join(sorted(kinds))})")
 

@@ -60,13 +60,22 @@ def read_user_data(path: Path) -> list[tuple[str, bytes]]:
     return [(found.kind, data) for found, data in items if not (found.kind == _SOFTWARE and b"Lavf" in data)]
 
 
-def read_uuids(path: Path) -> list[tuple[str, bytes]]:
-    """Contents of the boxes with which others extend the format, each with where it is: `file` or `moov`.
+def read_extensions(path: Path) -> list[tuple[str, str, bytes]]:
+    """Boxes with which others extend the format: where each is, `file` or `moov`; its kind and its content.
 
-    Adobe's XMP is one. It ends where it gets as large as `MOST`.
+    Adobe's XMP is one, and what Sony's cameras say of a take. It ends where it gets as large as `MOST`.
     """
-    items = _read(path, lambda found: found.path in (("uuid",), ("moov", "uuid")))
-    return [("moov" if len(found.path) == 2 else "file", data) for found, data in items if not data.startswith(_KEYS)]
+    items = _read(path, lambda found: found.path in (("uuid",), ("moov", "uuid"), ("meta",)))
+    return [
+        ("moov" if len(found.path) == 2 else "file", found.kind, data)
+        for found, data in items
+        if not data.startswith(_KEYS)
+    ]
+
+
+def is_bound(data: bytes) -> bool:
+    """Whether such a box says where in the old file something is, which is not there in a new one."""
+    return b"iloc" in data
 
 
 def track_meta(path: Path, identity: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,18 +39,25 @@ _TELEMETRY = "gpmd"
 
 
 class TrackChoice:
-    """Adds the streams of a source to an output.
-
-    Attributes:
-        warnings: sentences on what does not come along as it is.
-    """
+    """Adds the streams of a source to an output."""
 
     def __init__(self, source: Path, output: OutputContainer) -> None:
         """Reads what is needed of `source`; run it under `failures.reading`."""
-        self.warnings: list[str] = []
+        self._notes: list[str] = []
+        self._left_out: dict[str, list[str]] = defaultdict(list)
         self._source, self._output = source, output
         self._kinds, self._chapters = track_kinds(source), chapter_tracks(source)
         self._first = _first_packets(source)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on what does not come along as it is; one for all tracks of a kind, of which phones write many."""
+        result = FORMATS[self._output.format.name]
+        whys = {key: _WHY.get(key, f"{result} files have no place for it") for key in self._left_out}
+        left = [
+            VIDEO[key].left_out(result, f"{whys[key]} ({'; '.join(names)})") for key, names in self._left_out.items()
+        ]
+        return [*self._notes, *left]
 
     def track_of(self, stream: Stream, additions: MkvAdditions) -> Track | None:
         """What copies a stream; None if that is left out. `additions`: to the file, if it is of Matroska."""
@@ -112,7 +120,7 @@ class TrackChoice:
         kind = f"{'attached file' if stream.type == 'attachment' else f'{codec} {stream.type} track'}"
         label = _label(stream)
         advice = "; choose output_format = mkv to keep it as it is" if self._in_mkv(stream) else ""
-        self.warnings.append(f"The {kind}{f' ({label})' if label else ''} {what}{advice}.")
+        self._notes.append(f"The {kind}{f' ({label})' if label else ''} {what}{advice}.")
 
     def _in_mkv(self, stream: Stream) -> bool:
         """Whether Matroska, where it is not what is written, would hold a stream as it is."""
@@ -124,9 +132,7 @@ class TrackChoice:
     def _leave_out(self, key: str, stream: Stream) -> None:
         found = [self._kinds.get(stream.id, ""), _label(stream)]
         which = ", ".join(text for text in found if text) or f"{stream.type}, number {stream.index + 1}"
-        format_ = FORMATS[self._output.format.name]
-        why = _WHY.get(key, f"{format_} files have no place for it")
-        self.warnings.append(VIDEO[key].left_out(format_, f"{why} ({which})"))
+        self._left_out[key].append(which)
 
 
 def _label(stream: Stream) -> str:

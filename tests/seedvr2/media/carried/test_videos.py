@@ -368,6 +368,51 @@ def test_matroska_made_here_is_well_formed(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
+def with_old_keys(folder: Path) -> Path:
+    """As older phones write them: texts with their lengths and languages, in the user data."""
+    path = remuxed(folder, ".mp4")
+    texts = {b"\xa9xyz": b"+48.8584+002.2945/", b"\xa9mak": b"Maker", b"\xa9mod": b"Model 2", b"\xa9day": b"2020-01-02"}
+    added = b"".join(
+        (len(text) + 12).to_bytes(4, "big") + kind + len(text).to_bytes(2, "big") + b"\x15\xc7" + text
+        for kind, text in texts.items()
+    )
+    data = bytearray(path.read_bytes())
+    for kind in (b"moov", b"udta"):
+        place = data.rindex(kind) - 4
+        data[place : place + 4] = (int.from_bytes(data[place : place + 4], "big") + len(added)).to_bytes(4, "big")
+    path.write_bytes(data + added)
+    return path
+
+
+@pytest.mark.parametrize("result", FORMATS)
+def test_what_older_phones_write_comes_along(result: str, tmp_path: Path) -> None:
+    convert(with_old_keys(tmp_path), tmp_path / f"out.{result}", {})
+    tags = read(tmp_path / f"out.{result}")["tags"]
+    assert tags["com.apple.quicktime.location.iso6709"].startswith("+48.8584+002.2945")
+    assert (tags["com.apple.quicktime.make"], tags["com.apple.quicktime.model"]) == ("Maker", "Model 2")
+    assert tags["date"].startswith("2020-01-02")
+
+
+def test_what_cameras_say_of_a_take_comes_along(tmp_path: Path) -> None:
+    path, content = remuxed(tmp_path, ".mp4"), b"\0\0\0\x20hdlr" + bytes(8) + b"nrtm" + bytes(12) + b"\0\0\0\x0bxml abc"
+    with path.open("ab") as file:
+        file.write((len(content) + 8).to_bytes(4, "big") + b"meta" + content)
+    assert convert(path, tmp_path / "out.mp4", {}) == []
+    assert stored_box(tmp_path / "out.mp4", "meta") == content
+    assert ["(meta)" in warning for warning in convert(path, tmp_path / "out.mkv", {})] == [True]
+
+
+def test_tracks_of_a_kind_are_named_together(tmp_path: Path) -> None:
+    def change(output: Any, copies: dict[int, Any]) -> None:
+        for _ in range(3):
+            output.add_data_stream("klv")
+
+    warnings = convert(remuxed(tmp_path, ".ts", change), tmp_path / "out.mp4", {})
+    assert len(warnings) == 1
+    assert "number 3" in warnings[0]
+    assert "number 5" in warnings[0]
+
+
 def test_what_came_along_does_so_again(tmp_path: Path) -> None:
     """From mp4 to mkv and back: the names of either are understood in the other."""
     convert(CASES / "11_phone_keys.mov", tmp_path / "one.mkv", {})

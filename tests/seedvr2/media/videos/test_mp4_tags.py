@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 from seedvr2.media.videos.mp4_additions import MOST, box, split
-from seedvr2.media.videos.mp4_tags import Key, keys_box, merged, read_keys, read_user_data, read_uuids, text_keys
+from seedvr2.media.videos.mp4_tags import Key, keys_box, merged, read_extensions, read_keys, read_user_data, text_keys
 
 CASE = Path(__file__).parents[3] / "fixtures" / "cases" / "11_phone_keys.mov"
 RATE = box("data", struct.pack(">IIf", 23, 0, 240.0))
@@ -60,12 +60,14 @@ def test_user_data_is_read_without_what_is_written_anew(tmp_path: Path) -> None:
 
 def test_no_more_is_read_than_goes_into_a_head(tmp_path: Path) -> None:
     path = file_of(tmp_path / "a.mp4", *[box("uuid", bytes(MOST // 2 + 1))] * 5)
-    assert sum(len(data) for _, data in read_uuids(path)) == MOST
+    assert sum(len(data) for *_, data in read_extensions(path)) == MOST
 
 
 def test_licences_are_no_data(tmp_path: Path) -> None:
     licence = box("uuid", bytes.fromhex("d08a4f1810f34a82b6c832d8aba183d3"))
-    assert read_uuids(file_of(tmp_path / "a.mp4", licence, box("uuid", b"x" * 16))) == [("moov", b"x" * 16)]
+    assert read_extensions(file_of(tmp_path / "a.mp4", licence, box("uuid", b"x" * 16))) == [
+        ("moov", "uuid", b"x" * 16)
+    ]
 
 
 def test_without_keys_there_is_no_box() -> None:
