@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from av.container import InputContainer, OutputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
-from seedvr2.media.carried import boxes, ebml
 from seedvr2.media.carried.videos import VIDEO
 from seedvr2.media.videos.languages import language_box, language_element, stated_language
 from seedvr2.media.videos.mkv_additions import MkvAdditions
@@ -30,55 +29,12 @@ from seedvr2.media.videos.mp4_tags import (
 from seedvr2.media.videos.portable_tags import lasting_tags, portable_tags
 from seedvr2.media.videos.timecodes import first_timecode, fits
 from seedvr2.media.videos.tracks import track_number
+from seedvr2.media.videos.unwritten import of_frames, of_purposes, of_structure
 from seedvr2.media.videos.view import read_view
 
 FORMATS = {"mp4": "mp4", "mov": "mov", "matroska": "mkv", "webm": "webm"}
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-# What frames of a high dynamic range carry, and what else no result holds.
-_LOST = {
-    "MASTERING_DISPLAY_METADATA": "mastering",
-    "CONTENT_LIGHT_LEVEL": "mastering",
-    "DYNAMIC_HDR_PLUS": "hdr10plus",
-    "DYNAMIC_HDR_VIVID": "hdr_vivid",
-    "AMBIENT_VIEWING_ENVIRONMENT": "ambient",
-    "AFD": "active_format",
-}
-
-
 _NOT_WRITTEN = "it is not written into videos made here"
-# Configurations of layers beside the picture that is decoded, and elements of Matroska.
-_SIGNS = {
-    "second_view": frozenset({"lhvC", "hvcE", "mvcC"}),
-    "ordered_chapters": frozenset({"EditionFlagOrdered"}),
-    "linked": frozenset({"PrevUUID", "NextUUID"}),
-}
-
-
-# What each muxer writes of what a track is for.
-_PURPOSES = {
-    "mp4": Disposition.default
-    | Disposition.dub
-    | Disposition.comment
-    | Disposition.forced
-    | Disposition.hearing_impaired
-    | Disposition.visual_impaired
-    | Disposition.captions
-    | Disposition.descriptions,
-    "mov": Disposition.default,
-    "matroska": Disposition.default
-    | Disposition.dub
-    | Disposition.original
-    | Disposition.comment
-    | Disposition.forced
-    | Disposition.hearing_impaired
-    | Disposition.visual_impaired,
-    "webm": Disposition.default | Disposition.forced,
-}
-# The reader of mp4 says the second of each wherever it finds the first.
-_TWINS = {
-    Disposition.hearing_impaired: Disposition.captions,
-    Disposition.visual_impaired: Disposition.descriptions,
-}
 
 
 class Header:
@@ -113,7 +69,8 @@ class Header:
             self._tell("timecode", f"{timecode} is not one for {float(video.average_rate or 0):g} frames per second")
         pairs = [(video, target), *others]
         self._add_languages(pairs)
-        self._tell_of_purposes(pairs)
+        if lost := of_purposes(self._muxer, (old for old, _ in pairs)):
+            self._tell("disposition", f"{FORMATS[self._muxer]} files have no place for it ({', '.join(lost)})")
         if self._mp4:
             self._add_keys(self._mp4, tags, pairs)
         else:
@@ -164,23 +121,12 @@ class Header:
         if name := view.stereo_tag(self._muxer):
             target.metadata["stereo_mode"] = name
 
-    def tell_of_light(self) -> None:
-        """Name what frames say of themselves and results do not. The output's video stream has its codec already."""
-        keys = dict.fromkeys(_LOST[name] for name in self._side_data if name in _LOST)
+    def tell_of_unwritten(self, video: VideoStream) -> None:
+        """Name what the source has and no result does. The output's video stream has its codec already."""
         context: Any = self._output.streams.video[0].codec_context
-        if context.codec.canonical_name == "hevc" and context.format.components[0].bits > 8:
-            keys.pop("mastering", None)  # its encoder writes them
-        for key in keys:
+        deep_hevc = context.codec.canonical_name == "hevc" and context.format.components[0].bits > 8
+        for key in (*of_frames(self._side_data, with_light=deep_hevc), *of_structure(self._path, video)):
             self._tell(key, _NOT_WRITTEN)
-
-    def tell_of_structure(self, video: VideoStream) -> None:
-        """Name what only a walk through the source shows, and no result has."""
-        with self._path.open("rb") as file:
-            kinds = {found.kind for found in boxes.walk(file) if found.track == video.id}
-            kinds |= {_mkv_kind(file, found) for found in ebml.walk(file) if found.track in (0, video.index + 1)}
-        for key, signs in _SIGNS.items():
-            if kinds & signs:
-                self._tell(key, _NOT_WRITTEN)
 
     def reserve(self) -> None:
         """Make room for what `fill` writes; the last thing before the header is written."""
@@ -197,17 +143,6 @@ class Header:
         """
         (self._mp4 or self.mkv).fill(path)
 
-    def _tell_of_purposes(self, pairs: Iterable[tuple[Stream, Stream]]) -> None:
-        lost = Disposition(0)
-        for old, _ in pairs:
-            purposes = Disposition(old.disposition)
-            for first, second in _TWINS.items():
-                purposes &= ~second if purposes & first else ~Disposition(0)
-            lost |= purposes & ~_PURPOSES[self._muxer] & ~Disposition.attached_pic
-        if lost:
-            named = ", ".join(flag.name.replace("_", " ") for flag in Disposition if flag & lost and flag.name)
-            self._tell("disposition", f"{FORMATS[self._muxer]} files have no place for it ({named})")
-
     def _tell_of_user_data(self) -> None:
         kinds = {kind for kind, _ in read_user_data(self._path) if not is_tag(kind)}
         for _, kind, data in read_extensions(self._path):
@@ -221,14 +156,6 @@ class Header:
     def _tell(self, key: str, why: str = "") -> None:
         result = FORMATS[self._muxer]
         self.warnings.append(VIDEO[key].left_out(result, why or f"{result} files have no place for it"))
-
-
-def _mkv_kind(file: BinaryIO, found: ebml.Element) -> str:
-    """The kind of what is added to each block, or the name of a flag that is set."""
-    data = ebml.payload(file, found) if found.name in ("BlockAddIDType", "EditionFlagOrdered") else b""
-    if found.name == "BlockAddIDType":
-        return data[-4:].decode("latin-1")
-    return found.name if found.name != "EditionFlagOrdered" or ebml.number(data) else ""
 
 
 def _drop(tags: dict[str, str], name: str) -> None:
