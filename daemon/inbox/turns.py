@@ -89,15 +89,15 @@ class Turns:
         now = time.monotonic()
         if not self._settler.observe(found.path, self._signature(found), now):
             return
-        answer = self._intake.take(found)
+        stable = self._settler.unchanged_s(found.path, now)
+        patient = stable < self._config.inbox.settle_s + self._config.inbox.give_up_s
+        answer = self._intake.take(found, incomplete=not patient)
         if answer.problem:
             self.problems.tell(str(found.path), answer.problem)
         else:
             self.problems.clear(str(found.path))
         if answer.verdict is Verdict.LATER:
-            stable = self._settler.unchanged_s(found.path, now)
-            patience = self._config.inbox.settle_s + self._config.inbox.give_up_s
-            answer = Answer(Verdict.WAIT if stable < patience else Verdict.REFUSED, answer.reason)
+            answer = Answer(Verdict.WAIT if patient else Verdict.REFUSED, answer.reason)
         if answer.verdict is Verdict.WAIT:
             self._settler.postpone(found.path, now)
         elif answer.verdict is not Verdict.TAKEN:

@@ -47,7 +47,10 @@ class IllegalMoveError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What the source is: display size in pixels, estimated frame count (1 for a picture)."""
+    """What the source is: display size in pixels, estimated frame count (1 for a picture).
+
+    `incomplete` is why the file cannot be all there, by its own word; empty if it may be.
+    """
 
     kind: str
     width: int
@@ -55,6 +58,7 @@ class Media:
     frames: int
     fps: float | None = None
     duration_s: float | None = None
+    incomplete: str = ""
 
 
 @dataclass(frozen=True, slots=True)

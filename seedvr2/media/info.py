@@ -29,6 +29,7 @@ class MediaInfo:
         codec, format: short names, such as `h264` and `mp4`.
         audio_codecs: of the audio tracks, in their order.
         warnings: sentences about what will not come out as it is in the file.
+        incomplete: why the file cannot be all there, as a sentence; it is among the warnings too. Empty if it may be.
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class MediaInfo:
     format: str
     audio_codecs: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    incomplete: str = ""
 
 
 @dataclass(frozen=True, slots=True)

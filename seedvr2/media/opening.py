@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 from seedvr2.errors import MediaError, OptionError
+from seedvr2.media.completeness import incomplete
 from seedvr2.media.failures import reading, too_large
 from seedvr2.media.info import MAX_PIXELS, MediaInfo
 from seedvr2.media.need import PICTURES, check_room, picture_need
@@ -32,12 +34,21 @@ _SPELLINGS = {".jpeg": ".jpg", ".tif": ".tiff"}
 
 
 def open_source(path: Path) -> Source:
-    """Open a picture or a video.
+    """Open a picture or a video. One that says itself that it is incomplete has a warning of that.
 
     Raises:
         MediaError: it is neither, or cannot be decoded; the message is for people.
         TooLargeError, OutOfMemoryError: its first frame would not fit into memory, ever or now.
     """
+    source = _open(path)
+    with reading(path):
+        said = incomplete(path)
+    if said:
+        source.info = replace(source.info, incomplete=said, warnings=(said, *source.info.warnings))
+    return source
+
+
+def _open(path: Path) -> Source:
     with reading(path):
         # Opening a pipe would wait for somebody to write into it.
         if not path.is_file() and path.exists() and not path.is_dir():
