@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.inbox.after import Aftermath
+from daemon.inbox.downloads import goes_on
 from daemon.inbox.intake import Answer, Intake, Verdict
+from daemon.inbox.names import joined_name
 from daemon.inbox.problems import Problems
 from daemon.inbox.scan import Found
 from daemon.inbox.settle import Settler, Signature
@@ -91,6 +93,10 @@ class Turns:
             return
         stable = self._settler.unchanged_s(found.path, now)
         patient = stable < self._config.inbox.settle_s + self._config.inbox.give_up_s
+        if joined_name(found.path.name) and (patient or goes_on(self._config.paths.inbox, found)):
+            # It vanishes when it is joined with the others; if that never happens, it is what somebody calls a file.
+            self._settler.postpone(found.path, now)
+            return
         answer = self._intake.take(found, incomplete=not patient)
         if answer.problem:
             self.problems.tell(str(found.path), answer.problem)

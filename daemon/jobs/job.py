@@ -177,10 +177,12 @@ class Job:
         """How long the engine took, by a clock that nobody sets."""
         return self._changed(took_s=seconds)
 
-    def with_source(self, source: str) -> Job:
-        """The source was renamed or moved."""
+    def with_source(self, source: str, folder: str | None = None) -> Job:
+        """The source was renamed or moved; the result goes into `folder`, if that is given."""
         draft = copy.copy(self.draft)
         object.__setattr__(draft, "source", source)
+        if folder is not None:
+            object.__setattr__(draft, "folder", folder)
         return self._changed(draft=draft)
 
     def as_settled(self) -> Job:

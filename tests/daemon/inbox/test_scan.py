@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from daemon.inbox import scan
-from daemon.inbox.scan import Scanner, ignored, is_companion
+from daemon.inbox.names import ignored, is_companion
+from daemon.inbox.scan import Scanner
 from daemon.store.safe_open import open_folder
 from tests.daemon.inbox.trees import nested, put
 
