@@ -103,6 +103,8 @@ class Turns:
         else:
             self.problems.clear(str(found.path))
         if answer.verdict is Verdict.LATER:
+            if patient and not self._settler.tried(found.path):
+                log.info("inbox: %s: %s It is tried again, since more of it may come", found.path.name, answer.reason)
             answer = Answer(Verdict.WAIT if patient else Verdict.REFUSED, answer.reason)
         if answer.verdict is Verdict.WAIT:
             self._settler.postpone(found.path, now)
