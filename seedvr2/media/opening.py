@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from seedvr2.errors import MediaError, OptionError
 from seedvr2.media.completeness import incomplete
 from seedvr2.media.failures import reading, too_large
+from seedvr2.media.foreign import refuse_foreign
 from seedvr2.media.info import MAX_PIXELS, MediaInfo
 from seedvr2.media.need import PICTURES, check_room, picture_need
 from seedvr2.media.pictures.animation_source import AnimationSource
@@ -70,6 +71,7 @@ def _open(path: Path) -> Source:
         if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
             # Phones write it; FFmpeg would take one of its tiles for a video.
             raise MediaError(f"{path.name} is a HEIC picture, which cannot be read; save it as JPEG or PNG first.")
+        refuse_foreign(path)
         return VideoSource(path)
 
 
