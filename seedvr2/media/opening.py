@@ -9,10 +9,14 @@ from PIL import Image, UnidentifiedImageError
 from seedvr2.errors import MediaError, OptionError
 from seedvr2.media.failures import reading, too_large
 from seedvr2.media.info import MAX_PIXELS, MediaInfo
-from seedvr2.media.need import PICTURES, check_room, picture_need
-from seedvr2.media.pictures.animation_source import AnimationSource
+from seedvr2.media.need import check_room, picture_need
+from seedvr2.media.pictures.animation_source import AnimationSource, shown_frames
+from seedvr2.media.pictures.film_header import HEAD_BYTES, read_film_header
+from seedvr2.media.pictures.film_source import FilmSource
+from seedvr2.media.pictures.mended import open_picture
 from seedvr2.media.pictures.picture_sink import PictureSink
 from seedvr2.media.pictures.picture_source import PictureSource
+from seedvr2.media.pictures.raw import refuse_raw
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
 from seedvr2.media.videos.tracks import MP4_AUDIO
@@ -42,13 +46,18 @@ def open_source(path: Path) -> Source:
         # Opening a pipe would wait for somebody to write into it.
         if not path.is_file() and path.exists() and not path.is_dir():
             raise MediaError(f"{path.name} is a pipe or a device; give a picture or a video.")
+        refuse_raw(path)
         try:
-            with Image.open(path, formats=PICTURES) as image:
+            with path.open("rb") as file:
+                film = read_film_header(file.read(HEAD_BYTES), path.name)
+            if film is not None:
+                return FilmSource(path, film)
+            with open_picture(path) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise MediaError(too_large(path.name))
                 # Before its frames are counted or its tags are read, for which Pillow decodes some kinds.
                 check_room(path.name, picture_need(image, path))
-                animated = image.format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
+                animated = image.format in _ANIMATIONS and shown_frames(image) > 1
             return AnimationSource(path) if animated else PictureSource(path)
         except UnidentifiedImageError:
             with path.open("rb") as file:
@@ -58,7 +67,10 @@ def open_source(path: Path) -> Source:
             return PictureSource(path)
         if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
             # Phones write it; FFmpeg would take one of its tiles for a video.
-            raise MediaError(f"{path.name} is a HEIC picture, which cannot be read; save it as JPEG or PNG first.")
+            raise MediaError(
+                f"{path.name} is a HEIC picture that cannot be read here; check that it is whole, or save it as JPEG or "
+                "PNG first."
+            )
         return VideoSource(path)
 
 

@@ -16,7 +16,7 @@ from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.pictures.deep_pictures import encode_deep_png
 from seedvr2.media.pictures.picture_sink import PictureSink
 from seedvr2.media.pictures.picture_source import PictureSource
-from seedvr2.media.pictures.picture_tags import PictureTags
+from seedvr2.media.pictures.tags.picture_tags import PictureTags
 from tests.seedvr2.media.profiles import SRGB, cmyk
 
 RNG = np.random.default_rng(11)

@@ -16,7 +16,7 @@ from seedvr2.media import open_source
 from seedvr2.media.info import Frame
 from seedvr2.media.pictures.deep_pictures import encode_deep_png
 from seedvr2.media.pictures.picture_source import PictureSource
-from seedvr2.media.pictures.picture_tags import PictureTags
+from seedvr2.media.pictures.tags.picture_tags import PictureTags
 from seedvr2.media.pictures.tiff_writer import encode_tiff
 from tests.seedvr2.media.profiles import SRGB, cmyk, linear_gray
 
