@@ -92,4 +92,5 @@ def look_into(path: Path) -> Media:
         frames=info.frames or 1,
         fps=float(info.fps) if info.fps else None,
         duration_s=info.duration_s,
+        animation=info.animation,
     )

@@ -47,7 +47,10 @@ class IllegalMoveError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What the source is: display size in pixels, estimated frame count (1 for a picture)."""
+    """What the source is: display size in pixels, estimated frame count (1 for a picture).
+
+    `animation` is said of videos that are picture files, such as a GIF, and can be written as one.
+    """
 
     kind: str
     width: int
@@ -55,6 +58,7 @@ class Media:
     frames: int
     fps: float | None = None
     duration_s: float | None = None
+    animation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ PICTURE_ITEMS: tuple[Item, ...] = (
     Item("path", "the clipping paths (Photoshop)", {"png": Fate.KEPT, "jpg": Fate.KEPT, "tiff": Fate.KEPT}),
     Item("cicp", "the colour description (cICP)", _all(Fate.ADJUSTED) | {"png": Fate.KEPT}, "Of PNG, AVIF and HEIC; "
          "as a colour profile where the format has no place for it."),
-    Item("odd_color", "the unusual colour description (cICP)", {"png": Fate.KEPT}, "One that no ordinary colour profile "
-         "can state."),
+    Item("odd_color", "the unusual colour description (cICP)", {"png": Fate.KEPT}, "One that no ordinary profile can "
+         "state."),
     Item("hdr", "the HDR brightness curve (PQ or HLG)", {"png": Fate.KEPT}, "With 16 bits, as cICP."),
     Item("light", "the data on the HDR screen (mDCV, cLLI)", {"png": Fate.KEPT}),
     Item("gamma", "the gamma and primaries (gAMA, cHRM)", _all(Fate.ADJUSTED) | {"png": Fate.KEPT}, "As a colour "

@@ -59,6 +59,7 @@ class AnimationSource(TaggedSource):
                 bit_depth=8,
                 codec=name,
                 format=name,
+                animation=True,
                 warnings=tuple(warnings),
             )
 

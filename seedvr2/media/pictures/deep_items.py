@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import av
 import numpy as np
@@ -90,10 +91,10 @@ def _describe(frame: av.VideoFrame, item: Item) -> None:
 def _luma(frame: av.VideoFrame) -> NDArray[np.uint16]:
     """(H, W) of the brightness, to the full range."""
     gray = frame.reformat(format="gray16le") if frame.format.name.startswith("gray") else frame
-    plane = gray.planes[0]
+    plane: Any = gray.planes[0]
     bits = frame.format.components[0].bits
     wide = 2 if bits > 8 or gray is not frame else 1
-    rows = np.ndarray((frame.height, plane.line_size // wide), np.dtype(f"u{wide}"), buffer=plane)  # type: ignore[call-overload]
+    rows: NDArray[Any] = np.ndarray((frame.height, plane.line_size // wide), np.dtype(f"u{wide}"), buffer=plane)
     values = rows[:, : frame.width].astype(np.float32)
     peak = 65535.0 if gray is not frame else float((1 << bits) - 1)
     if int(frame.color_range) == 1:

@@ -68,9 +68,7 @@ def _dpx(head: bytes, name: str) -> FilmHeader:
     size = struct.unpack_from(f"{order}II", head, 772)
     descriptor, transfer, _, bits = struct.unpack_from("4B", head, 800)
     if film := _DPX_TRANSFERS_OF_FILM.get(transfer):
-        raise MediaError(
-            f"{name} is a DPX with {film}, as of film scans; convert it to video or sRGB brightness first."
-        )
+        raise MediaError(f"{name} is a DPX with {film}, as of film scans; convert it to sRGB first.")
     if descriptor not in _DPX_RGB:
         raise MediaError(f"{name} is a DPX of another kind than RGB; save it as PNG or TIFF first.")
     return FilmHeader("dpx", (size[0], size[1]), linear=transfer == 2, bit_depth=8 if bits == 8 else 16)

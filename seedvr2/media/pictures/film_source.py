@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -71,13 +72,13 @@ class FilmSource(TaggedSource):
             raise ValueError("no picture")
         return frames[0]
 
-    def _on_screen(self, values: NDArray[np.generic], frame: av.VideoFrame) -> Pixels:
+    def _on_screen(self, values: NDArray[Any], frame: av.VideoFrame) -> Pixels:
         """As numbers of a screen, over the full range."""
         if values.dtype == np.uint8:
-            return values.astype(np.uint8)
+            return np.array(values, np.uint8)
         if not self._header.linear:
             peak = (1 << frame.format.components[0].bits) - 1
-            return np.rint(values.astype(np.float32) * (65535 / peak)).astype(np.uint16)
+            return np.array(np.rint(values.astype(np.float32) * (65535 / peak)), np.uint16)
         light = np.nan_to_num(_light(values, frame), nan=0.0, posinf=2.0, neginf=0.0)
         count = light.shape[2]
         if count in (_GRAY_ALPHA, _RGBA):
@@ -87,7 +88,7 @@ class FilmSource(TaggedSource):
         if colors.max() > 1 + 1e-4:
             self._found.append(_BRIGHT)
         colors[...] = to_srgb(colors.clip(0, 1))
-        return np.rint(light.clip(0, 1) * 65535).astype(np.uint16)
+        return np.array(np.rint(light.clip(0, 1) * 65535), np.uint16)
 
 
 def to_srgb(light: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -98,7 +99,7 @@ def to_srgb(light: NDArray[np.float32]) -> NDArray[np.float32]:
     return result
 
 
-def _light(values: NDArray[np.generic], frame: av.VideoFrame) -> NDArray[np.float32]:
+def _light(values: NDArray[Any], frame: av.VideoFrame) -> NDArray[np.float32]:
     light = values.astype(np.float32)
     if np.issubdtype(values.dtype, np.integer):
         light /= (1 << frame.format.components[0].bits) - 1

@@ -18,6 +18,8 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # First row, first column, and the steps between rows and columns of the passes of an interlaced picture.
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 _ZEROS = 1 << 20
+# It tells which way is up.
+_LONGEST_EXIF = 1 << 20
 
 
 class Chunk(NamedTuple):
@@ -52,7 +54,7 @@ def for_decoder(file: BinaryIO, chunks: list[Chunk]) -> BinaryIO:
     hidden = hides_picture(chunks)
     parts: list[Part] = [SIGNATURE]
     for chunk in chunks:
-        if chunk.kind not in FOR_DECODERS:
+        if chunk.kind not in FOR_DECODERS and not (chunk.kind == b"eXIf" and chunk.length < _LONGEST_EXIF):
             continue
         if hidden and chunk.kind == b"IDAT":
             if not any(part == b"IDAT" for part in parts):

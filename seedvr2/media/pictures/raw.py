@@ -38,8 +38,10 @@ _CFA_PATTERN_SIZE, _CFA_PATTERN, _LEAF_DATA, _DNG_VERSION, _DNG_MODEL = 33421, 3
 _SENSOR_TAGS = {_CFA_PATTERN_SIZE, _CFA_PATTERN, _LEAF_DATA, _DNG_VERSION, _DNG_MODEL}
 _PREVIEW_OFFSET = 513
 _SUFFIXES = frozenset(
-    [".3fr", ".ari", ".arw", ".bay", ".cap", ".cr2", ".cr3", ".crw", ".dcr", ".dcs", ".dng", ".eip", ".erf", ".fff", ".gpr", ".iiq", ".k25", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".ptx", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"]
-)
+    (".3fr", ".ari", ".arw", ".bay", ".cap", ".cr2", ".cr3", ".crw", ".dcr", ".dcs", ".dng", ".eip", ".erf", ".fff",
+     ".gpr", ".iiq", ".k25", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".ptx", ".raf", ".raw",
+     ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f")
+)  # fmt: skip
 
 
 def refuse_raw(path: Path) -> None:

@@ -34,7 +34,7 @@ def read_webp_chunks(file: BinaryIO) -> list[Chunk]:
 def states_another_length(file: BinaryIO) -> bool:
     """Whether decoders would refuse a file for its stated length alone."""
     file.seek(4)
-    (stated,) = struct.unpack("<I", file.read(4))
+    stated = int.from_bytes(file.read(4), "little")
     chunks = read_webp_chunks(file)
     if not any(chunk.kind in _PIXELS for chunk in chunks):
         return False

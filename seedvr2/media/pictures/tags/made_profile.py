@@ -41,7 +41,8 @@ def profile_of_cicp(cicp: Cicp) -> bytes | None:
 
 def profile_of_chunks(chunks: dict[bytes, bytes]) -> bytes | None:
     """A profile of gAMA and cHRM; None where they say sRGB, or nothing."""
-    primaries, curve = _PRIMARIES[1], _SRGB
+    primaries = _PRIMARIES[1]
+    curve: tuple[float, ...] = _SRGB
     if len(chunks.get(b"cHRM", b"")) == 32:
         x_y = [value / 100_000 for value in struct.unpack(">8I", chunks[b"cHRM"])]
         white, red, green, blue = ((x_y[index], x_y[index + 1]) for index in range(0, 8, 2))
