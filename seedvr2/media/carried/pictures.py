@@ -80,10 +80,19 @@ def left_out(present: Collection[str], result: str) -> list[str]:
         present: keys. result: `png`, `jpg`, `webp`, `tiff`, `gif`; or `mp4`, `mkv`, in which nothing of it goes.
     """
     return [
-        item.left_out(result, _WHY.get(item.key, ""))
+        item.left_out(result, _WHY.get(item.key) or _advice(item, result))
         for item in PICTURE_ITEMS
         if item.key in present and _fate(item, result) is Fate.TOLD
     ]
+
+
+def _advice(item: Item, result: str) -> str:
+    """Why it is left out, with the formats that would hold it."""
+    # Animations are never JPEG or TIFF.
+    possible = STILLS if result in STILLS else ("webp", "png")
+    better = [name for name in possible if item.fates.get(name) in (Fate.KEPT, Fate.ADJUSTED)]
+    reason = f"a {result} file made here does not hold it"
+    return f"{reason}; choose output_format = {' or '.join(better)} to keep it" if better else reason
 
 
 def _fate(item: Item, result: str) -> Fate:

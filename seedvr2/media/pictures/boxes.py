@@ -36,6 +36,13 @@ def boxes(data: bytes) -> Iterator[Box]:
         position = end
 
 
+def jpeg2000_depth(data: bytes) -> int:
+    """Bits per sample of a JPEG 2000 file or codestream; 8 where it does not say."""
+    # The codestream's own word: some programs write another number into the box before it.
+    start = data.find(b"\xff\x4f\xff\x51")
+    return (data[start + 42] & 127) + 1 if 0 <= start < len(data) - 42 else 8
+
+
 def find(data: bytes, *path: bytes) -> bytes | None:
     """The body of the first box at a path of kinds; None if it is not there."""
     for kind in path:

@@ -41,15 +41,19 @@ def item_depth(data: bytes) -> int:
 def decode_avif(data: bytes, name: str) -> NDArray[np.uint16] | None:
     """The pixels, (H, W, 3) or with transparency (H, W, 4), as they are stored: not turned yet.
 
-    None for what is put together of several pictures. Errors are those of PyAV, and MediaError.
+    None for what that takes more than decoding one picture, such as a grid. Errors are those of PyAV, and MediaError.
     """
     found = read_items(data)
-    if found is None or found.shown().kind != b"av01" or found.shown().prop(b"clap"):
+    if found is None:
         return None
-    color = _frame(item_bytes(found.shown(), data))
+    shown = found.shown()
+    # Cropped ones and those whose colours are multiplied by their opacity are left to Pillow's library.
+    if shown.kind != b"av01" or shown.prop(b"clap") or b"prem" in shown.targets:
+        return None
+    color = _frame(item_bytes(shown, data))
     if color is None:
         return None
-    _describe(color, found.shown())
+    _describe(color, shown)
     reader = RgbReader("av1", name, (color.width, color.height), alpha=False, deep=True)
     pixels = np.asarray(reader(color), np.uint16)
     item = found.alpha()

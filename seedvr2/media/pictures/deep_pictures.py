@@ -19,19 +19,17 @@ from seedvr2.media.pictures.tags.writing import png_with_tags
 _LAYOUTS = ("gray16", "ya16", "rgb48", "rgba64", "gbrp16", "gbrap16")
 
 
-def decode_deep(data: bytes, codec: str, page: int = 0) -> NDArray[np.uint16] | None:
+def decode_deep(data: bytes, codec: str) -> NDArray[np.uint16] | None:
     """The pixels, (H, W, 1…4) as gray, gray + alpha, RGB or RGBA; None if the file is of another kind after all.
 
     Args:
-        data: the whole file. codec: `png` or `tiff`. page: of a TIFF.
+        data: the whole file. codec: `png`, `tiff`, `ppm`, `sgi` or `jpeg2000`.
 
     Raises:
         av.FFmpegError: it is damaged, or of a kind that FFmpeg does not know.
     """
     context = CodecContext.create(codec, "r")
     assert isinstance(context, VideoCodecContext)
-    if page:
-        context.options = {"page": str(page + 1)}
     frames = [*context.decode(av.Packet(data)), *context.decode(None)]
     if not frames or not frames[0].format.name.startswith(_LAYOUTS):
         return None

@@ -14,6 +14,7 @@ _HDR = (b"#?RADIANCE", b"#?RGBE")
 _HDR_SIZE = re.compile(rb"\n\n-Y (\d+) \+X (\d+)\n")
 _PFM = re.compile(rb"(P[Ff])\s+(\d+)\s+(\d+)\s+[-+0-9.eE]+\s")
 _EXR_WINDOW = re.compile(rb"dataWindow\0box2i\0\x10\0\0\0(.{16})", re.DOTALL)
+_EXR_COLORS = re.compile(rb"chromaticities\0chromaticities\0\x20\0\0\0(.{32})", re.DOTALL)
 _MULTIPART_OR_DEEP = 0x1800
 _DPX_TRANSFERS_OF_FILM = {1: "printing density", 3: "a logarithmic curve"}
 _DPX_RGB = {50, 51, 52}
@@ -26,12 +27,14 @@ class FilmHeader:
     Attributes:
         codec: FFmpeg's decoder: `exr`, `hdr`, `pfm` or `dpx`. size: width and height.
         linear: its numbers are proportional to light. bit_depth: of what comes out of it.
+        primaries: as the cHRM of a PNG, where they are others than those of sRGB.
     """
 
     codec: str
     size: tuple[int, int]
     linear: bool
     bit_depth: int = 16
+    primaries: bytes = b""
 
 
 def read_film_header(head: bytes, name: str) -> FilmHeader | None:
@@ -57,8 +60,15 @@ def _exr(head: bytes, name: str) -> FilmHeader:
     window = _EXR_WINDOW.search(head)
     if flags & _MULTIPART_OR_DEEP or window is None:
         raise MediaError(f"{name} is an OpenEXR of several parts; save the one to upscale as PNG or TIFF first.")
+    primaries = b""
+    if colors := _EXR_COLORS.search(head):
+        red, green, blue, white = (struct.unpack_from("<2f", colors[1], place) for place in (0, 8, 16, 24))
+        numbers = [round(value * 100_000) for point in (white, red, green, blue) for value in point]
+        if min(numbers) < 0:
+            raise MediaError(f"{name} is an OpenEXR with colours that no screen has (ACES); convert it to sRGB first.")
+        primaries = struct.pack(">8I", *numbers)
     left, top, right, bottom = struct.unpack("<4i", window[1])
-    return FilmHeader("exr", (right - left + 1, bottom - top + 1), linear=True)
+    return FilmHeader("exr", (right - left + 1, bottom - top + 1), linear=True, primaries=primaries)
 
 
 def _dpx(head: bytes, name: str) -> FilmHeader:

@@ -18,8 +18,10 @@ from seedvr2.media.info import MAX_PIXELS, Frame, MediaInfo, Pixels
 from seedvr2.media.need import check_room, film_need
 from seedvr2.media.pictures.film_header import FilmHeader
 from seedvr2.media.pictures.tagged import TaggedSource
+from seedvr2.media.pictures.tags.picture_tags import PictureTags
 
 _BRIGHT = "Brightness above white was cut to white: the result is for ordinary screens."
+_SRGB_GAMMA = (45455).to_bytes(4, "big")
 # Decoders of alpha give it last, and of gray one channel.
 _GRAY, _GRAY_ALPHA, _RGB, _RGBA = 1, 2, 3, 4
 
@@ -35,6 +37,8 @@ class FilmSource(TaggedSource):
         """
         super().__init__(path)
         self._header = header
+        if header.primaries:
+            self.tags = PictureTags(color_chunks=((b"gAMA", _SRGB_GAMMA), (b"cHRM", header.primaries)))
         width, height = header.size
         if width * height > MAX_PIXELS or min(width, height) < 1:
             raise MediaError(too_large(path.name))

@@ -12,6 +12,7 @@ from seedvr2.errors import MediaError
 from seedvr2.media.failures import too_large
 from seedvr2.media.info import MAX_PIXELS
 from seedvr2.media.orientation import Orientation, exif_orientation
+from seedvr2.media.pictures.boxes import jpeg2000_depth
 from seedvr2.media.pictures.deep_items import item_depth
 from seedvr2.media.pictures.mended import open_picture
 from seedvr2.media.pictures.picture_modes import DEEP_GRAY
@@ -24,6 +25,7 @@ _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _ORIENTATION, _CHANNELS = 256, 257, 258, 262, 274, 277
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _ICC_PROFILE = 338, 339, 34675
 _ASSOCIATED = 1
+_COLORS = ("RGB", "RGBA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,9 @@ class PictureHeader:
         size: width and height, upright.
         has_alpha: it has transparency of any kind.
         bit_depth: 8, 10, 12 or 16.
-        deep_codec: `png`, `tiff`, `avif` or `heif`: the decoder for a picture that Pillow would cut to 8 bits or does
+        deep_codec: `avif`, `heif`, or the name of FFmpeg's: the decoder for a picture that Pillow would cut to 8 bits or does
             not know; else None.
-        identified: Pillow knows it.
+        identified: Pillow reads it.
         premultiplied: TIFF colours are stored multiplied by alpha.
         orientation: to be applied to what FFmpeg decodes; Pillow does it for TIFF by itself.
         tags: what it carries beside its pixels.
@@ -103,13 +105,16 @@ def _from_pillow(image: Image.Image, head: bytes, path: Path, page: int) -> Pict
     # Pillow states the upright size of a TIFF.
     size = image.size if image.format == "TIFF" else orientation.size(*image.size)
     deep, depth = _deep_codec(image, head, path)
+    if image.format == "JPEG2000" and (stated := jpeg2000_depth(path.read_bytes())) > depth and image.mode in _COLORS:
+        warnings.append(f"The picture was read with 8 of its {stated} bits.")
     return PictureHeader(
         format={"MPO": "jpeg"}.get(image.format or "", (image.format or "").lower()),
         size=size,
         has_alpha=image.has_transparency_data,
         bit_depth=16 if image.mode in DEEP_GRAY else depth,
         deep_codec=deep,
-        identified=True,
+        # Pillow fails at half of the SGI pictures with 16 bits.
+        identified=deep != "sgi",
         premultiplied=_ASSOCIATED in _tiff_values(image, _EXTRA_SAMPLES),
         orientation=orientation,
         tags=tags,
@@ -125,6 +130,13 @@ def _deep_codec(image: Image.Image, head: bytes, path: Path) -> tuple[str | None
     if image.format in ("AVIF", "HEIF"):
         depth = item_depth(path.read_bytes())
         return (image.format.lower(), depth) if depth > 8 else (None, 8)
+    if image.format == "PPM" and head.startswith(b"P6") and image.tile[0].codec_name == "ppm":
+        # Pillow reads 8 bits of P6 with a decoder for all programs' use, and more with this one.
+        return "ppm", 16
+    if image.format == "SGI" and head[3] == 2:
+        return "sgi", 16
+    if image.format == "JPEG2000" and image.mode in _COLORS and jpeg2000_depth(path.read_bytes()) == 16:
+        return "jpeg2000", 16
     unsigned = set(_tiff_values(image, _SAMPLE_FORMAT)) <= {1}
     rgb = _tiff_values(image, _PHOTOMETRIC) == (2,)
     return ("tiff", 16) if rgb and unsigned and set(_tiff_values(image, _BITS)) == {16} else (None, 8)

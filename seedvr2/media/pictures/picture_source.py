@@ -19,6 +19,7 @@ from seedvr2.media.pictures.mended import loaded_picture, picture_file
 from seedvr2.media.pictures.picture_header import read_header
 from seedvr2.media.pictures.picture_modes import drop_unfit_profile, to_rgb
 from seedvr2.media.pictures.tagged import TaggedSource
+from seedvr2.media.pictures.tiff_directories import with_page_first
 
 # Their readers give pixels that are upright already.
 _UPRIGHT = ("tiff", "heif")
@@ -57,7 +58,7 @@ class PictureSource(TaggedSource):
         with reading(self.path):
             pixels = self._decode() if self._header.identified else self._decode_deep()
         if pixels is None:
-            raise MediaError(f"{self.path.name} is a TIFF of a kind that cannot be read; save it again as PNG.")
+            raise MediaError(f"{self.path.name} is a picture of a kind that cannot be read; save it again as PNG.")
         yield Frame(pixels)
 
     def prove(self) -> None:
@@ -97,7 +98,8 @@ class PictureSource(TaggedSource):
                 pixels = decode_heif(self.path.read_bytes())
             else:
                 with picture_file(self.path) as file:
-                    pixels = decode_deep(file.read(), header.deep_codec, header.page)
+                    data = file.read()
+                pixels = decode_deep(with_page_first(data, header.page), header.deep_codec)
         except (av.FFmpegError, NotImplementedError):
             return None
         if pixels is None:

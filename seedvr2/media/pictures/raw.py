@@ -65,7 +65,6 @@ def is_raw(path: Path) -> bool:
             return True
         if not head.startswith(MAGICS):
             return False
-        file.seek(0)
         pages = read_directories(file)
     if any(_of_a_sensor(each) for page in pages for each in (page, *page.sub)):
         return True

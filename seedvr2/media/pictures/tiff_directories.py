@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from io import BytesIO
+from typing import BinaryIO, Literal
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -24,11 +25,13 @@ class Directory:
 
     Attributes:
         tags: all of its tags. values: of those that are few whole numbers.
+        offset: where it is in the file.
         sub: its SubIFDs, each of which describes a picture of its own.
     """
 
     tags: frozenset[int]
     values: dict[int, tuple[int, ...]]
+    offset: int
     sub: tuple[Directory, ...] = field(default=())
 
     def number(self, tag: int) -> int | None:
@@ -46,6 +49,7 @@ class Directory:
 
 def read_directories(file: BinaryIO) -> list[Directory]:
     """The pages of a TIFF in their order; as many as can be read of one that is damaged."""
+    file.seek(0)
     head = file.read(16)
     if not head.startswith(MAGICS):
         return []
@@ -53,6 +57,14 @@ def read_directories(file: BinaryIO) -> list[Directory]:
     big = head[2:4] in (b"+\0", b"\0+")
     (offset,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, 8 if big else 4)
     return list(_chain(_Reader(file, order, big), offset, set(), deep=True))
+
+
+def with_page_first(data: bytes, page: int) -> bytes:
+    """A TIFF that begins with one of its pages, for decoders of the first; with 0 whatever file it is."""
+    if not page:
+        return data
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    return data[:4] + read_directories(BytesIO(data))[page].offset.to_bytes(4, order) + data[8:]
 
 
 class _Reader:
@@ -101,4 +113,4 @@ def _directory(reader: _Reader, offset: int, seen: set[int], *, deep: bool) -> t
     if deep:
         for place in values.get(SUB_DIRECTORIES, ()):
             sub += list(_chain(reader, place, seen, deep=False))[:1]
-    return Directory(frozenset(tags), values, tuple(sub)), following
+    return Directory(frozenset(tags), values, offset, tuple(sub)), following

@@ -35,12 +35,13 @@ def states_another_length(file: BinaryIO) -> bool:
     """Whether decoders would refuse a file for its stated length alone."""
     file.seek(4)
     stated = int.from_bytes(file.read(4), "little")
-    chunks = read_webp_chunks(file)
-    if not any(chunk.kind in _PIXELS for chunk in chunks):
+    chunks = [chunk for chunk in read_webp_chunks(file) if chunk.kind in _PIXELS]
+    if not chunks:
         return False
-    end = file.seek(0, os.SEEK_END)
-    pixels_end = max(chunk.offset + chunk.length for chunk in chunks if chunk.kind in _PIXELS)
-    return stated + 8 > end or stated + 8 < pixels_end
+    if stated + 8 < chunks[-1].offset + chunks[-1].length:
+        return True
+    # Of an animation that ends too early, frames are missing.
+    return stated + 8 > file.seek(0, os.SEEK_END) and chunks[-1].kind != b"ANMF"
 
 
 def with_own_length(file: BinaryIO) -> BinaryIO:
