@@ -37,8 +37,8 @@ class PictureHeader:
         size: width and height, upright.
         has_alpha: it has transparency of any kind.
         bit_depth: 8, 10, 12 or 16.
-        deep_codec: `avif`, `heif`, or the name of FFmpeg's: the decoder for a picture that Pillow would cut to 8 bits or does
-            not know; else None.
+        deep_codec: `avif`, `heif`, or a name of FFmpeg's: the decoder for a picture that Pillow would cut to 8 bits
+            or does not know; else None.
         identified: Pillow reads it.
         premultiplied: TIFF colours are stored multiplied by alpha.
         orientation: to be applied to what FFmpeg decodes; Pillow does it for TIFF by itself.
@@ -69,7 +69,7 @@ def read_header(path: Path) -> PictureHeader:
     """
     with path.open("rb") as file:
         head = file.read(26)
-        pages = read_directories(file) if head.startswith(_TIFF_MAGIC) else []
+        pages = read_directories(file)
     page = _full_page(pages, path.name)
     try:
         with open_picture(path) as image:
@@ -130,7 +130,7 @@ def _deep_codec(image: Image.Image, head: bytes, path: Path) -> tuple[str | None
     if image.format in ("AVIF", "HEIF"):
         depth = item_depth(path.read_bytes())
         return (image.format.lower(), depth) if depth > 8 else (None, 8)
-    if image.format == "PPM" and head.startswith(b"P6") and image.tile[0].codec_name == "ppm":
+    if image.format == "PPM" and head.startswith(b"P6") and getattr(image, "tile", [("",)])[0][0] == "ppm":
         # Pillow reads 8 bits of P6 with a decoder for all programs' use, and more with this one.
         return "ppm", 16
     if image.format == "SGI" and head[3] == 2:

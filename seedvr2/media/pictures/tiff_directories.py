@@ -64,7 +64,9 @@ def with_page_first(data: bytes, page: int) -> bytes:
     if not page:
         return data
     order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-    return data[:4] + read_directories(BytesIO(data))[page].offset.to_bytes(4, order) + data[8:]
+    start, wide = (8, 8) if data.startswith(MAGICS[2:]) else (4, 4)
+    offset = read_directories(BytesIO(data))[page].offset
+    return data[:start] + offset.to_bytes(wide, order) + data[start + wide :]
 
 
 class _Reader:

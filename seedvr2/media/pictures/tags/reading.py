@@ -30,10 +30,7 @@ def read_picture_tags(image: Image.Image, path: Path) -> tuple[PictureTags, list
     except BROKEN:
         warnings.append("The data beside the pixels is damaged and was left out.")
     try:
-        entries = image.getexif()
-        if not entries and tags.exif:
-            entries = Image.Exif()
-            entries.load(tags.exif)
+        entries = _entries(image, tags)
         found = exif_tags.read_exif(entries)
         tags = replace(
             tags,
@@ -67,6 +64,17 @@ def read_picture_tags(image: Image.Image, path: Path) -> tuple[PictureTags, list
         ),
         warnings,
     )
+
+
+def _entries(image: Image.Image, tags: PictureTags) -> Image.Exif:
+    """The EXIF as it is stored."""
+    if image.format == "TIFF":
+        return image.getexif()
+    # `getexif` would take an orientation from XMP where EXIF has none, by which viewers turn no picture.
+    entries = Image.Exif()
+    if data := tags.exif or image.info.get("exif"):
+        entries.load(data)
+    return entries
 
 
 def _by_format(image: Image.Image, path: Path) -> PictureTags:
