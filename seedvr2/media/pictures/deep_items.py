@@ -54,7 +54,7 @@ def decode_avif(data: bytes, name: str) -> NDArray[np.uint16] | None:
     if color is None:
         return None
     _describe(color, shown)
-    reader = RgbReader("av1", name, (color.width, color.height), alpha=False, deep=True)
+    reader = RgbReader("avif", name, (color.width, color.height), alpha=False, deep=True)
     pixels = np.asarray(reader(color), np.uint16)
     item = found.alpha()
     if item is None:

@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from seedvr2.errors import MediaError
+from seedvr2.media.failures import cut_off
 
 HEAD_BYTES = 1 << 16
 _EXR, _DPX = b"v/1\1", (b"SDPX", b"XPDS")
@@ -16,6 +17,7 @@ _PFM = re.compile(rb"(P[Ff])\s+(\d+)\s+(\d+)\s+[-+0-9.eE]+\s")
 _EXR_WINDOW = re.compile(rb"dataWindow\0box2i\0\x10\0\0\0(.{16})", re.DOTALL)
 _EXR_COLORS = re.compile(rb"chromaticities\0chromaticities\0\x20\0\0\0(.{32})", re.DOTALL)
 _MULTIPART_OR_DEEP = 0x1800
+_EXR_TILED, _MOST_PARTS = 2, 1 << 20
 _DPX_TRANSFERS_OF_FILM = {1: "printing density", 3: "a logarithmic curve"}
 _DPX_RGB = {50, 51, 52}
 
@@ -71,10 +73,32 @@ def _exr(head: bytes, name: str) -> FilmHeader:
     return FilmHeader("exr", (right - left + 1, bottom - top + 1), linear=True, primaries=primaries)
 
 
+def exr_is_whole(data: bytes) -> bool:
+    """Whether every part that an OpenEXR lists is in the file: FFmpeg leaves black what is not. Raises IndexError."""
+    tiled = bool(data[5] & _EXR_TILED)
+    place = 8
+    while data[place]:
+        for _ in range(2):
+            place = data.index(b"\0", place) + 1
+        place += 4 + int.from_bytes(data[place : place + 4], "little")
+    place += 1
+    # The list ends where the first part begins; a part has its place, and its size in front of its bytes.
+    first = int.from_bytes(data[place : place + 8], "little")
+    count = (first - place) // 8
+    if not 0 < count <= _MOST_PARTS or first > len(data):
+        return False
+    size_at = 16 if tiled else 4
+    for (offset,) in struct.iter_unpack("<Q", data[place : place + 8 * count]):
+        size = data[offset + size_at : offset + size_at + 4]
+        if len(size) < 4 or offset + size_at + 4 + int.from_bytes(size, "little") > len(data):
+            return False
+    return True
+
+
 def _dpx(head: bytes, name: str) -> FilmHeader:
     order = ">" if head.startswith(b"SDPX") else "<"
     if len(head) < 804:
-        raise MediaError(f"{name} is cut off before its end; copy or download it again.")
+        raise MediaError(cut_off(name))
     size = struct.unpack_from(f"{order}II", head, 772)
     descriptor, transfer, _, bits = struct.unpack_from("4B", head, 800)
     if film := _DPX_TRANSFERS_OF_FILM.get(transfer):

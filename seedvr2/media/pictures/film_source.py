@@ -13,10 +13,10 @@ from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
 from seedvr2.errors import MediaError
-from seedvr2.media.failures import reading, too_large
+from seedvr2.media.failures import cut_off, reading, too_large
 from seedvr2.media.info import MAX_PIXELS, Frame, MediaInfo, Pixels
 from seedvr2.media.need import check_room, film_need
-from seedvr2.media.pictures.film_header import FilmHeader
+from seedvr2.media.pictures.film_header import FilmHeader, exr_is_whole
 from seedvr2.media.pictures.tagged import TaggedSource
 from seedvr2.media.pictures.tags.picture_tags import PictureTags
 
@@ -71,7 +71,10 @@ class FilmSource(TaggedSource):
     def _frame(self) -> av.VideoFrame:
         context = CodecContext.create(self._header.codec, "r")
         assert isinstance(context, VideoCodecContext)
-        frames = [*context.decode(av.Packet(self.path.read_bytes())), *context.decode(None)]
+        data = self.path.read_bytes()
+        if self._header.codec == "exr" and not exr_is_whole(data):
+            raise MediaError(cut_off(self.path.name))
+        frames = [*context.decode(av.Packet(data)), *context.decode(None)]
         if not frames or (frames[0].width, frames[0].height) != self._header.size:
             raise ValueError("no picture")
         return frames[0]

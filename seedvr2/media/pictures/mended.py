@@ -31,8 +31,10 @@ WRONG_LENGTH = "The file states a wrong length; all of its pixels are there."
 # Nothing in these files says what they are.
 _TARGA = frozenset((".tga", ".targa", ".icb", ".vda", ".vst"))
 _JPEG = b"\xff\xd8\xff"
-# What a scan that is cut off would be filled with: zeros, or this. One that is whole looks the same with either.
-_FILLINGS = (b"", bytes(range(254, 0, -1)) * 64)
+# What a scan that is cut off would be filled with: zeros, or this, also behind restarts. One that is whole looks the
+# same with either.
+_JUNK = bytes(range(254, 0, -1))
+_FILLINGS = (b"", _JUNK * 64 + b"".join(bytes((255, marker)) + _JUNK * 2 for marker in range(0xD0, 0xD8)) * 2)
 
 
 @contextmanager
@@ -91,7 +93,7 @@ def _whole_jpeg(path: Path) -> bytes | None:
     data = path.read_bytes()
     if not data.startswith(_JPEG) or not has_all_scans(data):
         return None
-    data = data.removesuffix(b"\xff")
+    data = data.rstrip(b"\xff")
     seen = set()
     for filling in _FILLINGS:
         with Image.open(BytesIO(data + filling + END), formats=("JPEG",)) as image:
