@@ -219,6 +219,7 @@ class Looked:
     fps: float | None
     duration_s: float | None
     incomplete: str
+    animation: bool
 
 
 @dataclass(frozen=True, slots=True)

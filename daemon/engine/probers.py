@@ -46,8 +46,16 @@ class Probers:
         found = self._ask(path, lambda id: Probe(id, str(path)))
         if not isinstance(found, Looked):
             raise _unexpected(found)
-        size = (found.width, found.height)
-        return Media(found.kind, *size, found.frames, found.fps, found.duration_s, found.incomplete)
+        return Media(
+            found.kind,
+            found.width,
+            found.height,
+            found.frames,
+            found.fps,
+            found.duration_s,
+            found.incomplete,
+            found.animation,
+        )
 
     def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
         """A small picture of `path`. Errors as of `probe`."""

@@ -50,6 +50,7 @@ class Media:
     """What the source is: display size in pixels, estimated frame count (1 for a picture).
 
     `incomplete` is why the file cannot be all there, by its own word; empty if it may be.
+    `animation` is said of videos that are picture files, such as a GIF, and can be written as one.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class Media:
     fps: float | None = None
     duration_s: float | None = None
     incomplete: str = ""
+    animation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from daemon.jobs.job import Media
 from daemon.store.files import clean_name, cut
+from seedvr2.options import OUTPUT_FORMATS
 
 # Room for the `.json` beside the result.
 RESULT_BYTES = 250
-SUFFIXES = {"mp4": ".mp4", "mkv": ".mkv", "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
+SUFFIXES = {name: f".{name}" for name in OUTPUT_FORMATS if name != "auto"}
 VIDEO_FORMATS = ("mp4", "mkv")
+ANIMATION_FORMATS = (*VIDEO_FORMATS, "webp", "png", "gif")
+PICTURE_FORMATS = ("png", "jpg", "webp", "tiff")
 
 
 def model_tag(model: str) -> str:
@@ -21,17 +25,24 @@ def model_tag(model: str) -> str:
     return name.removeprefix("seedvr2_ema_").replace("_e4m3fn", "")
 
 
-def result_suffix(kind: str, output_format: str) -> str | None:
-    """The suffix of the result of a `video` or `picture`; None if that format cannot hold it."""
+def result_suffix(media: Media, output_format: str) -> str | None:
+    """The suffix of the result of a video, an animation or a picture; None if that format cannot hold it."""
     if output_format == "auto":
-        return ".mp4" if kind == "video" else ".png"
-    return None if (kind == "video") != (output_format in VIDEO_FORMATS) else SUFFIXES[output_format]
+        return ".mp4" if media.kind == "video" else ".png"
+    return SUFFIXES[output_format] if output_format in _formats(media) else None
 
 
-def wrong_format(kind: str, output_format: str) -> str:
+def wrong_format(media: Media, output_format: str) -> str:
     """Why a picture cannot become a video file, or a video a picture file."""
-    fitting = "mp4 or mkv" if kind == "video" else "png, jpg, webp or tiff"
-    return f"A {kind} cannot be written as {output_format}. Ask for output_format auto, {fitting}."
+    *first, last = _formats(media)
+    what = "An animation" if media.animation else f"A {media.kind}"
+    return f"{what} cannot be written as {output_format}. Ask for output_format auto, {', '.join(first)} or {last}."
+
+
+def _formats(media: Media) -> tuple[str, ...]:
+    if media.kind == "picture":
+        return PICTURE_FORMATS
+    return ANIMATION_FORMATS if media.animation else VIDEO_FORMATS
 
 
 def result_name(

@@ -130,7 +130,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, av.error.DecoderNotFoundError):
         return f"{name} uses a codec that cannot be decoded here; convert it to H.264 first."
     if code == errno.EIO or (isinstance(error, OSError) and "truncated" in str(error)):
-        return f"{name} is cut off before its end; copy or download it again."
+        return cut_off(name)
     with contextlib.suppress(OSError):
         kind = foreign_kind(path)
         if kind is not None:
@@ -156,6 +156,11 @@ def _why_unwritable(name: str, error: Exception) -> str:
     if code in MACHINE_TROUBLE:
         return f"{name} could not be written ({reason}); check its disk or network share."
     return f"{name} could not be written ({reason}); try another output_format."
+
+
+def cut_off(name: str) -> str:
+    """The sentence for files whose end is missing."""
+    return f"{name} is cut off before its end; copy or download it again."
 
 
 def too_large(name: str) -> str:

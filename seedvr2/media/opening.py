@@ -8,14 +8,20 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from seedvr2.errors import MediaError, OptionError
+from seedvr2.media.carried.pictures import left_out
 from seedvr2.media.completeness import incomplete
 from seedvr2.media.failures import reading, too_large
 from seedvr2.media.foreign import refuse_foreign
 from seedvr2.media.info import MAX_PIXELS, MediaInfo
-from seedvr2.media.need import PICTURES, check_room, picture_need
-from seedvr2.media.pictures.animation_source import AnimationSource
+from seedvr2.media.need import check_room, picture_need
+from seedvr2.media.pictures.animation_sink import AnimationSink
+from seedvr2.media.pictures.animation_source import AnimationSource, shown_frames
+from seedvr2.media.pictures.film_header import HEAD_BYTES, read_film_header
+from seedvr2.media.pictures.film_source import FilmSource
+from seedvr2.media.pictures.mended import open_picture
 from seedvr2.media.pictures.picture_sink import PictureSink
 from seedvr2.media.pictures.picture_source import PictureSource
+from seedvr2.media.pictures.raw import refuse_raw
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
 from seedvr2.media.videos.tracks import MP4_AUDIO
@@ -30,7 +36,11 @@ _ANIMATIONS = {"GIF", "WEBP", "PNG", "AVIF"}
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _VIDEO_SUFFIXES = {"mp4": ".mp4", "mkv": ".mkv"}
+_ANIMATION_SUFFIXES = {"webp": ".webp", "png": ".png", "gif": ".gif"}
 _PICTURE_SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
+_ON_WHITE = (
+    "The animation is partly transparent; the result shows it on white. Choose output_format = webp or png to keep it."
+)
 _SPELLINGS = {".jpeg": ".jpg", ".tif": ".tiff"}
 
 
@@ -54,13 +64,18 @@ def _open(path: Path) -> Source:
         # Opening a pipe would wait for somebody to write into it.
         if not path.is_file() and path.exists() and not path.is_dir():
             raise MediaError(f"{path.name} is a pipe or a device; give a picture or a video.")
+        refuse_raw(path)
         try:
-            with Image.open(path, formats=PICTURES) as image:
+            with path.open("rb") as file:
+                film = read_film_header(file.read(HEAD_BYTES), path.name)
+            if film is not None:
+                return FilmSource(path, film)
+            with open_picture(path) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise MediaError(too_large(path.name))
                 # Before its frames are counted or its tags are read, for which Pillow decodes some kinds.
                 check_room(path.name, picture_need(image, path))
-                animated = image.format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
+                animated = image.format in _ANIMATIONS and shown_frames(image) > 1
             return AnimationSource(path) if animated else PictureSource(path)
         except UnidentifiedImageError:
             with path.open("rb") as file:
@@ -70,7 +85,10 @@ def _open(path: Path) -> Source:
             return PictureSource(path)
         if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
             # Phones write it; FFmpeg would take one of its tiles for a video.
-            raise MediaError(f"{path.name} is a HEIC picture, which cannot be read; save it as JPEG or PNG first.")
+            raise MediaError(
+                f"{path.name} is a HEIC picture that cannot be read here; check that it is whole, or save it as JPEG "
+                "or PNG first."
+            )
         refuse_foreign(path)
         return VideoSource(path)
 
@@ -88,7 +106,7 @@ def output_suffix(info: MediaInfo, options: UpscaleOptions) -> str:
         OptionError: the format asked for cannot hold what the source is.
     """
     asked = options.output_format
-    suffixes = _VIDEO_SUFFIXES if info.kind == "video" else _PICTURE_SUFFIXES
+    suffixes = _suffixes(info)
     if asked == "auto":
         if info.kind == "picture":
             return ".png"
@@ -115,13 +133,30 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
     """
     suffix = output_suffix(source.info, options)
     own = _SPELLINGS.get(target.suffix.lower(), target.suffix.lower())
-    known = _VIDEO_SUFFIXES if source.info.kind == "video" else _PICTURE_SUFFIXES
+    known = _suffixes(source.info)
     if own and own != suffix:
         # Said by the format or by the name: what is asked for must be one thing, and one that can be made.
         if options.output_format != "auto" or own not in known.values():
             what = f"{target.name} would not fit output_format = {options.output_format}"
             raise OptionError("output_format", f"{what}; use a name that ends in {', '.join(known.values())}.")
         suffix = own
+    if isinstance(source, AnimationSource):
+        return _animation_sink(target, suffix, source, width, height)
     if source.info.kind == "video":
         return VideoSink(target, suffix, source, width, height)
     return PictureSink(target, suffix, source, width, height)
+
+
+def _suffixes(info: MediaInfo) -> dict[str, str]:
+    """What a source can be written as: suffixes by the name of the format."""
+    if info.kind == "picture":
+        return _PICTURE_SUFFIXES
+    return _VIDEO_SUFFIXES | _ANIMATION_SUFFIXES if info.animation else _VIDEO_SUFFIXES
+
+
+def _animation_sink(target: Path, suffix: str, source: AnimationSource, width: int, height: int) -> Sink:
+    if suffix in _ANIMATION_SUFFIXES.values():
+        return AnimationSink(target, suffix, source, width, height)
+    sink = VideoSink(target, suffix, source, width, height)
+    sink.tell(*([_ON_WHITE] if source.info.has_alpha else []), *left_out(source.tags.present(), suffix[1:]))
+    return sink

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pynvml
@@ -23,7 +24,7 @@ from daemon.settings.keys import PathSettings
 from daemon.store.files import clean_name, free_names, move_aside, place, write_durably
 from daemon.store.job_store import JobStore
 from daemon.work.estimates import Estimates
-from daemon.work.naming import model_tag, result_name, result_suffix
+from daemon.work.naming import model_tag, result_name, result_suffix, wrong_format
 from seedvr2.options import UpscaleOptions
 from tests.daemon.jobs.test_job import draft
 
@@ -116,11 +117,20 @@ class TestNames:
         assert len(name.encode()) <= 250
 
     def test_suffixes(self) -> None:
-        assert result_suffix("video", "auto") == ".mp4"
-        assert result_suffix("picture", "auto") == ".png"
-        assert result_suffix("picture", "tiff") == ".tiff"
-        assert result_suffix("video", "png") is None
-        assert result_suffix("picture", "mkv") is None
+        picture, film = Media("picture", 640, 360, 1), Media("video", 640, 360, 1000)
+        animation = replace(film, animation=True)
+        assert result_suffix(film, "auto") == result_suffix(animation, "auto") == ".mp4"
+        assert result_suffix(picture, "auto") == ".png"
+        assert result_suffix(picture, "tiff") == ".tiff"
+        assert [result_suffix(animation, name) for name in ("webp", "png", "gif", "mkv")] == [
+            ".webp", ".png", ".gif", ".mkv",
+        ]  # fmt: skip
+        refused = [(film, "png"), (film, "gif"), (picture, "mkv"), (picture, "gif"), (animation, "tiff")]
+        assert [result_suffix(media, name) for media, name in refused] == [None] * 5
+        assert wrong_format(film, "gif") == (
+            "A video cannot be written as gif. Ask for output_format auto, mp4 or mkv."
+        )
+        assert "mp4, mkv, webp, png or gif" in wrong_format(animation, "tiff")
 
 
 class TestFiles:

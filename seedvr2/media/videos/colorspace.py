@@ -26,6 +26,8 @@ _EXACT_NAMES = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 _OUTPUT_MATRICES = {BT709: "bt709", BT2020: "bt2020"}
 # These decoders say where chroma lies; the others leave it open, and everybody means "left" then.
 _SITING_TOLD = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "mjpeg", "h263", "dvvideo"}
+# So do still pictures, or mean the middle, where the scaler puts it.
+_SITING_TOLD |= {"avif"}
 
 
 class RgbReader:
