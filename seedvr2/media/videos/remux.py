@@ -91,7 +91,9 @@ class Remuxer:
             if lost := sum(track.lost for track in self._tracks.values()):
                 self.warnings.append(f"The file is damaged: {lost} packets of its sound or subtitles were left out.")
             for what in self._reader.lost:
-                self.warnings.append(f"A later part of the recording has a {what} track unlike any before; it was left out.")
+                self.warnings.append(
+                    f"A later part of the recording has a {what} track unlike any before; it was left out."
+                )
 
     def close(self) -> None:
         """Close the source."""

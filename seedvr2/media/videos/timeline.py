@@ -215,7 +215,7 @@ class _Crossing:
         """Whether nothing more will come to light."""
         lead = self._next[-1] - self._time if self._next else 0.0
         told = all(
-            key in self.jumps or key in self.staying or last is None and not self._known[key]
+            key in self.jumps or key in self.staying or (last is None and not self._known[key])
             for key, last in self._last.items()
         )
         return (told and len(self._next) >= _REORDERED) or lead > _OWN_LEAD or len(self._next) > _MOST_AHEAD // 10

@@ -14,10 +14,17 @@ from seedvr2.media.videos.container import is_clocked
 # A file that starts later than this carries the time of a clock, not a delay that somebody meant.
 _LONGEST_DELAY = Fraction(10)
 
+# These say when the last track ends, not how long it lasts.
+_COUNT_FROM_ZERO = frozenset({"matroska", "nut"})
+
 # Seconds from one frame to the next. mp4 holds no longer pause at 90 kHz; beyond this a time is damaged.
 _LONGEST_PAUSE = 6 * 3600
 # How many frames too late a frame may come before its time is taken for another clock's.
 _DISORDER = 10
+
+
+# So many times the frames that there is time for are stored where an edit list shows a part of them.
+_CUT = Fraction(21, 20)
 
 
 class Clock:
@@ -84,10 +91,22 @@ def stream_duration(container: av.container.InputContainer, stream: VideoStream)
     """Seconds that a stream lasts, by the container's word."""
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
+    end = _tagged_end(stream)
+    if end is None and container.duration:
+        end = Fraction(container.duration, av.time_base)
+        if container.format.name.split(",")[0] not in _COUNT_FROM_ZERO:
+            return end
+    late = max(Fraction(0), (stream.start_time or 0) * (stream.time_base or 0))
+    # A live recording that was finished later says how long it is, not when it ends.
+    return end if end is None or end <= late else end - late
+
+
+def _tagged_end(stream: VideoStream) -> Fraction | None:
+    """When a track ends by a tag of Matroska, counted from the beginning of the file."""
     tag = next((value for key, value in stream.metadata.items() if key.upper() == "DURATION"), "")
     if found := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", tag):
         return int(found[1]) * 3600 + int(found[2]) * 60 + Fraction(found[3])
-    return Fraction(container.duration, av.time_base) if container.duration else None
+    return None
 
 
 def declared_end(container: av.container.InputContainer, stream: VideoStream) -> int | None:
@@ -104,7 +123,9 @@ def declared_end(container: av.container.InputContainer, stream: VideoStream) ->
 def estimate_frames(stream: VideoStream, rate: Fraction | None, seconds: Fraction | None) -> int | None:
     """How many frames there will be, as well as can be known without decoding them."""
     if stream.frames:
-        return stream.frames
+        # An edit list leaves some of them out.
+        cut = rate and seconds and stream.duration and stream.frames > _CUT * rate * seconds
+        return max(1, round(seconds * rate)) if cut and seconds and rate else stream.frames
     tag = stream.metadata.get("NUMBER_OF_FRAMES", "")
     if tag.isdigit() and int(tag):
         return int(tag)

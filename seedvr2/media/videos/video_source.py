@@ -147,7 +147,7 @@ def _counted(number: int, what: str) -> str:
 def _joined(places: int) -> Iterator[str]:
     if places:
         where = _counted(places, "place")
-        yield f"The clock of the recording was set at {where}; what comes after follows without a gap, sound and picture."
+        yield f"The clock of the recording was set at {where}; what comes after follows without a gap."
 
 
 def _nothing_in(name: str) -> str:
