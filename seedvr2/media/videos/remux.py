@@ -17,6 +17,8 @@ from av.subtitles.stream import SubtitleStream
 from seedvr2.media.failures import reading
 from seedvr2.media.videos.container import keep_only, open_container
 from seedvr2.media.videos.decoding import demux
+from seedvr2.media.videos.packets import PacketReader
+from seedvr2.media.videos.timeline import Timed
 from seedvr2.media.videos.timing import Clock
 from seedvr2.media.videos.tracks import (
     MP4_AUDIO,
@@ -65,10 +67,11 @@ class Remuxer:
                 track = self._add_cover(stream)
             if track is not None:
                 self._tracks[stream.index] = track
-        keep_only(self._input, list(self._tracks))
+        self._reader = PacketReader(source, self._input, video_index, list(self._tracks))
+        keep_only(self._input, self._reader.streams)
         self._copy_tags(video_index)
         self._packets = self._read()
-        self._held: Packet[Any] | None = None
+        self._held: Timed | None = None
 
     def copy_until(self, time: Fraction | None) -> None:
         """Write all packets that are due at `time` in seconds; all that are left if it is None.
@@ -76,42 +79,47 @@ class Remuxer:
         Raises:
             MediaError: the source cannot be read any more.
         """
-        while packet := self._held or self._next():
+        while item := self._held or self._next():
             self._held = None
-            if time is not None and _due(packet) > time:
-                self._held = packet
+            if time is not None and _due(item.packet) > time:
+                self._held = item
                 return
-            self._tracks[packet.stream_index].take(packet)
+            self._tracks[item.track].take(item.packet)
         if time is None:
             for track in self._tracks.values():
                 track.finish()
             if lost := sum(track.lost for track in self._tracks.values()):
                 self.warnings.append(f"The file is damaged: {lost} packets of its sound or subtitles were left out.")
+            for what in self._reader.lost:
+                self.warnings.append(
+                    f"A later part of the recording has a {what} track unlike any before; it was left out."
+                )
 
     def close(self) -> None:
         """Close the source."""
         self._packets.close()
         self._input.close()
 
-    def _next(self) -> Packet[Any] | None:
+    def _next(self) -> Timed | None:
         with reading(self._source):
             return next(self._packets, None)
 
-    def _read(self) -> Generator[Packet[Any]]:
+    def _read(self) -> Generator[Timed]:
         """Packets of the copied streams, in the output's time."""
         streams = [self._input.streams[index] for index in self._tracks]
         if not any(stream.type != "attachment" for stream in streams):
             return
         clocks = {stream.index: Clock(stream.time_base or Fraction(1, 1000), None) for stream in streams}
-        for packet in demux(self._input, streams):
-            if packet is None or not packet.size:
+        for item in self._reader:
+            if item is None or not item.packet.size:
                 continue
+            packet = item.packet
             stored = packet.dts if packet.dts is not None else packet.pts
-            time = clocks[packet.stream_index].stamp(stored, None, packet.duration or 0)
+            time = clocks[item.track].stamp(stored, None, packet.duration or 0)
             ahead = packet.pts - stored if packet.pts is not None and stored is not None else 0
             packet.dts = time - round(self._origin / packet.time_base)
             packet.pts = packet.dts + max(0, ahead)
-            yield packet
+            yield item
 
     def _add(self, stream: Stream) -> Track | None:
         muxer, codec = self._output.format.name, codec_name(stream)

@@ -23,7 +23,9 @@ from seedvr2.media.videos.color_tags import ColorTags, read_tags
 from seedvr2.media.videos.colorspace import RgbReader
 from seedvr2.media.videos.container import open_container, pick_video
 from seedvr2.media.videos.decoding import Decoder
-from seedvr2.media.videos.timing import Clock, declared_end, estimate_frames, origin, stream_duration
+from seedvr2.media.videos.extent import measure
+from seedvr2.media.videos.packets import PacketReader
+from seedvr2.media.videos.timing import Clock, declared_end, origin
 from seedvr2.media.videos.video_tags import bit_depth, codec_name, has_alpha, picture_warnings
 
 _SANE_ASPECT = 10  # a pixel that is wider or taller than this is a mistake of the file
@@ -50,10 +52,9 @@ class VideoSource(Source):
             stream = pick_video(container, path.name)
             self.stream_index = stream.index
             self.time_base = stream.time_base or Fraction(1, av.time_base)
-            self.origin = origin(container, stream)
             self._codec = codec_name(stream)
             check_room(path.name, video_need(stream.codec_context.width, stream.codec_context.height))
-            first = next(iter(Decoder(container, stream, all_cores=False)), None)
+            first = next(iter(Decoder(self._packets(container, stream).packets(), all_cores=False)), None)
             if first is None:
                 raise MediaError(_nothing_in(path.name))
             if first.width * first.height > MAX_PIXELS:
@@ -61,6 +62,9 @@ class VideoSource(Source):
             self.tags: ColorTags = read_tags(first, self._codec, path.name)
             self._size = (first.width, first.height)
             self._orientation = _orientation(first)
+            shown = first.pts * self.time_base if first.pts is not None else None
+            self.origin = origin(container, stream, shown)
+            self._extent = measure(path, container, stream)
             self.info = self._describe(container, stream, first)
 
     def frames(self) -> Iterator[Frame]:
@@ -73,10 +77,11 @@ class VideoSource(Source):
             to_rgb = RgbReader(self._codec, name, self._size, alpha=alpha, deep=deep)
             last: Frame | None = None
             resized = False
-            decoder = Decoder(container, stream)
+            packets = self._packets(container, stream)
+            decoder = Decoder(packets.packets())
             for decoded in decoder:
                 resized = resized or (decoded.width, decoded.height) != self._size
-                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration)
+                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration, decoder.first_dts)
                 if last is not None:
                     # Containers tell how long a packet lasts in the order of decoding, which is another.
                     yield replace(last, duration=pts - last.pts)
@@ -85,9 +90,13 @@ class VideoSource(Source):
             if last is not None:
                 yield last
             end = last.pts + (last.duration or 0) if last is not None else None
-            self._found = list(self._report(decoder, clock, resized, end, declared_end(container, stream)))
+            declared = None if self._extent.counted else declared_end(container, stream)
+            self._found = [*_joined(packets.joins), *self._report(decoder, clock, resized, end, declared)]
         if end is None:
             raise MediaError(_nothing_in(name))
+
+    def _packets(self, container: InputContainer, stream: VideoStream) -> PacketReader:
+        return PacketReader(self.path, container, stream.index, [stream.index])
 
     def _describe(self, container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> MediaInfo:
         warnings = list(picture_warnings(container, stream, first, self.tags))
@@ -96,14 +105,13 @@ class VideoSource(Source):
             warnings.append(f"The file claims pixels of the shape {aspect}, which is taken for a mistake.")
             aspect = Fraction(1)
         width, height = self._orientation.size(max(1, round(first.width * aspect)), first.height)
-        seconds = stream_duration(container, stream)
-        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+        seconds = self._extent.seconds
         return MediaInfo(
             kind="video",
             width=width,
             height=height,
-            frames=estimate_frames(stream, rate, seconds),
-            fps=Fraction(rate) if rate else None,
+            frames=self._extent.frames,
+            fps=self._extent.rate,
             duration_s=float(seconds) if seconds is not None else None,
             has_alpha=has_alpha(first.format),
             bit_depth=bit_depth(first.format),
@@ -134,6 +142,12 @@ class VideoSource(Source):
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' if number != 1 else ''}"
+
+
+def _joined(places: int) -> Iterator[str]:
+    if places:
+        where = _counted(places, "place")
+        yield f"The clock of the recording was set at {where}; what comes after follows without a gap."
 
 
 def _nothing_in(name: str) -> str:
