@@ -29,12 +29,11 @@ _SITING_TOLD = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1
 
 
 class RgbReader:
-    """Converts decoded frames to RGB arrays of one size and depth, whatever the stream changes on its way."""
+    """Converts decoded frames to RGB arrays of one depth, whatever the stream changes on its way."""
 
-    def __init__(self, codec: str, name: str, size: tuple[int, int], *, alpha: bool, deep: bool) -> None:
-        """Frames come as (H, W, 3), or 4 with `alpha`; uint16 if `deep`, else uint8. `size`: W and H."""
+    def __init__(self, codec: str, name: str, *, alpha: bool, deep: bool) -> None:
+        """Frames come as (H, W, 3), or 4 with `alpha`; uint16 if `deep`, else uint8."""
         self._codec, self._name = codec, name
-        self._size = size
         self._deep = deep
         self._layout = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
         self._scaler = VideoReformatter()
@@ -42,8 +41,8 @@ class RgbReader:
         self._made_for: tuple[object, ...] = ()
         self._curves: tuple[Pixels | None, Pixels | None] = (None, None)
 
-    def __call__(self, frame: av.VideoFrame) -> Pixels:
-        """The frame in RGB, not rotated.
+    def __call__(self, frame: av.VideoFrame, size: tuple[int, int]) -> Pixels:
+        """The frame in RGB, of `size` W and H, not rotated.
 
         Raises:
             MediaError: its matrix cannot be converted.
@@ -57,8 +56,8 @@ class RgbReader:
         matrix = SCALER_MATRICES[tags.matrix]
         converted = self._scaler.reformat(
             _through(self._siting, frame) if self._siting else frame,
-            width=self._size[0],
-            height=self._size[1],
+            width=size[0],
+            height=size[1],
             format=self._layout,
             src_colorspace=matrix,
             dst_colorspace=matrix,

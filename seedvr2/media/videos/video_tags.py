@@ -8,12 +8,9 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 from av.video.format import VideoFormat
-from av.video.stream import VideoStream
 
 from seedvr2.media.videos.color_tags import ColorTags
 from seedvr2.media.videos.container import moving_tracks
-
-_PROGRESSIVE = (0, 1)  # unknown, progressive: FFmpeg's other field orders are interlaced
 
 
 def codec_name(stream: Stream) -> str:
@@ -33,12 +30,8 @@ def has_alpha(layout: VideoFormat) -> bool:
     return not layout.has_palette and any(component.is_alpha for component in layout.components)
 
 
-def picture_warnings(
-    container: InputContainer, stream: VideoStream, first: av.VideoFrame, tags: ColorTags
-) -> Iterator[str]:
+def picture_warnings(container: InputContainer, first: av.VideoFrame, tags: ColorTags) -> Iterator[str]:
     """Sentences on what will not come out as it is in the file."""
-    if first.interlaced_frame or stream.codec_context.field_order not in _PROGRESSIVE:
-        yield "The video is interlaced; deinterlace it first for the best result."
     if tags.hdr:
         yield "The video has a high dynamic range; the result keeps its colours' meaning, but in 8 bits."
     elif bit_depth(first.format) > 8:

@@ -162,15 +162,6 @@ def test_transparency_of_webm_is_not_overlooked(tmp_path: Path) -> None:
     assert frames[2].image[:, 40:, 3].min() > 225
 
 
-def test_interlaced_video_is_pointed_out(tmp_path: Path) -> None:
-    clip = clips.write_video(
-        tmp_path / "tv.mp4",
-        [clips.picture(64, 64, index) for index in range(3)],
-        options={"preset": "ultrafast", "flags": "+ildct+ilme", "x264-params": "tff=1"},
-    )
-    assert any("interlaced" in warning for warning in probe(clip).warnings)
-
-
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 def test_damage_in_the_middle_costs_only_what_it_hit(tmp_path: Path, suffix: str) -> None:
     whole = clips.write_video(
