@@ -15,6 +15,7 @@ from seedvr2.media.pictures.picture_sink import PictureSink
 from seedvr2.media.pictures.picture_source import PictureSource
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
+from seedvr2.media.videos.encoders import keeps_transparency
 from seedvr2.media.videos.tracks import MP4_AUDIO
 from seedvr2.media.videos.video_sink import VideoSink
 from seedvr2.media.videos.video_source import VideoSource
@@ -26,7 +27,7 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 _ANIMATIONS = {"GIF", "WEBP", "PNG", "AVIF"}
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
-_VIDEO_SUFFIXES = {"mp4": ".mp4", "mkv": ".mkv"}
+_VIDEO_SUFFIXES = {"mp4": ".mp4", "mkv": ".mkv", "webm": ".webm", "mov": ".mov"}
 _PICTURE_SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
 _SPELLINGS = {".jpeg": ".jpg", ".tif": ".tiff"}
 
@@ -79,6 +80,8 @@ def output_suffix(info: MediaInfo, options: UpscaleOptions) -> str:
     if asked == "auto":
         if info.kind == "picture":
             return ".png"
+        if kept := keeps_transparency(info):
+            return _VIDEO_SUFFIXES[kept]
         return ".mp4" if set(info.audio_codecs) <= MP4_AUDIO else ".mkv"
     if asked not in suffixes:
         raise OptionError(

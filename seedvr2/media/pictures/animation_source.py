@@ -46,7 +46,6 @@ class AnimationSource(Source):
                 bit_depth=8,
                 codec=name,
                 format=name,
-                warnings=() if opaque else ("The animation is partly transparent; the result shows it on white.",),
             )
 
     def frames(self) -> Iterator[Frame]:

@@ -118,7 +118,7 @@ class VideoSource(Source):
     def _describe(
         self, container: InputContainer, stream: VideoStream, first: av.VideoFrame, warnings: list[str]
     ) -> MediaInfo:
-        warnings += picture_warnings(container, first, self.tags)
+        warnings += picture_warnings(container)
         if Deinterlacer(stream, self._codec).interlaced(first):
             warnings.append(TELLING)
         if self._shapes.claimed is not None:
