@@ -82,6 +82,7 @@ def room(name: str, need: int) -> Iterator[None]:
 def look_into(path: Path) -> Media:
     """What a file is, after decoding its first frame. Only with room for it; errors as `Executor.probe`."""
     media: Any = importlib.import_module("seedvr2.media")
+    encoders: Any = importlib.import_module("seedvr2.media.videos.encoders")
     with media.open_source(path) as source:
         source.prove()
         info = source.info
@@ -92,4 +93,5 @@ def look_into(path: Path) -> Media:
         frames=info.frames or 1,
         fps=float(info.fps) if info.fps else None,
         duration_s=info.duration_s,
+        transparent=encoders.keeps_transparency(info),
     )

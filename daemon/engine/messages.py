@@ -218,6 +218,7 @@ class Looked:
     frames: int
     fps: float | None
     duration_s: float | None
+    transparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,10 @@ class IllegalMoveError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What the source is: display size in pixels, estimated frame count (1 for a picture)."""
+    """What the source is: display size in pixels, estimated frame count (1 for a picture).
+
+    `transparent`: the format in which a transparent video stays one by itself; empty for all other sources.
+    """
 
     kind: str
     width: int
@@ -55,6 +58,7 @@ class Media:
     frames: int
     fps: float | None = None
     duration_s: float | None = None
+    transparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

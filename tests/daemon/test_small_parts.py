@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pynvml
@@ -23,7 +24,7 @@ from daemon.settings.keys import PathSettings
 from daemon.store.files import clean_name, free_names, move_aside, place, write_durably
 from daemon.store.job_store import JobStore
 from daemon.work.estimates import Estimates
-from daemon.work.naming import model_tag, result_name, result_suffix
+from daemon.work.naming import model_tag, result_name, result_suffix, wrong_format
 from seedvr2.options import UpscaleOptions
 from tests.daemon.jobs.test_job import draft
 
@@ -116,11 +117,16 @@ class TestNames:
         assert len(name.encode()) <= 250
 
     def test_suffixes(self) -> None:
-        assert result_suffix("video", "auto") == ".mp4"
-        assert result_suffix("picture", "auto") == ".png"
-        assert result_suffix("picture", "tiff") == ".tiff"
-        assert result_suffix("video", "png") is None
-        assert result_suffix("picture", "mkv") is None
+        video, picture = Media("video", 64, 48, 10), Media("picture", 64, 48, 1)
+        assert result_suffix(video, "auto") == ".mp4"
+        assert result_suffix(replace(video, transparent="webm"), "auto") == ".webm"
+        assert result_suffix(replace(video, transparent="webm"), "mkv") == ".mkv"
+        assert result_suffix(video, "mov") == ".mov"
+        assert result_suffix(picture, "auto") == ".png"
+        assert result_suffix(picture, "tiff") == ".tiff"
+        assert result_suffix(video, "png") is None
+        assert result_suffix(picture, "webm") is None
+        assert "auto, mp4, mkv, webm or mov" in wrong_format("video", "png")
 
 
 class TestFiles:
