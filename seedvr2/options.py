@@ -13,7 +13,7 @@ from typing import Any
 from seedvr2.errors import OptionError
 
 COLOR_CORRECTIONS = ("lab", "wavelet", "wavelet_adaptive", "hsv", "adain", "none")
-OUTPUT_FORMATS = ("auto", "mp4", "mkv", "png", "jpg", "webp", "tiff", "gif")
+OUTPUT_FORMATS = ("auto", "mp4", "mkv", "webm", "mov", "png", "jpg", "webp", "tiff", "gif")
 MAX_EDGE = 16384
 
 
@@ -146,6 +146,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     _P("vae_quality", str, "high", "Size of those tiles: larger is truer and needs more memory", choices=("low", "medium", "high")),
     _P("blocks_to_swap", int, 0, "Transformer blocks kept in main memory to save GPU memory", 0, 64),
     _P("tf32", bool, False, "Let the GPU round float32 products to TF32: faster, slightly less exact"),
-    _P("output_format", str, "auto", "auto: mp4 for video, png for pictures; animations also as webp, png or gif", choices=OUTPUT_FORMATS),
+    _P("output_format", str, "auto", "auto: mp4 for video (webm or mov where it is transparent, mkv for sound that mp4 lacks), png for pictures; animations also as webp, png or gif", choices=OUTPUT_FORMATS),
 )  # fmt: skip
 BY_NAME: dict[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}

@@ -93,5 +93,5 @@ def look_into(path: Path) -> Media:
         fps=float(info.fps) if info.fps else None,
         duration_s=info.duration_s,
         incomplete=info.incomplete,
-        animation=info.animation,
+        formats=media.result_formats(info),
     )

@@ -219,7 +219,7 @@ class Looked:
     fps: float | None
     duration_s: float | None
     incomplete: str
-    animation: bool
+    formats: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Probers:
             found.fps,
             found.duration_s,
             found.incomplete,
-            found.animation,
+            tuple(found.formats),
         )
 
     def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:

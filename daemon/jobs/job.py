@@ -49,8 +49,8 @@ class IllegalMoveError(RuntimeError):
 class Media:
     """What the source is: display size in pixels, estimated frame count (1 for a picture).
 
-    `incomplete` is why the file cannot be all there, by its own word; empty if it may be.
-    `animation` is said of videos that are picture files, such as a GIF, and can be written as one.
+    `incomplete` is why the file cannot be all there, by its own word; empty if it may be. `formats` are the values of
+    `output_format` that fit it, the first being what `auto` means; empty in records of earlier versions.
     """
 
     kind: str
@@ -60,7 +60,7 @@ class Media:
     fps: float | None = None
     duration_s: float | None = None
     incomplete: str = ""
-    animation: bool = False
+    formats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,8 @@ class Job:
         """
         values = _known(cls, record)
         draft = _known(Draft, values["draft"])
-        draft["media"] = Media(**_known(Media, draft["media"]))
+        media = _known(Media, draft["media"])
+        draft["media"] = Media(**{**media, "formats": tuple(media.get("formats", ()))})
         draft["fingerprint"] = tuple(draft.get("fingerprint", ()))
         values["draft"] = _checked(Draft(**draft))
         values["state"] = State(values["state"])

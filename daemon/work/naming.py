@@ -9,14 +9,11 @@ from typing import Any
 
 from daemon.jobs.job import Media
 from daemon.store.files import clean_name, cut
-from seedvr2.options import OUTPUT_FORMATS
 
 # Room for the `.json` beside the result.
 RESULT_BYTES = 250
-SUFFIXES = {name: f".{name}" for name in OUTPUT_FORMATS if name != "auto"}
-VIDEO_FORMATS = ("mp4", "mkv")
-ANIMATION_FORMATS = (*VIDEO_FORMATS, "webp", "png", "gif")
-PICTURE_FORMATS = ("png", "jpg", "webp", "tiff")
+# What records of earlier versions mean, which do not say what fits.
+_FITTING = {"picture": ("png", "jpg", "webp", "tiff"), "video": ("mp4", "mkv")}
 
 
 def model_tag(model: str) -> str:
@@ -26,23 +23,22 @@ def model_tag(model: str) -> str:
 
 
 def result_suffix(media: Media, output_format: str) -> str | None:
-    """The suffix of the result of a video, an animation or a picture; None if that format cannot hold it."""
+    """The suffix of the result of a source; None if that format cannot hold it."""
+    fitting = _fitting(media)
     if output_format == "auto":
-        return ".mp4" if media.kind == "video" else ".png"
-    return SUFFIXES[output_format] if output_format in _formats(media) else None
+        return f".{fitting[0]}"
+    return f".{output_format}" if output_format in fitting else None
 
 
 def wrong_format(media: Media, output_format: str) -> str:
-    """Why a picture cannot become a video file, or a video a picture file."""
-    *first, last = _formats(media)
-    what = "An animation" if media.animation else f"A {media.kind}"
-    return f"{what} cannot be written as {output_format}. Ask for output_format auto, {', '.join(first)} or {last}."
+    """Why a source cannot be written in that format, and in which it can."""
+    *most, last = _fitting(media)
+    fitting = f"auto, {', '.join(most)} or {last}"
+    return f"A {media.kind} cannot be written as {output_format}. Ask for output_format {fitting}."
 
 
-def _formats(media: Media) -> tuple[str, ...]:
-    if media.kind == "picture":
-        return PICTURE_FORMATS
-    return ANIMATION_FORMATS if media.animation else VIDEO_FORMATS
+def _fitting(media: Media) -> tuple[str, ...]:
+    return media.formats or _FITTING[media.kind]
 
 
 def result_name(

@@ -12,6 +12,7 @@ from seedvr2.media.carried.pictures import left_out
 from seedvr2.media.completeness import incomplete
 from seedvr2.media.failures import reading, too_large
 from seedvr2.media.foreign import refuse_foreign
+from seedvr2.media.formats import ANIMATIONS, result_formats
 from seedvr2.media.info import MAX_PIXELS, MediaInfo
 from seedvr2.media.need import check_room, picture_need
 from seedvr2.media.pictures.animation_sink import AnimationSink
@@ -24,7 +25,6 @@ from seedvr2.media.pictures.picture_source import PictureSource
 from seedvr2.media.pictures.raw import refuse_raw
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
-from seedvr2.media.videos.tracks import MP4_AUDIO
 from seedvr2.media.videos.video_sink import VideoSink
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.options import UpscaleOptions
@@ -35,12 +35,6 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 _ANIMATIONS = {"GIF", "WEBP", "PNG", "AVIF"}
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
-_VIDEO_SUFFIXES = {"mp4": ".mp4", "mkv": ".mkv"}
-_ANIMATION_SUFFIXES = {"webp": ".webp", "png": ".png", "gif": ".gif"}
-_PICTURE_SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
-_ON_WHITE = (
-    "The animation is partly transparent; the result shows it on white. Choose output_format = webp or png to keep it."
-)
 _SPELLINGS = {".jpeg": ".jpg", ".tif": ".tiff"}
 
 
@@ -105,17 +99,14 @@ def output_suffix(info: MediaInfo, options: UpscaleOptions) -> str:
     Raises:
         OptionError: the format asked for cannot hold what the source is.
     """
-    asked = options.output_format
-    suffixes = _suffixes(info)
+    asked, fitting = options.output_format, result_formats(info)
     if asked == "auto":
-        if info.kind == "picture":
-            return ".png"
-        return ".mp4" if set(info.audio_codecs) <= MP4_AUDIO else ".mkv"
-    if asked not in suffixes:
+        return f".{fitting[0]}"
+    if asked not in fitting:
         raise OptionError(
-            "output_format", f"output_format = {asked} cannot hold a {info.kind}; use auto, {' or '.join(suffixes)}."
+            "output_format", f"output_format = {asked} cannot hold a {info.kind}; use auto, {' or '.join(fitting)}."
         )
-    return suffixes[asked]
+    return f".{asked}"
 
 
 def open_sink(target: Path, source: Source, width: int, height: int, options: UpscaleOptions) -> Sink:
@@ -133,12 +124,12 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
     """
     suffix = output_suffix(source.info, options)
     own = _SPELLINGS.get(target.suffix.lower(), target.suffix.lower())
-    known = _suffixes(source.info)
+    known = [f".{name}" for name in result_formats(source.info)]
     if own and own != suffix:
         # Said by the format or by the name: what is asked for must be one thing, and one that can be made.
-        if options.output_format != "auto" or own not in known.values():
+        if options.output_format != "auto" or own not in known:
             what = f"{target.name} would not fit output_format = {options.output_format}"
-            raise OptionError("output_format", f"{what}; use a name that ends in {', '.join(known.values())}.")
+            raise OptionError("output_format", f"{what}; use a name that ends in {', '.join(known)}.")
         suffix = own
     if isinstance(source, AnimationSource):
         return _animation_sink(target, suffix, source, width, height)
@@ -147,16 +138,9 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
     return PictureSink(target, suffix, source, width, height)
 
 
-def _suffixes(info: MediaInfo) -> dict[str, str]:
-    """What a source can be written as: suffixes by the name of the format."""
-    if info.kind == "picture":
-        return _PICTURE_SUFFIXES
-    return _VIDEO_SUFFIXES | _ANIMATION_SUFFIXES if info.animation else _VIDEO_SUFFIXES
-
-
 def _animation_sink(target: Path, suffix: str, source: AnimationSource, width: int, height: int) -> Sink:
-    if suffix in _ANIMATION_SUFFIXES.values():
+    if suffix[1:] in ANIMATIONS:
         return AnimationSink(target, suffix, source, width, height)
     sink = VideoSink(target, suffix, source, width, height)
-    sink.tell(*([_ON_WHITE] if source.info.has_alpha else []), *left_out(source.tags.present(), suffix[1:]))
+    sink.tell(*left_out(source.tags.present(), suffix[1:]))
     return sink

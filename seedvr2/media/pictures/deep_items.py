@@ -54,8 +54,8 @@ def decode_avif(data: bytes, name: str) -> NDArray[np.uint16] | None:
     if color is None:
         return None
     _describe(color, shown)
-    reader = RgbReader("avif", name, (color.width, color.height), alpha=False, deep=True)
-    pixels = np.asarray(reader(color), np.uint16)
+    reader = RgbReader("avif", name, alpha=False, deep=True)
+    pixels = np.asarray(reader(color, (color.width, color.height)), np.uint16)
     item = found.alpha()
     if item is None:
         return pixels

@@ -29,6 +29,7 @@ from seedvr2.media.videos.tracks import (
     can_hold,
     is_text,
     lasting_tags,
+    recoded_as,
 )
 from seedvr2.media.videos.video_tags import codec_name
 
@@ -130,15 +131,16 @@ class Remuxer:
         if isinstance(stream, SubtitleStream) and is_text(stream):
             return TextTrack(self._output, stream)
         if isinstance(stream, AudioStream) and stream.codec_context is not None:
-            self._note(stream, codec, f"was coded anew as AAC, as {muxer} cannot hold it")
+            self._note(stream, codec, f"was coded anew as {recoded_as(muxer)}, as {muxer} cannot hold it")
             return RecodedTrack(self._output, stream)
         self._note(stream, codec, f"was left out, as {muxer} cannot hold it")
         return None
 
     def _add_cover(self, stream: Stream) -> Track | None:
         picture, codec = self._first.pop(stream.index, None), codec_name(stream)
-        if self._output.format.name == "mp4":
-            return CopiedTrack(self._output, stream) if can_hold("mp4", stream, picture) else None
+        muxer = self._output.format.name
+        if muxer != "matroska":
+            return CopiedTrack(self._output, stream) if muxer != "webm" and can_hold(muxer, stream, picture) else None
         # Matroska keeps cover art as an attached file of this name; as a track it would be a second video.
         if picture is not None and codec in _COVERS:
             suffix, kind = _COVERS[codec]

@@ -91,7 +91,7 @@ def test_name_of_the_target_tells_the_format(tmp_path: Path, name: str, asked: s
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"), [("out.png", "auto"), ("out.mov", "auto"), ("out.mkv", "mp4"), ("out.mp4", "mkv")]
+    ("name", "asked"), [("out.png", "auto"), ("out.avi", "auto"), ("out.mkv", "mp4"), ("out.mp4", "mov")]
 )
 def test_name_that_contradicts_the_format_is_refused(tmp_path: Path, name: str, asked: str) -> None:
     source = open_source(clips.write_video(tmp_path / "clip.mp4", [clips.picture(32, 32)]))
@@ -171,6 +171,16 @@ def test_animation_becomes_a_video_with_transparency_laid_on_white(tmp_path: Pat
     frames = list(result.frames())
     assert [frame.pts * frame.time_base for frame in frames] == [0, Fraction(1, 10), Fraction(1, 5)]
     assert frames[0].image[2:5, 2:5].min() > 240
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mov"])
+def test_animation_keeps_its_transparency_where_that_is_asked_for(tmp_path: Path, suffix: str) -> None:
+    animation(tmp_path / "anim.gif", [100, 100, 30], transparent=True)
+    source, sink = clips.upscale(tmp_path / "anim.gif", tmp_path / f"out{suffix}")
+    frames = list(open_source(tmp_path / f"out{suffix}").frames())
+    assert (frames[0].image.shape[2], frames[0].image[2:5, 2:5, 3].max() < 8) == (4, True)
+    assert output_suffix(source.info, UpscaleOptions()) == ".mp4", "stickers become what plays everywhere"
+    assert sink.warnings == ()
 
 
 def test_animation_without_times_runs_as_in_a_browser(tmp_path: Path) -> None:

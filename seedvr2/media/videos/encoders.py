@@ -1,0 +1,91 @@
+"""What a video is coded with, by the container of the result and by what the source has: depth and transparency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from av.video.format import VideoFormat
+
+from seedvr2.media.info import MediaInfo
+
+# FFmpeg's name of each container.
+MUXERS: Mapping[str, str] = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm", ".mov": "mov"}
+_DEEPEST = 10  # bits of a sample that any of the encoders keeps
+# Codecs whose transparent videos browsers play from WebM.
+_OF_THE_WEB = frozenset({"vp8", "vp9"})
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """How pictures are coded.
+
+    Attributes:
+        codec: FFmpeg's name of the encoder. options: its own.
+        layout: the samples that it takes, as FFmpeg calls them.
+        alpha: whether they have transparency.
+        bit_depth: of the images to code: 8 or 16; what the layout has less is rounded.
+    """
+
+    codec: str
+    layout: str
+    alpha: bool = False
+    bit_depth: int = 8
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def keeps_transparency(info: MediaInfo) -> str:
+    """The format, without a dot, in which a transparent video stays one by itself; empty for all other sources."""
+    if info.kind != "video" or not info.has_alpha or info.animation:
+        return ""
+    return "webm" if info.codec in _OF_THE_WEB else "mov"
+
+
+def choose_encoder(suffix: str, info: MediaInfo) -> Encoder:
+    """What codes a source of that kind into a container: `.mp4`, `.mkv`, `.webm` or `.mov`."""
+    if suffix == ".mov":
+        return _prores(info)
+    return _vp9(info) if suffix == ".webm" else _H264
+
+
+def shortfalls(encoder: Encoder, info: MediaInfo, *, hdr: bool) -> Iterator[str]:
+    """Sentences on what of a source's pictures an encoder does not keep. `hdr`: they have a high dynamic range."""
+    deep = VideoFormat(encoder.layout).components[0].bits > 8
+    if hdr and not deep:
+        yield (
+            "The video has a high dynamic range; the result keeps its colours' meaning, but in 8 bits, where gradients "
+            "may show steps; choose output_format = mov for 10 bits."
+        )
+    elif info.bit_depth > 8 and not deep:
+        yield f"The video has {info.bit_depth} bits per sample; the result has 8; choose output_format = mov for 10."
+    elif info.bit_depth > _DEEPEST and info.codec != "prores":  # FFmpeg calls all of ProRes 4444 12 bits
+        yield f"The video has {info.bit_depth} bits per sample; the result has {_DEEPEST}."
+    if info.has_alpha and not encoder.alpha:
+        # An animation is made for white pages, a video for a dark screen.
+        what, shown, kept = (
+            ("animation", "white", "webp or png") if info.animation else ("video", "black", "webm or mov")
+        )
+        yield (
+            f"The {what} is partly transparent; the result shows it on {shown}. Choose output_format = {kept} to keep it."
+        )
+
+
+# 18 is taken for visually lossless; `medium` is x264's own balance of size and time. Browsers play 8 bits only.
+_H264 = Encoder("libx264", "yuv420p", options={"crf": "18", "preset": "medium", "profile": "high"})
+
+
+def _vp9(info: MediaInfo) -> Encoder:
+    # Its scale is another: 15 to 20 is taken for visually lossless. A bit rate of 0 makes it the quality alone.
+    options = {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "1"}
+    if info.has_alpha:
+        # Hidden frames would have no counterpart in the stream of the transparency.
+        options["auto-alt-ref"] = "0"
+    return Encoder("libvpx-vp9", "yuva420p" if info.has_alpha else "yuv420p", alpha=info.has_alpha, options=options)
+
+
+def _prores(info: MediaInfo) -> Encoder:
+    depth = 16 if info.bit_depth > 8 else 8
+    if info.has_alpha:
+        options = {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}
+        return Encoder("prores_ks", "yuva444p10le", alpha=True, bit_depth=depth, options=options)
+    return Encoder("prores_ks", "yuv422p10le", bit_depth=depth, options={"profile": "hq", "vendor": "apl0"})
