@@ -62,12 +62,11 @@ def shortfalls(encoder: Encoder, info: MediaInfo, *, hdr: bool) -> Iterator[str]
         yield f"The video has {info.bit_depth} bits per sample; the result has {_DEEPEST}."
     if info.has_alpha and not encoder.alpha:
         # An animation is made for white pages, a video for a dark screen.
-        what, shown, kept = (
-            ("animation", "white", "webp or png") if info.animation else ("video", "black", "webm or mov")
-        )
-        yield (
-            f"The {what} is partly transparent; the result shows it on {shown}. Choose output_format = {kept} to keep it."
-        )
+        what, shown, kept = ("video", "black", "webm or mov")
+        if info.animation:
+            what, shown, kept = ("animation", "white", "webp or png")
+        advice = f"Choose output_format = {kept} to keep it."
+        yield f"The {what} is partly transparent; the result shows it on {shown}. {advice}"
 
 
 # 18 is taken for visually lossless; `medium` is x264's own balance of size and time. Browsers play 8 bits only.
