@@ -22,6 +22,8 @@ _DISORDER = 0.25
 # Tracks of one file are this far apart at most: how long the others are given to jump as well.
 _INTERLEAVED = 3.0
 _OWN_LEAD = 5.0
+# Where pictures are far apart anyway, as in a slide show, only a gap of so many times as much is one.
+_SLOW = 4
 _MOST_AHEAD = 20_000  # packets
 # How many packets tell when a part begins: pictures do not come in the order in which they are shown.
 _REORDERED = 8
@@ -47,9 +49,10 @@ class _Track:
     def see(self, item: Timed, time: float) -> None:
         shown = _shown(item.packet, time)
         length = float((item.packet.duration or 0) * (item.packet.time_base or 0))
-        if self.last is not None and 0 < time - self.last <= LONGEST_GAP:
+        if self.last is not None and time > self.last:
             self.step = time - self.last
-        self.end = max(self.end, shown + (length or self.step)) if self.last is not None else shown + length
+        until = shown + (length or min(self.step, 1.0))
+        self.end = until if self.last is None else max(self.end, until)
         self.last, self.part = time, item.part
 
 
@@ -155,7 +158,7 @@ class Timeline:
         if item.part == track.part and crossing.is_mistake(track):
             item.packet.pts = item.packet.dts = None
             return
-        if item.part == track.part and crossing.is_slow:
+        if item.part == track.part and 0 < delta < _SLOW * max(track.step, crossing.next_step):
             return
         alone = bool(crossing.staying) and item.part == track.part
         if alone and -1 < delta < 0:
@@ -221,9 +224,9 @@ class _Crossing:
         return (told and len(self._next) >= _REORDERED) or lead > _OWN_LEAD or len(self._next) > _MOST_AHEAD // 10
 
     @property
-    def is_slow(self) -> bool:
-        """Whether pictures are that far apart here, as in a slide show."""
-        return self._delta > 0 and bool(self._next) and self._next[0] - self._time > self._delta / 4
+    def next_step(self) -> float:
+        """Seconds to the next packet of the track; 0 if there is none."""
+        return self._next[0] - self._time if self._next else 0.0
 
     def is_mistake(self, track: _Track) -> bool:
         """Whether the next packet is back at the old clock."""
@@ -246,6 +249,10 @@ class _Crossing:
                 jump.start = min(jump.start, max(_shown(item.packet, time), jump.start - 1))
             return
         last = self._last[key]
+        if last is None and abs(time - self._time) < abs(self._delta) / 2:
+            # It begins with the new clock.
+            self.jumps[key], self._after[key] = _Jump(None, _shown(item.packet, time)), 1
+            return
         if last is not None and self._crosses(item, time - last):
             if self._known[key]:
                 self._known[key] -= 1
