@@ -14,7 +14,7 @@ from seedvr2.media.videos.packets import PacketReader
 from seedvr2.media.videos.timeline import Timed
 
 # What is read of a file that has to be counted: a second's work. The rest is estimated.
-_MOST_BYTES = 64 << 20
+_MOST_BYTES, _MOST_PACKETS = 64 << 20, 20_000
 # As many pictures show the rate.
 _FOR_RATE = 240
 # Places of a long recording at which its packets are looked at, and how much of each.
@@ -64,9 +64,10 @@ class Survey:
         self.read = max(self.read, packet.pos or 0) + (0 if packet.pos else packet.size)
         stored = packet.pts if packet.pts is not None else packet.dts
         if stored is not None:
-            time = float(stored * packet.time_base)
+            tick = float(packet.time_base)
+            time = stored * tick
             self.times.append(time)
-            self.end = max(self.end, time + float((packet.duration or 0) * packet.time_base))
+            self.end = max(self.end, time + (packet.duration or 0) * tick)
 
 
 def survey(path: Path) -> Survey:
@@ -90,21 +91,21 @@ def sampled_seconds(path: Path, found: Survey) -> float:
         try:
             with closing(open_range(path, start, start + _PLACE_BYTES)) as container:
                 index = pick_video(container, path.name).index
-                part = _survey(PacketReader(path, container, index, [index], parts=1), _MOST_BYTES)
+                part = _survey(PacketReader(path, container, index, [index], parts=1), _MOST_BYTES, _MOST_PACKETS // 10)
         except (av.FFmpegError, MediaError):
             continue  # a format that can only be read from its beginning
         if part.seconds:
-            read, seconds = read + _PLACE_BYTES, seconds + part.seconds
+            read, seconds = read + (_PLACE_BYTES if part.complete else part.read), seconds + part.seconds
     return seconds * size / read if read else 0.0
 
 
-def _survey(reader: PacketReader, most: int) -> Survey:
+def _survey(reader: PacketReader, most: int, packets: int = _MOST_PACKETS) -> Survey:
     found = Survey()
     for item in reader:
         if item is None or not item.packet.size:
             continue
         found.take(item)
-        if found.read > most and found.packets >= _FOR_RATE:
+        if (found.read > most and found.packets >= _FOR_RATE) or found.packets >= packets:
             break
     else:
         found.complete = True

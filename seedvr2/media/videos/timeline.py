@@ -48,7 +48,7 @@ class _Track:
 
     def see(self, item: Timed, time: float) -> None:
         shown = _shown(item.packet, time)
-        length = float((item.packet.duration or 0) * (item.packet.time_base or 0))
+        length = (item.packet.duration or 0) * float(item.packet.time_base)
         if self.last is not None and time > self.last:
             self.step = time - self.last
         until = shown + (length or min(self.step, 1.0))
@@ -266,7 +266,7 @@ class _Crossing:
             begun = self._old_from.setdefault(key, time)
             if time - begun > _INTERLEAVED:
                 self.staying.add(key)
-        length = float((item.packet.duration or 0) * (item.packet.time_base or 0))
+        length = (item.packet.duration or 0) * float(item.packet.time_base)
         self._end[key] = max(self._end[key], _shown(item.packet, time) + length)
         self._last[key], self._part[key] = time, item.part
 
@@ -277,11 +277,11 @@ class _Crossing:
 
 def _time(packet: Packet[Any]) -> float | None:
     stored = packet.dts if packet.dts is not None else packet.pts
-    return None if stored is None else float(stored * packet.time_base)
+    return None if stored is None else stored * float(packet.time_base)
 
 
 def _shown(packet: Packet[Any], time: float) -> float:
-    return time if packet.pts is None else float(packet.pts * packet.time_base)
+    return time if packet.pts is None else packet.pts * float(packet.time_base)
 
 
 def _shift(packet: Packet[Any], offset: Fraction) -> None:

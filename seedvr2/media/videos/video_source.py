@@ -73,6 +73,8 @@ class VideoSource(Source):
         deep, alpha = self.info.bit_depth > 8, self.info.has_alpha
         with reading(self.path), open_container(self.path) as container:
             stream = pick_video(container, name)
+            # Now, as FFmpeg has other ideas of the beginning once it has read on.
+            declared = None if self._extent.counted else declared_end(container, stream)
             clock = Clock(self.time_base, self.info.fps, by_packets=self.info.format == "avi")
             to_rgb = RgbReader(self._codec, name, self._size, alpha=alpha, deep=deep)
             last: Frame | None = None
@@ -90,7 +92,6 @@ class VideoSource(Source):
             if last is not None:
                 yield last
             end = last.pts + (last.duration or 0) if last is not None else None
-            declared = None if self._extent.counted else declared_end(container, stream)
             self._found = [*_joined(packets.joins), *self._report(decoder, clock, resized, end, declared)]
         if end is None:
             raise MediaError(_nothing_in(name))
@@ -105,13 +106,15 @@ class VideoSource(Source):
             warnings.append(f"The file claims pixels of the shape {aspect}, which is taken for a mistake.")
             aspect = Fraction(1)
         width, height = self._orientation.size(max(1, round(first.width * aspect)), first.height)
-        seconds = self._extent.seconds
+        seconds, rate = self._extent.seconds, self._extent.rate
+        if container.format.name == "mjpeg" and rate:
+            warnings.append(f"The file holds pictures without times; {float(rate):g} a second were assumed.")
         return MediaInfo(
             kind="video",
             width=width,
             height=height,
             frames=self._extent.frames,
-            fps=self._extent.rate,
+            fps=rate,
             duration_s=float(seconds) if seconds is not None else None,
             has_alpha=has_alpha(first.format),
             bit_depth=bit_depth(first.format),
