@@ -53,7 +53,7 @@ class PacketReader:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """Codecs of tracks of later parts that fit none of the first part, so far."""
+        """Codecs of sound in later parts that fits none of the first part, so far."""
         return tuple(sorted(self._lost))
 
     def __iter__(self) -> Iterator[Timed | None]:
@@ -87,7 +87,7 @@ class PacketReader:
                 free.remove(match)
                 tracks[audio.index] = match.index
             else:
-                self._lost.add(f"{audio.codec_context.codec.canonical_name} {audio.type}")
+                self._lost.add(audio.codec_context.codec.canonical_name)
         return tracks
 
 

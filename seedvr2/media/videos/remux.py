@@ -90,10 +90,10 @@ class Remuxer:
                 track.finish()
             if lost := sum(track.lost for track in self._tracks.values()):
                 self.warnings.append(f"The file is damaged: {lost} packets of its sound or subtitles were left out.")
-            for what in self._reader.lost:
-                self.warnings.append(
-                    f"A later part of the recording has a {what} track unlike any before; it was left out."
-                )
+            self.warnings += [
+                f"A later part of the recording has {codec} sound unlike that of the first; it was left out."
+                for codec in self._reader.lost
+            ]
 
     def close(self) -> None:
         """Close the source."""

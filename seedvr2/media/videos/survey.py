@@ -12,6 +12,7 @@ from seedvr2.errors import MediaError
 from seedvr2.media.videos.container import has_times, is_clocked, open_container, open_range, pick_video
 from seedvr2.media.videos.packets import PacketReader
 from seedvr2.media.videos.timeline import Timed
+from seedvr2.media.videos.timing import states_length
 
 # What is read of a file that has to be counted: a second's work. The rest is estimated.
 _MOST_BYTES, _MOST_PACKETS = 64 << 20, 20_000
@@ -28,7 +29,6 @@ class Survey:
     Attributes:
         packets: those of the video that hold something. times: when their pictures are shown, in seconds.
         end: when the last one has been shown, as far as is known. read: bytes up to the last one.
-        first_dts: tick of decoding of the first packet. joins: places at which the clock was set.
         complete: the packets are all there are.
     """
 
@@ -36,8 +36,6 @@ class Survey:
     times: list[float] = field(default_factory=list)
     end: float = 0.0
     read: int = 0
-    first_dts: int | None = None
-    joins: int = 0
     complete: bool = False
 
     @property
@@ -56,8 +54,6 @@ class Survey:
     def take(self, item: Timed) -> None:
         """Count a packet of the video."""
         packet = item.packet
-        if self.first_dts is None:
-            self.first_dts = packet.dts
         if packet.is_discard:  # before the beginning that an edit list sets
             return
         self.packets += 1
@@ -77,7 +73,9 @@ def survey(path: Path) -> Survey:
     """
     with closing(open_container(path)) as container:
         stream = pick_video(container, path.name)
-        counted = is_clocked(container) or not has_times(container) or not (stream.duration or container.duration)
+        counted = is_clocked(container) or not has_times(container) or not states_length(container, stream)
+        # The header of an AVI counts the places of dropped frames as well.
+        counted = counted or container.format.name == "avi"
         reader = PacketReader(path, container, stream.index, [stream.index])
         return _survey(reader, _MOST_BYTES if counted else 0)
 
@@ -109,5 +107,4 @@ def _survey(reader: PacketReader, most: int, packets: int = _MOST_PACKETS) -> Su
             break
     else:
         found.complete = True
-    found.joins = reader.joins
     return found

@@ -208,6 +208,7 @@ class _Crossing:
         self._known = {key: len(track.pending) for key, track in tracks.items()}
         self._after: dict[int, int] = {item.track: 1}
         self._next: list[float] = []
+        self._over = False
         self._old_from: dict[int, float] = {}
         self.staying: set[int] = set()
         own_end = self._end[item.track] if self._last[item.track] is not None else None
@@ -221,7 +222,12 @@ class _Crossing:
             key in self.jumps or key in self.staying or (last is None and not self._known[key])
             for key, last in self._last.items()
         )
-        return (told and len(self._next) >= _REORDERED) or lead > _OWN_LEAD or len(self._next) > _MOST_AHEAD // 10
+        return (
+            self._over
+            or (told and len(self._next) >= _REORDERED)
+            or lead > _OWN_LEAD
+            or len(self._next) > _MOST_AHEAD // 10
+        )
 
     @property
     def next_step(self) -> float:
@@ -238,7 +244,9 @@ class _Crossing:
     def see(self, item: Timed) -> None:
         """Take a packet into account."""
         key, time = item.track, _time(item.packet)
-        if key not in self._last or time is None:
+        if item.part > self._item.part:
+            self._over = True  # another join, to be looked at when it is reached
+        if key not in self._last or time is None or self._over:
             return
         if key in self.jumps:
             if key == self._item.track:

@@ -83,7 +83,7 @@ class VideoSource(Source):
             decoder = Decoder(packets.packets())
             for decoded in decoder:
                 resized = resized or (decoded.width, decoded.height) != self._size
-                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration, decoder.first_dts)
+                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration, decoder.fed)
                 if last is not None:
                     # Containers tell how long a packet lasts in the order of decoding, which is another.
                     yield replace(last, duration=pts - last.pts)

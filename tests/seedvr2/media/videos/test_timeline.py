@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from av.packet import Packet
@@ -45,7 +46,7 @@ def placed(items: Iterable[tuple[float, Timed]], *, main_only: bool = False) -> 
 
 
 def steps(times: Sequence[float]) -> set[float]:
-    return {round(later - earlier, 3) for earlier, later in zip(times, times[1:], strict=False)}
+    return {round(later - earlier, 3) for earlier, later in pairwise(times)}
 
 
 @pytest.mark.parametrize("clock", [HOUR, -HOUR, 10.5, -4.0, -1.0, 26.5 * HOUR])
