@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -11,13 +12,15 @@ import av
 from seedvr2.errors import MediaError
 from seedvr2.media.videos.container import has_times, is_clocked, open_container, open_range, pick_video
 from seedvr2.media.videos.packets import PacketReader
-from seedvr2.media.videos.timeline import Timed
+from seedvr2.media.videos.timeline import LONGEST_GAP, Timed
 from seedvr2.media.videos.timing import states_length
 
 # What is read of a file that has to be counted: a second's work. The rest is estimated.
 _MOST_BYTES, _MOST_PACKETS = 64 << 20, 20_000
 # As many pictures show the rate.
 _FOR_RATE = 240
+# What is so many times as long as usual is a pause.
+_PAUSE = 10
 # Places of a long recording at which its packets are looked at, and how much of each.
 _PLACES, _PLACE_BYTES = 4, 6 << 20
 
@@ -47,9 +50,13 @@ class Survey:
 
     @property
     def step(self) -> float | None:
-        """Seconds from one picture to the next, on average."""
-        shown = sorted(set(self.times))
-        return (shown[-1] - shown[0]) / (len(shown) - 1) if len(shown) > 1 else None
+        """Seconds from one picture to the next, on average, but for long pauses."""
+        steps = sorted(later - earlier for earlier, later in pairwise(sorted(set(self.times))))
+        if not steps:
+            return None
+        usual = steps[len(steps) // 2]
+        steps = [step for step in steps if step <= max(LONGEST_GAP, _PAUSE * usual)]
+        return sum(steps) / len(steps)
 
     def take(self, item: Timed) -> None:
         """Count a packet of the video."""

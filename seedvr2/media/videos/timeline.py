@@ -24,6 +24,8 @@ _INTERLEAVED = 3.0
 _OWN_LEAD = 5.0
 # Where pictures are far apart anyway, as in a slide show, only a gap of so many times as much is one.
 _SLOW = 4
+# A picture waits for so many others at the most, between being decoded and shown (H.264, A.3.1).
+_SLOWEST_ORDER = 16
 _MOST_AHEAD = 20_000  # packets
 # How many packets tell when a part begins: pictures do not come in the order in which they are shown.
 _REORDERED = 8
@@ -100,6 +102,8 @@ class Timeline:
         if time is None:
             track.part = item.part
             return
+        if _is_foreign(item.packet, time, track.step):
+            item.packet.pts = None
         if self._jumps(track, item, time) and not self._switch(track, time):
             self._look_ahead(track, item, time, packets)
             time = _time(item.packet)
@@ -289,7 +293,15 @@ def _time(packet: Packet[Any]) -> float | None:
 
 
 def _shown(packet: Packet[Any], time: float) -> float:
-    return time if packet.pts is None else packet.pts * float(packet.time_base)
+    shown = time if packet.pts is None else packet.pts * float(packet.time_base)
+    return shown if shown - time <= LONGEST_GAP else time
+
+
+def _is_foreign(packet: Packet[Any], time: float, step: float) -> bool:
+    """Whether a time of presentation is one of the next part: FFmpeg gives it to the last picture before a join."""
+    if packet.pts is None:
+        return False
+    return packet.pts * float(packet.time_base) - time > max(LONGEST_GAP, _SLOWEST_ORDER * step)
 
 
 def _shift(packet: Packet[Any], offset: Fraction) -> None:

@@ -139,6 +139,16 @@ def test_single_wrong_time_is_forgotten(wrong: float) -> None:
     )
 
 
+def test_last_picture_before_a_join_with_the_time_of_the_next_one() -> None:
+    """As FFmpeg reads program streams."""
+    last = packet(PICTURE, 3.96)
+    last.packet.pts = round(HOUR / TICK)
+    parts = [*stretch(PICTURE, 2, 1.96), (3.96, last), *stretch(PICTURE, 4, 2, clock=HOUR)]
+    times, joins = placed([*parts, *stretch(SOUND, 2, 2), *stretch(SOUND, 4, 2, clock=HOUR)])
+    assert joins == 1
+    assert (times[PICTURE][50], times[SOUND][100]) == pytest.approx((4.0, 4.0), abs=1e-3)
+
+
 def test_subtitles_go_with_the_part_they_are_in() -> None:
     parts = [*stretch(PICTURE, 0, 6), *stretch(SOUND, 0, 6)]
     parts += [*stretch(PICTURE, 6, 6, clock=HOUR), *stretch(SOUND, 6, 6, clock=HOUR)]
