@@ -11,8 +11,8 @@ import av
 
 from seedvr2.errors import MediaError
 from seedvr2.media.videos.container import has_times, is_clocked, open_container, open_range, pick_video
+from seedvr2.media.videos.crossing import LONGEST_GAP, Timed
 from seedvr2.media.videos.packets import PacketReader
-from seedvr2.media.videos.timeline import LONGEST_GAP, Timed
 from seedvr2.media.videos.timing import states_length
 
 # What is read of a file that has to be counted: a second's work. The rest is estimated.

@@ -114,7 +114,7 @@ def test_parts_of_another_codec_and_size_are_all_read(tmp_path: Path) -> None:
     assert (found.frames, source.info.frames) == (150, 150)
     assert found.flashes[0] == pytest.approx(found.beeps[0], abs=FRAME)
     assert found.flashes[2] == pytest.approx(found.beeps[1], abs=FRAME)
-    assert any("has mp2 sound unlike" in text for text in sink.warnings)
+    assert any("has mp2 sound that cannot follow" in text for text in sink.warnings)
     assert any("frame size changes" in text for text in source.warnings)
 
 

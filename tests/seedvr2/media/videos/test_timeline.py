@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 from av.packet import Packet
 
-from seedvr2.media.videos.timeline import Timed, Timeline
+from seedvr2.media.videos.crossing import Timed
+from seedvr2.media.videos.timeline import Timeline
 
 TICK = Fraction(1, 90_000)
 PICTURE, SOUND, TEXT = 0, 1, 2
