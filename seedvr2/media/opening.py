@@ -25,6 +25,7 @@ from seedvr2.media.pictures.picture_source import PictureSource
 from seedvr2.media.pictures.raw import refuse_raw
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
+from seedvr2.media.videos.jpeg_stream import is_jpeg_stream
 from seedvr2.media.videos.video_sink import VideoSink
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.options import UpscaleOptions
@@ -72,6 +73,9 @@ def _open(path: Path) -> Source:
                 # Before its frames are counted or its tags are read, for which Pillow decodes some kinds.
                 check_room(path.name, picture_need(image, path))
                 animated = image.format in _ANIMATIONS and shown_frames(image) > 1
+                moving = image.format == "JPEG" and is_jpeg_stream(path)
+            if moving:
+                return VideoSource(path)
             return AnimationSource(path) if animated else PictureSource(path)
         except UnidentifiedImageError:
             with path.open("rb") as file:

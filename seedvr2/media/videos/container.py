@@ -44,9 +44,16 @@ def _open(path: Path, prefix: str, protocols: str) -> InputContainer:
     # through to the result byte by byte.
     return av.open(
         f"{prefix}{path.absolute()}",
+        format="mjpeg" if _begins_with_jpeg(path) else None,
         metadata_errors="surrogateescape",
         container_options={"format_whitelist": _FORMATS, "protocol_whitelist": protocols},
     )
+
+
+def _begins_with_jpeg(path: Path) -> bool:
+    # FFmpeg recognizes such a stream by what its first pictures have in common with those of some cameras.
+    with path.open("rb") as file:
+        return file.read(3) == b"\xff\xd8\xff"
 
 
 def pick_video(container: InputContainer, name: str) -> VideoStream:

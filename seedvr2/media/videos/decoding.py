@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from av.video.stream import VideoStream
 
 # Errors of the demuxer, or of the decoder at the end, after which the rest of a file is given up.
 _MAX_ERRORS = 100
+# Packets that a decoder may hold: those it reorders, and one for each of its threads.
+_MOST_HELD = 256
 # FFmpeg's own decoders of these leave the transparency aside.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -32,7 +35,8 @@ class Decoder:
         self._threads = ThreadType.AUTO if all_cores else ThreadType.SLICE
         self.errors = 0
         self.corrupt = 0
-        self.first_dts: int | None = None  # of the first packet that holds anything
+        # Times of decoding of the packets that hold anything, as far as their frames may still come.
+        self.fed: deque[int] = deque(maxlen=_MOST_HELD)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets:
@@ -44,8 +48,8 @@ class Decoder:
             if packet.stream is not self._stream:
                 yield from self._finish()
                 self._begin(packet.stream)
-            if self.first_dts is None:
-                self.first_dts = packet.dts
+            if packet.dts is not None:
+                self.fed.append(packet.dts)
             yield from self._decode(packet)
         yield from self._finish()
 

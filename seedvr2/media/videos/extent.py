@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from seedvr2.media.videos.container import has_times, is_clocked
 from seedvr2.media.videos.rates import plausible_rate
 from seedvr2.media.videos.survey import Survey, sampled_seconds, survey
-from seedvr2.media.videos.timing import estimate_frames, stream_duration
+from seedvr2.media.videos.timing import estimate_frames, states_length, stream_duration
 
 # A header that says so many times more or less than the packets do tells of a clock that was set.
 _DOUBTFUL = 2
@@ -24,13 +24,12 @@ class Extent:
 
     Attributes:
         rate: frames per second, on average. seconds, frames: of all of it.
-        first_dts: tick of decoding of the first packet. counted: all packets were seen.
+        counted: they are of all packets, and not the header's.
     """
 
     rate: Fraction | None
     seconds: Fraction | None
     frames: int | None
-    first_dts: int | None
     counted: bool
 
 
@@ -40,13 +39,11 @@ def measure(path: Path, container: InputContainer, stream: VideoStream) -> Exten
     timed = has_times(container)
     rate = plausible_rate(stream, found.step if timed else None, timed=timed)
     stated = stream_duration(container, stream)
-    counted = found.complete and (is_clocked(container) or not timed or stated is None)
+    counted = found.complete and (is_clocked(container) or not timed or not states_length(container, stream))
     if counted and found.packets:
         seconds = Fraction(found.seconds or 0).limit_denominator(10**6) if timed else None
-        frames = _frames(found, rate, seconds)
-        if not seconds and rate:
-            seconds = frames / rate
-        return Extent(rate, seconds, frames, found.first_dts, counted=True)
+        shown = _frames(found, rate, seconds)
+        return Extent(rate, seconds or (shown / rate if rate else None), shown, counted=True)
     seconds = stated
     if is_clocked(container) and not found.complete:
         likely = Fraction(sampled_seconds(path, found)).limit_denominator(1000)
@@ -55,7 +52,10 @@ def measure(path: Path, container: InputContainer, stream: VideoStream) -> Exten
     elif (seconds is None or not timed) and found.packets and found.read:
         packets = found.packets * path.stat().st_size / found.read
         seconds = Fraction(packets).limit_denominator(1) / rate if rate else None
-    return Extent(rate, seconds, estimate_frames(stream, rate, seconds), found.first_dts, counted=False)
+    frames = estimate_frames(stream, rate, seconds)
+    if found.complete and found.packets and container.format.name == "avi":
+        frames = found.packets
+    return Extent(rate, seconds, frames, counted=False)
 
 
 def _frames(found: Survey, rate: Fraction | None, seconds: Fraction | None) -> int:

@@ -17,9 +17,10 @@ from av.packet import Packet
 from av.stream import Stream
 
 from seedvr2.media.videos.container import is_clocked, open_container, pick_video
+from seedvr2.media.videos.crossing import Timed
 from seedvr2.media.videos.decoding import demux
 from seedvr2.media.videos.parts import part_ranges
-from seedvr2.media.videos.timeline import Timed, Timeline
+from seedvr2.media.videos.timeline import Timeline
 
 
 class PacketReader:
@@ -53,7 +54,7 @@ class PacketReader:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """Codecs of tracks of later parts that fit none of the first part, so far."""
+        """Sound and subtitles in later parts that go on with none of the first part, so far."""
         return tuple(sorted(self._lost))
 
     def __iter__(self) -> Iterator[Timed | None]:
@@ -87,7 +88,9 @@ class PacketReader:
                 free.remove(match)
                 tracks[audio.index] = match.index
             else:
-                self._lost.add(f"{audio.codec_context.codec.canonical_name} {audio.type}")
+                self._lost.add(f"{audio.codec_context.codec.canonical_name} sound")
+        if container.streams.subtitles:
+            self._lost.add("subtitles")
         return tracks
 
 

@@ -38,8 +38,11 @@ def plausible_rate(stream: VideoStream, step: float | None, *, timed: bool) -> F
 
 
 def _by_header(stream: VideoStream) -> bool:
-    """Whether the average is that of all frames over the whole duration."""
-    if not stream.duration or not stream.time_base or not stream.average_rate:
+    """Whether the average is that of all frames over the whole duration.
+
+    An AVI counts the places of dropped frames as well.
+    """
+    if stream.container.format.name == "avi" or not stream.duration or not stream.time_base or not stream.average_rate:
         return False
     average = stream.frames / (stream.duration * stream.time_base)
     return abs(average / stream.average_rate - 1) < Fraction(1, 10)

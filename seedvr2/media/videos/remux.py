@@ -16,9 +16,9 @@ from av.subtitles.stream import SubtitleStream
 
 from seedvr2.media.failures import reading
 from seedvr2.media.videos.container import keep_only, open_container
+from seedvr2.media.videos.crossing import Timed
 from seedvr2.media.videos.decoding import demux
 from seedvr2.media.videos.packets import PacketReader
-from seedvr2.media.videos.timeline import Timed
 from seedvr2.media.videos.timing import Clock
 from seedvr2.media.videos.tracks import (
     MP4_AUDIO,
@@ -91,10 +91,10 @@ class Remuxer:
                 track.finish()
             if lost := sum(track.lost for track in self._tracks.values()):
                 self.warnings.append(f"The file is damaged: {lost} packets of its sound or subtitles were left out.")
-            for what in self._reader.lost:
-                self.warnings.append(
-                    f"A later part of the recording has a {what} track unlike any before; it was left out."
-                )
+            self.warnings += [
+                f"A later part of the recording has {what} that cannot follow those of the first; left out."
+                for what in self._reader.lost
+            ]
 
     def close(self) -> None:
         """Close the source."""

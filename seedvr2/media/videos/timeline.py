@@ -11,28 +11,16 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from av.packet import Packet
 
-# A clock that runs ahead by more seconds than this has been set; a shorter gap is a pause that somebody recorded.
-LONGEST_GAP = 10.0
-# Packets are in the order of decoding; one that is earlier than its predecessor by less is only out of order.
-_DISORDER = 0.25
-# Tracks of one file are this far apart at most: how long the others are given to jump as well.
-_INTERLEAVED = 3.0
-_OWN_LEAD = 5.0
-_MOST_AHEAD = 20_000  # packets
-# How many packets tell when a part begins: pictures do not come in the order in which they are shown.
-_REORDERED = 8
+from seedvr2.media.videos.crossing import DISORDER, LONGEST_GAP, MOST_AHEAD, Crossing, Jump, Timed, shown_at, time_of
 
-
-class Timed(NamedTuple):
-    """A packet, the track it belongs to, and which part of the recording it is from."""
-
-    track: int
-    packet: Packet[Any]
-    part: int = 0
+# Where pictures are far apart anyway, as in a slide show, only a gap of so many times as much is one.
+_SLOW = 4
+# A picture waits for so many others at the most, between being decoded and shown (H.264, A.3.1).
+_SLOWEST_ORDER = 16
 
 
 @dataclass(slots=True)
@@ -45,20 +33,13 @@ class _Track:
     pending: deque[Fraction] = field(default_factory=deque)  # offsets of jumps that are seen, but not reached yet
 
     def see(self, item: Timed, time: float) -> None:
-        shown = _shown(item.packet, time)
-        length = float((item.packet.duration or 0) * (item.packet.time_base or 0))
-        if self.last is not None and 0 < time - self.last <= LONGEST_GAP:
+        shown = shown_at(item.packet, time)
+        length = (item.packet.duration or 0) * float(item.packet.time_base)
+        if self.last is not None and time > self.last:
             self.step = time - self.last
-        self.end = max(self.end, shown + (length or self.step)) if self.last is not None else shown + length
+        until = shown + (length or min(self.step, 1.0))
+        self.end = until if self.last is None else max(self.end, until)
         self.last, self.part = time, item.part
-
-
-@dataclass(slots=True)
-class _Jump:
-    """How one track crosses a place at which the clock was set."""
-
-    end: float | None  # of what was before, by the old clock; None if there was nothing
-    start: float  # of what follows, by the new clock
 
 
 class Timeline:
@@ -89,7 +70,7 @@ class Timeline:
         return False
 
     def _place(self, item: Timed, packets: Iterator[Timed | None]) -> None:
-        time = _time(item.packet)
+        time = time_of(item.packet)
         track = self._tracks.get(item.track)
         if track is None:
             _shift(item.packet, self._nearest(item.track, time))
@@ -97,9 +78,11 @@ class Timeline:
         if time is None:
             track.part = item.part
             return
+        if _is_foreign(item.packet, time, track.step):
+            item.packet.pts = None
         if self._jumps(track, item, time) and not self._switch(track, time):
             self._look_ahead(track, item, time, packets)
-            time = _time(item.packet)
+            time = time_of(item.packet)
             if time is None:  # a mistake of this packet alone
                 return
             if track.pending:
@@ -124,7 +107,7 @@ class Timeline:
         if track.last is None:
             track.offset = self._shared[-1]
             return abs(time + float(track.offset) - self._position) > LONGEST_GAP
-        backward, forward = time - track.last < -_DISORDER, time + float(track.offset) > self._position + LONGEST_GAP
+        backward, forward = time - track.last < -DISORDER, time + float(track.offset) > self._position + LONGEST_GAP
         return backward or forward or item.part != track.part
 
     def _switch(self, track: _Track, time: float) -> bool:
@@ -145,9 +128,9 @@ class Timeline:
     def _look_ahead(self, track: _Track, item: Timed, time: float, packets: Iterator[Timed | None]) -> None:
         """Find out which tracks cross the jump, and give them an offset, to be taken when they are there."""
         delta = time - track.last if track.last is not None else time + float(track.offset) - (self._position or 0.0)
-        crossing = _Crossing(self._tracks, item, time, delta)
+        crossing = Crossing(self._tracks, item, time, delta)
         seen = 0
-        while not crossing.complete and seen < _MOST_AHEAD and (seen < len(self._ahead) or self._more(packets)):
+        while not crossing.complete and seen < MOST_AHEAD and (seen < len(self._ahead) or self._more(packets)):
             ahead = self._ahead[seen]
             seen += 1
             if ahead is not None:
@@ -155,14 +138,14 @@ class Timeline:
         if item.part == track.part and crossing.is_mistake(track):
             item.packet.pts = item.packet.dts = None
             return
-        if item.part == track.part and crossing.is_slow:
+        if item.part == track.part and 0 < delta < _SLOW * max(track.step, crossing.next_step):
             return
         alone = bool(crossing.staying) and item.part == track.part
         if alone and -1 < delta < 0:
             return  # too little to tell from a track that overlaps itself: the clocks of the others are right
         self._join(track, item, crossing, alone=alone)
 
-    def _join(self, track: _Track, item: Timed, crossing: _Crossing, *, alone: bool) -> None:
+    def _join(self, track: _Track, item: Timed, crossing: Crossing, *, alone: bool) -> None:
         jumps = crossing.jumps
         reference = jumps.get(self._main, jumps[item.track]).start
         together = {key: jump for key, jump in jumps.items() if abs(jump.start - reference) <= LONGEST_GAP}
@@ -176,7 +159,7 @@ class Timeline:
         for key, jump in jumps.items():
             self._tracks[key].pending.append(offset if key in together else self._closing({key: jump}))
 
-    def _closing(self, jumps: dict[int, _Jump]) -> Fraction:
+    def _closing(self, jumps: dict[int, Jump]) -> Fraction:
         """The smallest offset at which no track overlaps what it had before."""
         ends = [
             jump.end + float(self._offset_before(key)) - jump.start
@@ -193,88 +176,11 @@ class Timeline:
         return track.pending[-1] if track.pending else track.offset
 
 
-class _Crossing:
-    """What the packets after a jump say about it."""
-
-    def __init__(self, tracks: dict[int, _Track], item: Timed, time: float, delta: float) -> None:
-        self._item, self._time, self._delta = item, time, delta
-        self._last = {key: track.last for key, track in tracks.items()}
-        self._end = {key: track.end for key, track in tracks.items()}
-        self._part = {key: track.part for key, track in tracks.items()}
-        # Jumps that are known already lie before this one.
-        self._known = {key: len(track.pending) for key, track in tracks.items()}
-        self._after: dict[int, int] = {item.track: 1}
-        self._next: list[float] = []
-        self._old_from: dict[int, float] = {}
-        self.staying: set[int] = set()
-        own_end = self._end[item.track] if self._last[item.track] is not None else None
-        self.jumps = {item.track: _Jump(own_end, _shown(item.packet, time))}
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing more will come to light."""
-        lead = self._next[-1] - self._time if self._next else 0.0
-        told = all(
-            key in self.jumps or key in self.staying or (last is None and not self._known[key])
-            for key, last in self._last.items()
-        )
-        return (told and len(self._next) >= _REORDERED) or lead > _OWN_LEAD or len(self._next) > _MOST_AHEAD // 10
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether pictures are that far apart here, as in a slide show."""
-        return self._delta > 0 and bool(self._next) and self._next[0] - self._time > self._delta / 4
-
-    def is_mistake(self, track: _Track) -> bool:
-        """Whether the next packet is back at the old clock."""
-        if not self._next or track.last is None:
-            return False
-        following = self._next[0]
-        return abs(following - track.last) < abs(following - self._time) and following > track.last - _DISORDER
-
-    def see(self, item: Timed) -> None:
-        """Take a packet into account."""
-        key, time = item.track, _time(item.packet)
-        if key not in self._last or time is None:
-            return
-        if key in self.jumps:
-            if key == self._item.track:
-                self._next.append(time)
-            if self._after[key] < _REORDERED:
-                self._after[key] += 1
-                jump = self.jumps[key]
-                jump.start = min(jump.start, max(_shown(item.packet, time), jump.start - 1))
-            return
-        last = self._last[key]
-        if last is not None and self._crosses(item, time - last):
-            if self._known[key]:
-                self._known[key] -= 1
-                self._end[key] = time
-            else:
-                self.jumps[key] = _Jump(self._end[key], _shown(item.packet, time))
-                self._after[key] = 1
-                self.staying.discard(key)
-                return
-        elif last is not None and not self._known[key]:
-            begun = self._old_from.setdefault(key, time)
-            if time - begun > _INTERLEAVED:
-                self.staying.add(key)
-        length = float((item.packet.duration or 0) * (item.packet.time_base or 0))
-        self._end[key] = max(self._end[key], _shown(item.packet, time) + length)
-        self._last[key], self._part[key] = time, item.part
-
-    def _crosses(self, item: Timed, step: float) -> bool:
-        ahead = max(abs(self._delta), LONGEST_GAP) / 2
-        return step < -_DISORDER or step > ahead or item.part != self._part[item.track]
-
-
-def _time(packet: Packet[Any]) -> float | None:
-    stored = packet.dts if packet.dts is not None else packet.pts
-    return None if stored is None else float(stored * packet.time_base)
-
-
-def _shown(packet: Packet[Any], time: float) -> float:
-    return time if packet.pts is None else float(packet.pts * packet.time_base)
+def _is_foreign(packet: Packet[Any], time: float, step: float) -> bool:
+    """Whether a time of presentation is one of the next part: FFmpeg gives it to the last picture before a join."""
+    if packet.pts is None:
+        return False
+    return packet.pts * float(packet.time_base) - time > max(LONGEST_GAP, _SLOWEST_ORDER * step)
 
 
 def _shift(packet: Packet[Any], offset: Fraction) -> None:

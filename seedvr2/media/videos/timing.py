@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Sequence
 from fractions import Fraction
 
 import av
@@ -35,29 +37,33 @@ class Clock:
         self._step = max(1, round(1 / (rate * time_base))) if rate else 1
         self._second = max(1, round(1 / time_base))  # in ticks
         self._by_packets = by_packets
-        self._ahead: int | None = None  # how far the packet is that brings out the first picture
+        self._lag: int | None = None  # how many packets after its own one brings out the first picture
         self._next = 0
         self._last: int | None = None
         self._offset = 0
         self.moved = 0  # how many times did not increase, and were moved
 
-    def stamp(self, pts: int | None, dts: int | None, duration: int, first_dts: int | None = None) -> int:
+    def stamp(self, pts: int | None, dts: int | None, duration: int, fed: Sequence[int] = ()) -> int:
         """The time of a frame, in ticks.
 
-        `dts`: the time of the packet that brought it out. `first_dts`: that of the first packet of the file, with which
-        the first picture begins where packets are counted.
+        `dts`: the time of the packet that brought it out. `fed`: those of the latest packets, up to that one at least;
+        needed where packets are counted.
         """
-        stored = self._counted(dts, first_dts or 0) if self._by_packets else (pts if pts is not None else dts)
+        stored = self._counted(dts, fed) if self._by_packets else (pts if pts is not None else dts)
         time = self._increasing(self._next if stored is None else stored + self._offset)
         self._last, self._next = time, time + (duration or self._step)
         return time
 
-    def _counted(self, dts: int | None, first_dts: int) -> int | None:
-        if dts is None:
+    def _counted(self, dts: int | None, fed: Sequence[int]) -> int | None:
+        """Pictures are shown at the places of the packets, one after the other; places may be empty."""
+        if dts is None:  # at the end, where no more packets bring pictures out
+            return next((time for time in fed if self._last is not None and time > self._last), None)
+        place = bisect_left(fed, dts)
+        if place == len(fed):
             return None
-        if self._ahead is None:
-            self._ahead = dts - first_dts
-        return dts - self._ahead
+        if self._lag is None:
+            self._lag = place
+        return fed[max(0, place - self._lag)]
 
     def _increasing(self, time: int) -> int:
         if self._last is None or self._last < time < self._last + _LONGEST_PAUSE * self._second:
@@ -101,6 +107,15 @@ def stream_duration(container: av.container.InputContainer, stream: VideoStream)
     return end if end is None or end <= late else end - late
 
 
+def states_length(container: av.container.InputContainer, stream: VideoStream) -> bool:
+    """Whether the length of the video itself is known, and not only that of the longest track."""
+    return (
+        bool(stream.duration)
+        or _tagged_end(stream) is not None
+        or (len(container.streams) == 1 and bool(container.duration))
+    )
+
+
 def _tagged_end(stream: VideoStream) -> Fraction | None:
     """When a track ends by a tag of Matroska, counted from the beginning of the file."""
     tag = next((value for key, value in stream.metadata.items() if key.upper() == "DURATION"), "")
@@ -111,11 +126,8 @@ def _tagged_end(stream: VideoStream) -> Fraction | None:
 
 def declared_end(container: av.container.InputContainer, stream: VideoStream) -> int | None:
     """The tick at which the video should end; None if only the end of the whole file is known."""
-    alone = len(container.streams) == 1
     seconds = stream_duration(container, stream)
-    if seconds is None or not stream.time_base:
-        return None
-    if not stream.duration and not alone and "DURATION" not in {key.upper() for key in stream.metadata}:
+    if seconds is None or not stream.time_base or not states_length(container, stream):
         return None
     return (stream.start_time or 0) + int(seconds / stream.time_base)
 

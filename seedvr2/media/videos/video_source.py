@@ -79,6 +79,8 @@ class VideoSource(Source):
         deep, alpha = self.info.bit_depth > 8, self.info.has_alpha
         with reading(self.path), open_container(self.path) as container:
             stream = pick_video(container, name)
+            # Now, as FFmpeg has other ideas of the beginning once it has read on.
+            declared = None if self._extent.counted else declared_end(container, stream)
             clock = Clock(self.time_base, self.info.fps, by_packets=self.info.format == "avi")
             to_rgb = RgbReader(self._codec, name, alpha=alpha, deep=deep)
             canvas, look = Canvas(self._first), self._first
@@ -87,7 +89,7 @@ class VideoSource(Source):
             packets = self._packets(container, stream)
             decoder, whole = Decoder(packets.packets()), Deinterlacer(stream, self._codec)
             for decoded, picture in whole(decoder):
-                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration, decoder.first_dts)
+                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration, decoder.fed)
                 if last is not None:
                     # Containers tell how long a packet lasts in the order of decoding, which is another.
                     yield replace(last, duration=pts - last.pts)
@@ -99,7 +101,6 @@ class VideoSource(Source):
             if last is not None:
                 yield last
             end = last.pts + (last.duration or 0) if last is not None else None
-            declared = None if self._extent.counted else declared_end(container, stream)
             self._found = [*_joined(packets.joins), *self._report(decoder, clock, end, declared)]
             self._found += _report_shapes(resized=resized, barred=barred)
             if whole.found and TELLING not in self.info.warnings:
@@ -135,13 +136,15 @@ class VideoSource(Source):
                 f"The file claims pixels of the shape {self._shapes.claimed}, which is taken for a mistake."
             )
         width, height = (max(1, round(side)) for side in self._first.shown)
-        seconds = self._extent.seconds
+        seconds, rate = self._extent.seconds, self._extent.rate
+        if container.format.name == "mjpeg" and rate:
+            warnings.append(f"The file holds pictures without times; {float(rate):g} a second were assumed.")
         return MediaInfo(
             kind="video",
             width=width,
             height=height,
             frames=self._extent.frames,
-            fps=self._extent.rate,
+            fps=rate,
             duration_s=float(seconds) if seconds is not None else None,
             has_alpha=has_alpha(first.format),
             bit_depth=bit_depth(first.format),
