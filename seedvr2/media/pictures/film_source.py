@@ -22,6 +22,7 @@ from seedvr2.media.pictures.tags.picture_tags import PictureTags
 
 _BRIGHT = "Brightness above white was cut to white: the result is for ordinary screens."
 _SRGB_GAMMA = (45455).to_bytes(4, "big")
+_BAND = 1 << 18
 # Decoders of alpha give it last, and of gray one channel.
 _GRAY, _GRAY_ALPHA, _RGB, _RGBA = 1, 2, 3, 4
 
@@ -66,7 +67,10 @@ class FilmSource(TaggedSource):
             values = frame.to_ndarray()
         if values.ndim == 2:
             values = values[..., None]
-        yield Frame(np.ascontiguousarray(_as_rgb(self._on_screen(values, frame))))
+        # A few rows at a time: the powers of all at once would take several times the picture.
+        rows = max(1, _BAND // max(values.shape[1], 1))
+        bands = [self._on_screen(values[top : top + rows], frame) for top in range(0, len(values), rows)]
+        yield Frame(np.concatenate(bands))
 
     def _frame(self) -> av.VideoFrame:
         context = CodecContext.create(self._header.codec, "r")
@@ -80,22 +84,22 @@ class FilmSource(TaggedSource):
         return frames[0]
 
     def _on_screen(self, values: NDArray[Any], frame: av.VideoFrame) -> Pixels:
-        """As numbers of a screen, over the full range."""
+        """RGB or RGBA as numbers of a screen, over the full range."""
         if values.dtype == np.uint8:
-            return np.array(values, np.uint8)
+            return _as_rgb(np.array(values, np.uint8))
         if not self._header.linear:
             peak = (1 << frame.format.components[0].bits) - 1
-            return np.array(np.rint(values.astype(np.float32) * (65535 / peak)), np.uint16)
+            return _as_rgb(np.array(np.rint(values.astype(np.float32) * (65535 / peak)), np.uint16))
         light = np.nan_to_num(_light(values, frame), nan=0.0, posinf=2.0, neginf=0.0)
         count = light.shape[2]
         if count in (_GRAY_ALPHA, _RGBA):
             # Colours of such files are multiplied by their opacity.
             light[..., :-1] /= np.maximum(light[..., -1:], 1e-6)
         colors = light[..., :-1] if count in (_GRAY_ALPHA, _RGBA) else light
-        if colors.max() > 1 + 1e-4:
+        if colors.max() > 1 + 1e-4 and _BRIGHT not in self._found:
             self._found.append(_BRIGHT)
         colors[...] = to_srgb(colors.clip(0, 1))
-        return np.array(np.rint(light.clip(0, 1) * 65535), np.uint16)
+        return _as_rgb(np.array(np.rint(light.clip(0, 1) * 65535), np.uint16))
 
 
 def to_srgb(light: NDArray[np.float32]) -> NDArray[np.float32]:
