@@ -46,8 +46,15 @@ class Probers:
         found = self._ask(path, lambda id: Probe(id, str(path)))
         if not isinstance(found, Looked):
             raise _unexpected(found)
-        size = (found.width, found.height)
-        return Media(found.kind, *size, found.frames, found.fps, found.duration_s, found.incomplete)
+        return Media(
+            kind=found.kind,
+            width=found.width,
+            height=found.height,
+            frames=found.frames,
+            fps=found.fps,
+            duration_s=found.duration_s,
+            incomplete=found.incomplete,
+        )
 
     def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
         """A small picture of `path`. Errors as of `probe`."""
