@@ -47,14 +47,14 @@ class Probers:
         if not isinstance(found, Looked):
             raise _unexpected(found)
         return Media(
-            found.kind,
-            found.width,
-            found.height,
-            found.frames,
-            found.fps,
-            found.duration_s,
-            found.incomplete,
-            tuple(found.formats),
+            kind=found.kind,
+            width=found.width,
+            height=found.height,
+            frames=found.frames,
+            fps=found.fps,
+            duration_s=found.duration_s,
+            incomplete=found.incomplete,
+            formats=tuple(found.formats),
         )
 
     def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:

@@ -119,7 +119,7 @@ class Aftermath:
         return moved
 
     def _stays(self, source: Path, known: tuple[int, ...], job_id: str, error: OSError) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             now = fingerprint(os.lstat(source))
             # As it is now: its inode may have changed since it was taken.
             known = now if known and same_content(now, known) else known

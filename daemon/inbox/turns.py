@@ -23,6 +23,8 @@ from daemon.store.safe_open import fingerprint
 log = logging.getLogger(__name__)
 # How soon it is asked again whether a suspect would be alone.
 ALONE_S = 1.0
+# A file that takes longer is followed by a new look at the folder.
+SLOW_S = 10.0
 GIVEN_UP = (
     f"The service ended abruptly {MAX_ENDS} times while it looked into this file, the last times with nothing else to "
     "do, so the file was put aside. Drop it again to have it tried again."
@@ -53,10 +55,15 @@ class Turns:
         self._suspects.keep_only(present)
         doubtful = [each for each in fresh if self._suspects.ends(each.path, each.fingerprint)]
         others = [each for each in fresh if each not in doubtful] if doubtful else fresh
-        for found in others:
+        # Files that were tried in vain come last: one over which the decoders hang takes a minute each time.
+        for found in sorted(others, key=lambda each: self._settler.tried(each.path)):
             if stopping():
                 return
+            began = time.monotonic()
             self._guarded(self._consider, found)
+            if time.monotonic() - began > SLOW_S:
+                # What has come meanwhile is seen first.
+                return
         for found in doubtful:
             if stopping():
                 return

@@ -16,6 +16,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
+# What comes of records that are damaged, or are none at all.
+BAD_RECORD = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
 
 class State(enum.StrEnum):
     """Where a job is in its life."""
@@ -202,20 +205,23 @@ class Job:
         """The job that `record` was made from; keys that this version does not know are left out.
 
         Raises:
-            TypeError, KeyError, ValueError: the record is not one of a job.
+            BAD_RECORD: the record is not one of a job.
         """
         values = _known(cls, record)
         draft = _known(Draft, values["draft"])
         media = _known(Media, draft["media"])
-        draft["media"] = Media(**{**media, "formats": tuple(media.get("formats", ()))})
-        draft["fingerprint"] = tuple(draft.get("fingerprint", ()))
+        draft["media"] = _checked(Media(**{**media, "formats": tuple(str(name) for name in media.get("formats", ()))}))
+        draft["fingerprint"] = tuple(int(each) for each in draft.get("fingerprint", ()))
         values["draft"] = _checked(Draft(**draft))
         values["state"] = State(values["state"])
         if values.get("result") is not None:
             result = _known(Result, values["result"])
             result |= {name: tuple(result.get(name, ())) for name in ("warnings", "identity")}
             values["result"] = _checked(Result(**result))
-        return _checked(cls(**values))
+        job = _checked(cls(**values))
+        # The store files it under this number.
+        int(job.id, 16)
+        return job
 
     def _move(self, to: State, **changes: Any) -> Job:
         if to not in MOVES[self.state]:
@@ -230,7 +236,7 @@ class Job:
         return changed
 
 
-Checked = TypeVar("Checked", Draft, Result, Job)
+Checked = TypeVar("Checked", Media, Draft, Result, Job)
 _BASIC: dict[str, tuple[type[Any], ...]] = {
     "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "float | None": (int, float, type(None)),
     "Mapping[str, Any]": (Mapping,),
