@@ -32,8 +32,8 @@ _PICTURE_SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".ti
 _SPELLINGS = {".jpeg": ".jpg", ".tif": ".tiff"}
 
 
-def open_source(path: Path) -> Source:
-    """Open a picture or a video.
+def open_source(path: Path, options: UpscaleOptions | None = None) -> Source:
+    """Open a picture or a video. Of the options, `deinterlace` is used.
 
     Raises:
         MediaError: it is neither, or cannot be decoded; the message is for people.
@@ -60,7 +60,7 @@ def open_source(path: Path) -> Source:
         if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
             # Phones write it; FFmpeg would take one of its tiles for a video.
             raise MediaError(f"{path.name} is a HEIC picture, which cannot be read; save it as JPEG or PNG first.")
-        return VideoSource(path)
+        return VideoSource(path, deinterlace=options is None or options.deinterlace == "auto")
 
 
 def probe(path: Path) -> MediaInfo:
@@ -97,7 +97,7 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
         target: the file to make; it must not exist. With output_format `auto`, its suffix tells the format.
         source: where the frames, times, tracks and tags come from.
         width, height: of the images to come.
-        options: `output_format` is used.
+        options: `output_format` and `video_codec` are used.
 
     Raises:
         MediaError: it cannot be written there.
@@ -113,5 +113,5 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
             raise OptionError("output_format", f"{what}; use a name that ends in {', '.join(known.values())}.")
         suffix = own
     if source.info.kind == "video":
-        return VideoSink(target, suffix, source, width, height)
+        return VideoSink(target, suffix, source, width, height, options.video_codec)
     return PictureSink(target, suffix, source, width, height)
