@@ -39,14 +39,16 @@ _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _SPELLINGS = {".jpeg": ".jpg", ".tif": ".tiff"}
 
 
-def open_source(path: Path) -> Source:
-    """Open a picture or a video. One that says itself that it is incomplete has a warning of that.
+def open_source(path: Path, options: UpscaleOptions | None = None) -> Source:
+    """Open a picture or a video. Of the options, `deinterlace` is used.
+
+    A file that says itself that it is incomplete has a warning of that.
 
     Raises:
         MediaError: it is neither, or cannot be decoded; the message is for people.
         TooLargeError, OutOfMemoryError: its first frame would not fit into memory, ever or now.
     """
-    source = _open(path)
+    source = _open(path, options)
     with reading(path):
         said = incomplete(path)
     if said:
@@ -56,7 +58,7 @@ def open_source(path: Path) -> Source:
     return source
 
 
-def _open(path: Path) -> Source:
+def _open(path: Path, options: UpscaleOptions | None) -> Source:
     with reading(path):
         # Opening a pipe would wait for somebody to write into it.
         if not path.is_file() and path.exists() and not path.is_dir():
@@ -90,7 +92,7 @@ def _open(path: Path) -> Source:
                 "or PNG first."
             )
         refuse_foreign(path)
-        return VideoSource(path)
+        return VideoSource(path, deinterlace=options is None or options.deinterlace == "auto")
 
 
 def probe(path: Path) -> MediaInfo:
@@ -122,7 +124,7 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
         target: the file to make; it must not exist. With output_format `auto`, its suffix tells the format.
         source: where the frames, times, tracks and tags come from.
         width, height: of the images to come.
-        options: `output_format` is used.
+        options: `output_format` and `video_codec` are used.
 
     Raises:
         MediaError: it cannot be written there.
@@ -140,7 +142,7 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
     if isinstance(source, AnimationSource):
         return _animation_sink(target, suffix, source, width, height)
     if source.info.kind == "video":
-        return VideoSink(target, suffix, source, width, height)
+        return VideoSink(target, suffix, source, width, height, options.video_codec)
     return PictureSink(target, suffix, source, width, height)
 
 

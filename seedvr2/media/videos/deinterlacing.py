@@ -10,7 +10,8 @@ import av
 from av.filter import Graph
 from av.video.stream import VideoStream
 
-TELLING = "The video is interlaced; it was deinterlaced (bwdif): one frame of each pair of fields."
+DONE = "The video is interlaced; it was deinterlaced (bwdif): one frame of each pair of fields."
+LEFT = "The video is interlaced, and was left so, as deinterlace = off asks."
 
 # FFmpeg's orders of fields: what is first on the screen. 0 and 1 are unknown and progressive.
 _TOP_FIRST, _BOTTOM_FIRST = (2, 5), (3, 4)
@@ -23,10 +24,13 @@ class Deinterlacer:
 
     Attributes:
         found: whether a frame was interlaced so far.
+        telling: a sentence on what becomes of interlaced frames.
     """
 
-    def __init__(self, stream: VideoStream, codec: str) -> None:
-        """`codec`: its name, as `codec_name` gives it."""
+    def __init__(self, stream: VideoStream, codec: str, *, idle: bool = False) -> None:
+        """`codec`: its name, as `codec_name` gives it. `idle`: pass all frames on as they are."""
+        self._idle = idle
+        self.telling = LEFT if idle else DONE
         order = stream.codec_context.field_order
         self._order = ""
         if codec not in _TOLD_BY_FRAME:
@@ -50,7 +54,7 @@ class Deinterlacer:
             if self._graph is not None and made_for != self._made_for:
                 yield from self._finish()
             if self._graph is None:
-                if not interlaced:
+                if not interlaced or self._idle:
                     yield frame, frame
                     continue
                 self._graph, self._made_for = self._built(frame), made_for

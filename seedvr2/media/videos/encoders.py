@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from av.video.format import VideoFormat
 
 from seedvr2.media.info import MediaInfo
+from seedvr2.media.videos.light import Light
 
 # FFmpeg's name of each container.
 MUXERS: Mapping[str, str] = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm", ".mov": "mov"}
@@ -25,6 +26,7 @@ class Encoder:
         layout: the samples that it takes, as FFmpeg calls them.
         alpha: whether they have transparency.
         bit_depth: of the images to code: 8 or 16; what the layout has less is rounded.
+        tag: the four letters that mp4 is to call the codec by; empty for the usual ones.
     """
 
     codec: str
@@ -32,6 +34,7 @@ class Encoder:
     alpha: bool = False
     bit_depth: int = 8
     options: Mapping[str, str] = field(default_factory=dict)
+    tag: str = ""
 
 
 def keeps_transparency(info: MediaInfo) -> str:
@@ -41,11 +44,16 @@ def keeps_transparency(info: MediaInfo) -> str:
     return "webm" if info.codec in _OF_THE_WEB else "mov"
 
 
-def choose_encoder(suffix: str, info: MediaInfo) -> Encoder:
-    """What codes a source of that kind into a container: `.mp4`, `.mkv`, `.webm` or `.mov`."""
+def choose_encoder(suffix: str, info: MediaInfo, codec: str, light: Light) -> Encoder:
+    """What codes a source of that kind into a container: `.mp4`, `.mkv`, `.webm` or `.mov`.
+
+    `codec`: what was asked for in those that hold either, `h264` or `hevc`. `light`: what the source says of its own.
+    """
     if suffix == ".mov":
         return _prores(info)
-    return _vp9(info) if suffix == ".webm" else _H264
+    if suffix == ".webm":
+        return _vp9(info)
+    return _hevc(info, light) if codec == "hevc" else _H264
 
 
 def shortfalls(encoder: Encoder, info: MediaInfo, *, hdr: bool) -> Iterator[str]:
@@ -54,10 +62,10 @@ def shortfalls(encoder: Encoder, info: MediaInfo, *, hdr: bool) -> Iterator[str]
     if hdr and not deep:
         yield (
             "The video has a high dynamic range; the result keeps its colours' meaning, but in 8 bits, where gradients "
-            "may show steps; choose output_format = mov for 10 bits."
+            f"may show steps; choose {_deeper(encoder)} for 10."
         )
     elif info.bit_depth > 8 and not deep:
-        yield f"The video has {info.bit_depth} bits per sample; the result has 8; choose output_format = mov for 10."
+        yield f"The video has {info.bit_depth} bits per sample; the result has 8; choose {_deeper(encoder)} for 10."
     elif info.bit_depth > _DEEPEST and info.codec != "prores":  # FFmpeg calls all of ProRes 4444 12 bits
         yield f"The video has {info.bit_depth} bits per sample; the result has {_DEEPEST}."
     if info.has_alpha and not encoder.alpha:
@@ -69,8 +77,26 @@ def shortfalls(encoder: Encoder, info: MediaInfo, *, hdr: bool) -> Iterator[str]
         yield f"The {what} is partly transparent; the result shows it on {shown}. {advice}"
 
 
+def _deeper(encoder: Encoder) -> str:
+    return "video_codec = hevc or output_format = mov" if encoder is _H264 else "output_format = mov"
+
+
 # 18 is taken for visually lossless; `medium` is x264's own balance of size and time. Browsers play 8 bits only.
 _H264 = Encoder("libx264", "yuv420p", options={"crf": "18", "preset": "medium", "profile": "high"})
+
+
+def _hevc(info: MediaInfo, light: Light) -> Encoder:
+    deep = info.bit_depth > 8
+    stated = light.x265() if deep else ""
+    # What is stated stands before each key frame, so that players find it wherever they start.
+    parameters = ":".join(["log-level=error", *(["hdr10=1", "repeat-headers=1", stated] if stated else [])])
+    return Encoder(
+        "libx265",
+        "yuv420p10le" if deep else "yuv420p",
+        bit_depth=16 if deep else 8,
+        options={"crf": "18", "preset": "medium", "x265-params": parameters},
+        tag="hvc1",  # the only one of its two that Apple's players take
+    )
 
 
 def _vp9(info: MediaInfo) -> Encoder:

@@ -23,6 +23,7 @@ from seedvr2.media.source import Source
 from seedvr2.media.videos.color_tags import LIMITED, output_tags
 from seedvr2.media.videos.colorspace import YuvWriter
 from seedvr2.media.videos.encoders import MUXERS, choose_encoder, shortfalls
+from seedvr2.media.videos.light import Light
 from seedvr2.media.videos.remux import Remuxer
 from seedvr2.media.videos.tracks import MUXER_OPTIONS
 from seedvr2.media.videos.video_source import VideoSource
@@ -36,13 +37,14 @@ _LARGEST_DENOMINATOR = 100_000
 class VideoSink(Sink):
     """A video file in the making."""
 
-    def __init__(self, target: Path, suffix: str, source: Source, width: int, height: int) -> None:
+    def __init__(self, target: Path, suffix: str, source: Source, width: int, height: int, codec: str = "h264") -> None:
         """Writes the header at once: what cannot work fails now and not after hours.
 
         Args:
             target: the file to make. suffix: one of `encoders.MUXERS`, whatever the target's own.
             source: where the frames come from: times, colours and the other tracks are taken over.
             width, height: of the images to come, both even.
+            codec: `h264` or `hevc`, where the container holds either.
 
         Raises:
             MediaError: the target exists or cannot be written, or the container cannot hold the tracks.
@@ -52,9 +54,10 @@ class VideoSink(Sink):
         self._remuxer: Remuxer | None = None
         self._container: OutputContainer | None = None
         self._size = (height, width)
-        self._encoder = choose_encoder(suffix, source.info)
-        self.bit_depth = self._encoder.bit_depth
         self._video_source = source if isinstance(source, VideoSource) else None
+        light = self._video_source.light if self._video_source else Light()
+        self._encoder = choose_encoder(suffix, source.info, codec, light)
+        self.bit_depth = self._encoder.bit_depth
         self._origin = self._video_source.origin if self._video_source else Fraction(0)
         self._background = 255 if source.info.animation else 0
         hdr = self._video_source is not None and self._video_source.tags.hdr
@@ -143,6 +146,8 @@ class VideoSink(Sink):
         )
         stream.width, stream.height, stream.pix_fmt = width, height, encoder.layout
         context = stream.codec_context
+        if encoder.tag and container.format.name == "mp4":
+            context.codec_tag = encoder.tag
         context.time_base = time_base
         context.sample_aspect_ratio = Fraction(1)
         context.color_range, context.colorspace = LIMITED, tags.matrix

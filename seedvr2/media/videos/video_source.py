@@ -25,9 +25,10 @@ from seedvr2.media.videos.colorspace import RgbReader
 from seedvr2.media.videos.container import open_container, pick_video
 from seedvr2.media.videos.cropping import stated_cropping
 from seedvr2.media.videos.decoding import Decoder
-from seedvr2.media.videos.deinterlacing import TELLING, Deinterlacer
+from seedvr2.media.videos.deinterlacing import Deinterlacer
 from seedvr2.media.videos.dolby_vision import check_dolby_vision
 from seedvr2.media.videos.extent import measure
+from seedvr2.media.videos.light import read_light
 from seedvr2.media.videos.packets import PacketReader
 from seedvr2.media.videos.timing import Clock, declared_end, origin
 from seedvr2.media.videos.video_tags import bit_depth, codec_name, has_alpha, picture_warnings
@@ -41,15 +42,17 @@ class VideoSource(Source):
         time_base: unit of the frames' `pts`, in seconds.
         origin: the time of the file that is zero in a result made of it, in seconds.
         tags: how the first frame's colours are stored.
+        light: what the first frame states of its light.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Reads the headers and decodes the first frame.
+    def __init__(self, path: Path, *, deinterlace: bool = True) -> None:
+        """Reads the headers and decodes the first frame. `deinterlace`: make interlaced frames whole.
 
         Raises:
             MediaError: there is no video in the file, or none of it can be decoded.
         """
         super().__init__(path)
+        self._deinterlace = deinterlace
         with reading(path), open_container(path) as container:
             stream = pick_video(container, path.name)
             self.stream_index = stream.index
@@ -62,6 +65,7 @@ class VideoSource(Source):
             if first.width * first.height > MAX_PIXELS:
                 raise MediaError(too_large(path.name))
             self.tags: ColorTags = read_tags(first, self._codec, path.name)
+            self.light = read_light(first)
             self._size = (first.width, first.height)
             shown = first.pts * self.time_base if first.pts is not None else None
             self.origin = origin(container, stream, shown)
@@ -87,7 +91,8 @@ class VideoSource(Source):
             last: Frame | None = None
             resized = barred = False
             packets = self._packets(container, stream)
-            decoder, whole = Decoder(packets.packets()), Deinterlacer(stream, self._codec)
+            decoder = Decoder(packets.packets())
+            whole = Deinterlacer(stream, self._codec, idle=not self._deinterlace)
             for decoded, picture in whole(decoder):
                 pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration, decoder.fed)
                 if last is not None:
@@ -103,8 +108,8 @@ class VideoSource(Source):
             end = last.pts + (last.duration or 0) if last is not None else None
             self._found = [*_joined(packets.joins), *self._report(decoder, clock, end, declared)]
             self._found += _report_shapes(resized=resized, barred=barred)
-            if whole.found and TELLING not in self.info.warnings:
-                self._found.append(TELLING)
+            if whole.found and whole.telling not in self.info.warnings:
+                self._found.append(whole.telling)
         if end is None:
             raise MediaError(_nothing_in(name))
 
@@ -129,8 +134,9 @@ class VideoSource(Source):
         self, container: InputContainer, stream: VideoStream, first: av.VideoFrame, warnings: list[str]
     ) -> MediaInfo:
         warnings += picture_warnings(container)
-        if Deinterlacer(stream, self._codec).interlaced(first):
-            warnings.append(TELLING)
+        whole = Deinterlacer(stream, self._codec, idle=not self._deinterlace)
+        if whole.interlaced(first):
+            warnings.append(whole.telling)
         if self._shapes.claimed is not None:
             warnings.append(
                 f"The file claims pixels of the shape {self._shapes.claimed}, which is taken for a mistake."

@@ -14,7 +14,8 @@ from av.video.format import VideoFormat
 from numpy.typing import NDArray
 
 from seedvr2.media import Frame, open_source
-from seedvr2.media.videos.deinterlacing import TELLING
+from seedvr2.media.videos.deinterlacing import DONE, LEFT
+from seedvr2.options import UpscaleOptions
 from tests.seedvr2.media import clips
 
 CASES = Path(__file__).parents[3] / "fixtures" / "cases"
@@ -81,7 +82,7 @@ def test_combs_are_gone_and_times_stay(tmp_path: Path, name: str) -> None:
     assert combing(Frame(woven(3))) > COMBED
     assert max(combing(frame) for frame in frames) < WHOLE
     assert [frame.pts for frame in frames] == stamps(clip)
-    assert TELLING in source.info.warnings
+    assert DONE in source.info.warnings
     # Each shows its first field's moment, not its neighbour's.
     bright = frames[3].image[48, 24:, 0].astype(float)
     assert abs(int(np.argmax(bright > bright.max() / 2)) + 24 - (20 + 6 * 6)) <= 1
@@ -126,13 +127,20 @@ def test_progressive_parts_of_a_mixed_video_are_the_same_bits(tmp_path: Path) ->
     assert all(np.array_equal(frame.image, image) for frame, image in zip(frames, alone, strict=False))
     assert all(np.array_equal(frame.image, image) for frame, image in zip(frames[-3:], alone[1:], strict=True))
     assert max(combing(frame) for frame in frames[5:10]) < WHOLE
-    assert TELLING in source.warnings
+    assert DONE in source.warnings
+
+
+def test_it_can_be_switched_off(tmp_path: Path) -> None:
+    clip = interlaced(tmp_path / "ffv1.mkv")
+    with open_source(clip, UpscaleOptions(deinterlace="off")) as source:
+        assert min(combing(frame) for frame in source.frames()) > COMBED
+    assert source.warnings == (LEFT,)
 
 
 def test_dv_is_deinterlaced() -> None:
     source = open_source(CASES / "40_ntsc.dv")
     assert [frame.image.shape for frame in source.frames()] == [(480, 720, 3)] * 2
-    assert TELLING in source.warnings
+    assert DONE in source.warnings
 
 
 def test_change_of_size_loses_no_frame(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from seedvr2.media import Frame, Sink, Source, open_sink, open_source, output_suffix
+from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.options import UpscaleOptions
 from tests.seedvr2.media import clips
 
+CASES = Path(__file__).parents[3] / "fixtures" / "cases"
 VP9 = {"codec": "libvpx-vp9", "layout": "yuva420p"}
 WEB = {"cpu-used": "8", "crf": "10", "b": "0", "auto-alt-ref": "0"}
 SOURCES: dict[str, dict[str, Any]] = {
@@ -137,8 +139,46 @@ def test_quicktime_keeps_ten_bits(tmp_path: Path) -> None:
     assert len(np.unique(after[0].image[32, :, 1])) >= 40
     _, sink, _, after = copied(clip, tmp_path / "out.mp4", output_format="mp4")
     assert sink.bit_depth == 8
-    assert sink.warnings == ("The video has 10 bits per sample; the result has 8; choose output_format = mov for 10.",)
+    advice = "choose video_codec = hevc or output_format = mov for 10."
+    assert sink.warnings == (f"The video has 10 bits per sample; the result has 8; {advice}",)
     assert len(np.unique(after[0].image[32, :, 1])) < 20
+
+
+@pytest.mark.parametrize("asked", ["mp4", "mkv"])
+def test_hevc_keeps_ten_bits_and_what_is_said_of_the_light(tmp_path: Path, asked: str) -> None:
+    target = tmp_path / f"out.{asked}"
+    source, sink, before, after = copied(CASES / "42_hdr10.mp4", target, output_format=asked, video_codec="hevc")
+    assert isinstance(source, VideoSource)
+    assert sink.bit_depth == 16
+    assert sink.warnings == ()
+    result = open_source(target)
+    assert isinstance(result, VideoSource)
+    assert (result.info.codec, result.info.bit_depth) == ("hevc", 10)
+    assert source.light.levels == (1000, 400)
+    assert source.light.display == (34000, 16000, 13250, 34500, 7500, 3000, 15635, 16450, 10_000_000, 1)
+    assert result.light == source.light
+    assert (result.tags.primaries, result.tags.transfer, result.tags.matrix) == (9, 16, 9)
+    # At the edges of saturated bars the chroma of 4:2:0 bleeds.
+    assert np.median(np.abs(levels(before[3]) - levels(after[3]))) < 1
+    assert [frame.pts * frame.time_base for frame in before] == [frame.pts * frame.time_base for frame in after]
+    if asked == "mp4":
+        assert b"hvc1" in target.read_bytes()
+
+
+def test_hevc_of_eight_bits_has_eight(tmp_path: Path) -> None:
+    clip = clips.write_video(tmp_path / "clip.mp4", [clips.picture(96, 64, index) for index in range(4)])
+    _, sink, before, after = copied(clip, tmp_path / "out.mp4", video_codec="hevc")
+    assert sink.bit_depth == 8
+    assert open_source(tmp_path / "out.mp4").info.codec == "hevc"
+    assert np.abs(levels(before[2]) - levels(after[2])).mean() < 2
+
+
+def test_advice_for_a_high_dynamic_range_is_true(tmp_path: Path) -> None:
+    _, sink, _, _ = copied(CASES / "42_hdr10.mp4", tmp_path / "out.mp4")
+    (told,) = (warning for warning in sink.warnings if "dynamic range" in warning)
+    assert told.endswith("choose video_codec = hevc or output_format = mov for 10.")
+    _, sink, _, _ = copied(CASES / "42_hdr10.mp4", tmp_path / "out.mov", output_format="mov")
+    assert not any("dynamic range" in warning for warning in sink.warnings)
 
 
 @pytest.mark.parametrize(
