@@ -19,7 +19,7 @@ from seedvr2.media.pictures.animation_sink import AnimationSink
 from seedvr2.media.pictures.animation_source import AnimationSource, shown_frames
 from seedvr2.media.pictures.film_header import HEAD_BYTES, read_film_header
 from seedvr2.media.pictures.film_source import FilmSource
-from seedvr2.media.pictures.mended import NO_END, open_picture
+from seedvr2.media.pictures.mended import open_picture
 from seedvr2.media.pictures.picture_sink import PictureSink
 from seedvr2.media.pictures.picture_source import PictureSource
 from seedvr2.media.pictures.raw import refuse_raw
@@ -52,9 +52,9 @@ def open_source(path: Path, options: UpscaleOptions | None = None) -> Source:
     with reading(path):
         said = incomplete(path)
     if said:
-        # Where nothing but the mark of the end is missing, the reader has said so, and that all else is there.
-        known = source.info.warnings
-        source.info = replace(source.info, incomplete=said, warnings=known if NO_END in known else (said, *known))
+        # Whoever decodes a picture decodes all of it, and says itself what is missing.
+        warnings = source.info.warnings if source.info.kind == "picture" else (said, *source.info.warnings)
+        source.info = replace(source.info, incomplete=said, warnings=warnings)
     return source
 
 
