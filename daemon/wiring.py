@@ -17,6 +17,7 @@ from daemon.folders import Folders, open_folders
 from daemon.inbox.after import Aftermath
 from daemon.inbox.inbox import Inbox
 from daemon.inbox.intake import Intake
+from daemon.inbox.moved import Moved
 from daemon.jobs.job import Job
 from daemon.jobs.queue import JobQueue
 from daemon.outside.events import EventHub
@@ -105,9 +106,10 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
     publisher = Publisher(store, paths.outputs, work)
     surroundings = Surroundings(paths.outputs, paths.state, work, disks, min_free_bytes=config.jobs.min_free_mb * MIB)
     found = Recovery(store, publisher, work, surroundings.outputs_missing).run()
-    after = Aftermath(store, paths.inbox, config.inbox.after, folders.check_inbox)
+    moved = Moved(store, paths.inbox, paths.state)
+    after = Aftermath(store, paths.inbox, config.inbox.after, folders.check_inbox, moved.find)
     queue = JobQueue(found.waiting)
-    sources = Sources((paths.inbox, folders.uploads), paths.state / DESK, surroundings.missing)
+    sources = Sources((paths.inbox, folders.uploads), paths.state / DESK, surroundings.missing, moved.find)
     ends = Ends(surroundings, hub, lambda job: Ending(job, store, publisher, work), after)
     for step in found.left:
         ends.leave(step)
@@ -144,6 +146,7 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
             intake,
             after,
             disks,
+            moved,
             busy=lambda: worker.current is not None,
             alone=lambda: worker.alone,
         ),

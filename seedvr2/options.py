@@ -13,7 +13,8 @@ from typing import Any
 from seedvr2.errors import OptionError
 
 COLOR_CORRECTIONS = ("lab", "wavelet", "wavelet_adaptive", "hsv", "adain", "none")
-OUTPUT_FORMATS = ("auto", "mp4", "mkv", "png", "jpg", "webp", "tiff")
+OUTPUT_FORMATS = ("auto", "mp4", "mkv", "webm", "mov", "png", "jpg", "webp", "tiff", "gif")
+VIDEO_CODECS = ("h264", "hevc")
 MAX_EDGE = 16384
 
 
@@ -106,6 +107,8 @@ class UpscaleOptions:
     blocks_to_swap: int = 0
     tf32: bool = False
     output_format: str = "auto"
+    video_codec: str = "h264"
+    deinterlace: str = "auto"
 
     @property
     def longest_edge(self) -> int:
@@ -146,6 +149,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     _P("vae_quality", str, "high", "Size of those tiles: larger is truer and needs more memory", choices=("low", "medium", "high")),
     _P("blocks_to_swap", int, 0, "Transformer blocks kept in main memory to save GPU memory", 0, 64),
     _P("tf32", bool, False, "Let the GPU round float32 products to TF32: faster, slightly less exact"),
-    _P("output_format", str, "auto", "auto: mp4 for video, png for pictures", choices=OUTPUT_FORMATS),
+    _P("output_format", str, "auto", "auto: mp4 for video (webm or mov where it is transparent, mkv for sound that mp4 lacks), png for pictures; animations also as webp, png or gif", choices=OUTPUT_FORMATS),
+    _P("video_codec", str, "h264", "Codec in mp4 and mkv; hevc keeps 10 bits and HDR10, but fewer browsers play it", choices=VIDEO_CODECS),
+    _P("deinterlace", str, "auto", "off: leave interlaced videos as they are, such as progressive ones marked wrongly", choices=("auto", "off")),
 )  # fmt: skip
 BY_NAME: dict[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}

@@ -181,7 +181,7 @@ class Upscaler:
         options = options or UpscaleOptions()
         files = self._files(model)
         try:
-            with open_source(source) as clip:
+            with open_source(source, options) as clip:
                 request = self._planner.request(files, clip.info, options)
                 plan = self._planner.plan(request, clip.info)
                 try:
@@ -217,7 +217,7 @@ class Upscaler:
             raise _out_of_memory(self.device)
         log.warning("%s: out of memory with %s; again with %s", source.name, failed.words(), plan.words())
         try:
-            with open_source(source) as clip:
+            with open_source(source, request.options) as clip:
                 result = self._run(clip, target, files, request, plan, report, stop)
         except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
             if isinstance(error, OutOfMemoryError) or is_out_of_memory(error):
@@ -297,7 +297,7 @@ class Upscaler:
         """What upscaling `source` would take; runs nothing and loads nothing. Errors as for `upscale`."""
         options = options or UpscaleOptions()
         files = self._files(model)
-        with open_source(source) as clip:
+        with open_source(source, options) as clip:
             return make_forecast(clip.info, options, files, self._planner)
 
     def _files(self, model: str) -> ModelFiles:

@@ -92,4 +92,6 @@ def look_into(path: Path) -> Media:
         frames=info.frames or 1,
         fps=float(info.fps) if info.fps else None,
         duration_s=info.duration_s,
+        incomplete=info.incomplete,
+        formats=media.result_formats(info),
     )

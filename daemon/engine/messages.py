@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The child is started from the files that are there then, which an update may have changed under a running service.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +218,8 @@ class Looked:
     frames: int
     fps: float | None
     duration_s: float | None
+    incomplete: str
+    formats: list[str]
 
 
 @dataclass(frozen=True, slots=True)

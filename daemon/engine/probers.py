@@ -46,7 +46,16 @@ class Probers:
         found = self._ask(path, lambda id: Probe(id, str(path)))
         if not isinstance(found, Looked):
             raise _unexpected(found)
-        return Media(found.kind, found.width, found.height, found.frames, found.fps, found.duration_s)
+        return Media(
+            kind=found.kind,
+            width=found.width,
+            height=found.height,
+            frames=found.frames,
+            fps=found.fps,
+            duration_s=found.duration_s,
+            incomplete=found.incomplete,
+            formats=tuple(found.formats),
+        )
 
     def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
         """A small picture of `path`. Errors as of `probe`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from seedvr2.media.pictures.mended import open_picture
 from seedvr2.trouble import is_out_of_memory
 
 EDGE = 384
@@ -19,7 +20,11 @@ def draw(path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
     None if that is not possible. Raises OutOfMemoryError or MemoryError.
     """
     try:
-        image = _frame(path) if kind == "video" else _picture(path)
+        try:
+            # Animations as well: what is a picture for the engine is one here.
+            image: Image.Image | None = _picture(path)
+        except UnidentifiedImageError:
+            image = _frame(path) if kind == "video" else None
     except (OSError, ValueError, UnidentifiedImageError, av.FFmpegError) as error:
         if is_out_of_memory(error):
             raise
@@ -34,7 +39,7 @@ def draw(path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
 
 
 def _picture(path: Path) -> Image.Image:
-    with Image.open(path) as opened:
+    with open_picture(path) as opened:
         # A JPEG is decoded at a fraction of its size.
         opened.draft("RGB", (EDGE, EDGE))
         image = ImageOps.exif_transpose(opened)

@@ -12,9 +12,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
-from daemon.inbox.beside import error_name, sidecar_names, write_reason
+from daemon.inbox.beside import error_name, write_reason
+from daemon.inbox.family import bring_after, following
+from daemon.inbox.names import DONE, FAILED, NOTE_SUFFIX
 from daemon.inbox.problems import Problems
-from daemon.inbox.scan import DONE, FAILED, NOTE_SUFFIX, Found
+from daemon.inbox.scan import Found
+from daemon.inbox.sidecar import is_sidecar
 from daemon.jobs.job import Job, State
 from daemon.store.files import cut, free_names
 from daemon.store.job_store import JobStore
@@ -30,13 +33,22 @@ class Aftermath:
 
     Args:
         check: raises OSError while the disk of the inbox is not the one that it should be.
+        moved: where the source of a job is that is not where it was, or None.
     """
 
-    def __init__(self, store: JobStore, inbox: Path, policy: str, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        inbox: Path,
+        policy: str,
+        check: Callable[[], None] = lambda: None,
+        moved: Callable[[Job], Path | None] = lambda _job: None,
+    ) -> None:
         self._store = store
         self._inbox = inbox
         self._policy = policy
         self._check = check
+        self._moved = moved
         self.problems = Problems()
 
     def __call__(self, job: Job) -> None:
@@ -78,6 +90,10 @@ class Aftermath:
                 self.problems.clear(topic)
 
     def _settle(self, job: Job) -> Job:
+        elsewhere = self._moved(job)
+        if elsewhere is not None:
+            # Noted first: a crash in between is followed by another try, which has to find it where it was put.
+            job = self._store.save(job.with_source(str(elsewhere)))
         source, known = Path(job.draft.source), job.draft.fingerprint
         moved = self._try(source, known, job.id, lambda: self._apply(job, source))
         return job.with_source(str(moved)) if moved else job
@@ -103,7 +119,7 @@ class Aftermath:
         return moved
 
     def _stays(self, source: Path, known: tuple[int, ...], job_id: str, error: OSError) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             now = fingerprint(os.lstat(source))
             # As it is now: its inode may have changed since it was taken.
             known = now if known and same_content(now, known) else known
@@ -124,12 +140,22 @@ class Aftermath:
             elif self._policy == "keep":
                 self._keep(job, here, way.name)
             elif completed and self._policy == "delete":
-                for name in (*sidecar_names(here, way.name), way.name):
-                    here.remove(name)
+                self._delete(here, way)
             else:
-                shelf = PurePath(DONE if completed else FAILED, job.draft.folder)
+                shelf = PurePath(DONE if completed else FAILED, way.parent)
                 return self._shelve(job, here, way.name, shelf)
         return None
+
+    def _delete(self, here: SafeFolder, way: PurePath) -> None:
+        """Remove a source and its sidecar; what else belongs to it is not ours to delete."""
+        companions = following(here, way.name)
+        ours = [each for each in companions if is_sidecar(self._inbox, here.path / each, way.name)]
+        others = [each for each in companions if each not in ours]
+        if others:
+            with folder_below(self._inbox, PurePath(DONE, way.parent), make=True) as there:
+                bring_after(here, way.name, there, way.name, others)
+        for name in (*ours, way.name):
+            here.remove(name)
 
     def _keep(self, job: Job, here: SafeFolder, name: str) -> None:
         status = here.status(name)
@@ -174,8 +200,7 @@ class Aftermath:
         name = found.path.name
         with folder_below(self._inbox, found.folder) as here:
             if self._policy == "delete":
-                for each in (*sidecar_names(here, name), name):
-                    here.remove(each)
+                self._delete(here, PurePath(found.folder, name))
                 return None
             with folder_below(self._inbox, PurePath(DONE, found.folder), make=True) as there:
                 moved = here.move(name, there)
@@ -186,10 +211,7 @@ class Aftermath:
 
 def _follow(here: SafeFolder, name: str, there: SafeFolder, moved: str) -> None:
     """Move what lay beside a source to where that went."""
-    for sidecar in sidecar_names(here, name):
-        with contextlib.suppress(FileNotFoundError):
-            # Named after the source's new name, so that moving both back is a valid retry.
-            here.move(sidecar, there, moved + PurePath(sidecar).suffix)
+    bring_after(here, name, there, moved, following(here, name))
     here.remove(error_name(name))
 
 

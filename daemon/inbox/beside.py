@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from daemon.inbox.scan import ERROR_SUFFIX
-from daemon.inbox.sidecar import SIDECARS
+from daemon.inbox.names import ERROR_SUFFIX
 from daemon.store.files import cut
 from daemon.store.safe_folder import SafeFolder, folder_below
 from daemon.store.safe_open import below
@@ -17,11 +16,6 @@ log = logging.getLogger(__name__)
 def error_name(name: str) -> str:
     """What the reason of a failure of the file called `name` is called."""
     return cut(name, ERROR_SUFFIX)
-
-
-def sidecar_names(folder: SafeFolder, name: str) -> list[str]:
-    """The sidecars that lie in `folder` for the file called `name`."""
-    return [name + suffix for suffix in SIDECARS if folder.status(name + suffix) is not None]
 
 
 def write_reason(folder: SafeFolder, name: str, reason: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 from daemon.errors import RequestError
 from daemon.inbox.after import Aftermath
 from daemon.inbox.intake import Intake
+from daemon.inbox.moved import Moved
 from daemon.inbox.problems import distinct
 from daemon.inbox.scan import Found, Scanner
 from daemon.inbox.strays import clear_strays
@@ -36,6 +38,7 @@ class Inbox:
 
     Args:
         disks: tells whether the disk of the inbox is there.
+        moved: finds files that were renamed while their tasks wait or run.
         busy: whether a job runs, or a file is looked into, that an abrupt end of the process would end too.
         alone: whether a job runs beside which no file may be looked into.
     """
@@ -49,6 +52,7 @@ class Inbox:
         intake: Intake,
         aftermath: Aftermath,
         disks: Disks,
+        moved: Moved,
         busy: Callable[[], bool] = lambda: False,
         alone: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -60,6 +64,7 @@ class Inbox:
         self._intake = intake
         self._aftermath = aftermath
         self._disks = disks
+        self._moved = moved
         self._alone = alone
         self._scanner = Scanner(self._root)
         self._turns = Turns(config, intake, aftermath, lambda: not busy() and not len(queue))
@@ -135,7 +140,8 @@ class Inbox:
             return
         present = {each.path: each for each in found}
         self._follow_waiting(present)
-        fresh = [each for each in found if not self._known(each, mine)]
+        elsewhere = self._moved.sources(mine.values(), present)
+        fresh = [each for each in found if each.path not in elsewhere and not self._known(each, mine)]
         self.pending = len(fresh)
         self._aftermath.review()
         if self._alone():
@@ -177,29 +183,32 @@ class Inbox:
 
     def _follow_waiting(self, present: dict[Path, Found]) -> None:
         """A waiting job follows its file when that is renamed, and ends when it is deleted or replaced."""
-        by_inode = {each.fingerprint: each for each in present.values()}
+        by_version: defaultdict[tuple[int, ...], list[Found]] = defaultdict(list)
+        for each in present.values():
+            by_version[each.fingerprint[1:]].append(each)
         for job in self._queue.waiting():
             if job.draft.origin != "inbox":
                 continue
-            path = Path(job.draft.source)
-            here, moved = present.get(path), by_inode.get(tuple(job.draft.fingerprint))  # type: ignore[arg-type]
             try:
-                if here is not None:
-                    if not same_content(job.draft.fingerprint, here.fingerprint):
-                        self._give_up(job, "The file was replaced while it waited; the new one is a new task.")
-                elif moved is not None:
-                    self._follow(job, moved)
-                # Asked once more: the disk may have gone since the scan, and would take all of them along.
-                elif is_gone(path) and not self._reason_to_pause():
-                    self._give_up(job, "The file was removed from the inbox while it waited.")
-            except OSError as error:
-                # The store refuses; the files behind this one need not wait, and this one is looked at again.
-                log.warning("job %s: what became of its file cannot be recorded: %s", job.id, error.strerror)
+                self._follow(job, present.get(Path(job.draft.source)), by_version[job.draft.fingerprint[1:]])
+            except Exception as error:
+                # The store refuses, or the record is an odd one; the files behind this one need not wait.
+                log.warning("job %s: what became of its file cannot be recorded: %s", job.id, error)
 
-    def _follow(self, job: Job, moved: Found) -> None:
-        # While it is amended it cannot start, so the record of a running job is never written over.
-        self._queue.amend(job.id, lambda waiting: self._store.save(waiting.with_source(str(moved.path))))
-        log.info("job %s: its file is now %s", job.id, moved.path.name)
+    def _follow(self, job: Job, here: Found | None, alike: list[Found]) -> None:
+        if here is not None and same_content(job.draft.fingerprint, here.fingerprint):
+            return
+        moved = self._moved.pick(job, alike)
+        if moved is not None:
+            where = (str(moved.path), moved.folder)
+            # While it is amended it cannot start, so the record of a running job is never written over.
+            self._queue.amend(job.id, lambda waiting: self._store.save(waiting.with_source(*where)))
+            log.info("job %s: its file is now %s", job.id, moved.path.name)
+        elif here is not None:
+            self._give_up(job, "The file was replaced while it waited; the new one is a new task.")
+        # Asked once more: the disk may have gone since the scan, and would take all of them along.
+        elif is_gone(Path(job.draft.source)) and not self._reason_to_pause():
+            self._give_up(job, "The file was removed from the inbox while it waited.")
 
     def _give_up(self, job: Job, reason: str) -> None:
         try:

@@ -78,25 +78,31 @@ class Intake:
         """Let go of the marker."""
         self.suspects.close()
 
-    def take(self, found: Found) -> Answer:
-        """Make a job of a file that has been unchanged for the settle time."""
+    def take(self, found: Found, *, incomplete: bool = False) -> Answer:
+        """Make a job of a file that has been unchanged for the settle time.
+
+        Args:
+            incomplete: take it even if it says itself that it is not all there: nothing more will come.
+        """
         if found.size == 0:
             return Answer(Verdict.WAIT, "The file is empty.")
         try:
             with held(self._root, found.path, found.fingerprint, self._desk) as source:
-                answer = self._take(found, source)
+                answer = self._take(found, source, incomplete=incomplete)
         except Exception as error:
             answer = self._explain(found, error)
         if answer.verdict is Verdict.TAKEN:
             tell_beside(self._root, found.path, "")
         return answer
 
-    def _take(self, found: Found, source: Held) -> Answer:
+    def _take(self, found: Found, source: Held, *, incomplete: bool) -> Answer:
         if open_for_writing(source.descriptor):
             return Answer(Verdict.WAIT, "The file is still open for writing.")
         request = request_for(self._root, found.path, found.folder, self._config.presets, self._config.defaults)
         media = self._probe(found, source.path)
         self._check(request, media)
+        if media.incomplete and not incomplete:
+            return Answer(Verdict.LATER, media.incomplete)
         sha256 = digest(source.path)
         # What was looked into must be what is run.
         if not self._is_still(found):
@@ -156,8 +162,8 @@ class Intake:
         return True
 
     def _check(self, request: JobRequest, media: Media) -> None:
-        if result_suffix(media.kind, request.options.output_format) is None:
-            raise SidecarError(wrong_format(media.kind, request.options.output_format))
+        if result_suffix(media, request.options.output_format) is None:
+            raise SidecarError(wrong_format(media, request.options.output_format))
         if request.model:
             self._executor.resolve(request.model)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import stat
@@ -11,20 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from daemon.inbox.family import Family
+from daemon.inbox.names import DONE, FAILED, ignored, is_companion, travels
 from daemon.store.safe_open import fingerprint, open_folder
 
 log = logging.getLogger(__name__)
 
-DONE, FAILED = "_done", "_failed"
-ERROR_SUFFIX, NOTE_SUFFIX = ".error.txt", ".note.txt"
-# What browsers, copy programs, editors and synchronisers call a file that is not complete yet, or is their own.
-UNFINISHED = (
-    ".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".opdownload", ".filepart", ".!qb", ".!ut",
-    ".aria2", ".swp", ".lock", ".bak", "~",
-)  # fmt: skip
-OURS = (ERROR_SUFFIX, NOTE_SUFFIX, ".toml", ".json")
-SYSTEM = frozenset(("thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found", "$recycle.bin"))
-UNPACKING = ("_unpack_", "_failed_", "~$")
 # The system takes no path of more than 4096 bytes; what the inbox's and the results' own folders need is left.
 MAX_DEPTH, MAX_WAY_BYTES = 64, 3000
 MAX_TOLD = 10_000
@@ -53,8 +44,10 @@ class _Entry(NamedTuple):
 class Scanner:
     """Walks the inbox; says once about each thing that it leaves alone for a reason worth knowing."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, quiet: bool = False) -> None:
+        """`quiet`: another one has said it already."""
         self._root = root
+        self._quiet = quiet
         self._told: set[str] = set()
 
     def scan(self) -> Iterator[Found]:
@@ -85,9 +78,7 @@ class Scanner:
                     for entry in listing:
                         if ignored(entry.name) or (not relative and entry.name in (DONE, FAILED)):
                             continue
-                        # Gone between listing and looking.
-                        with contextlib.suppress(FileNotFoundError):
-                            entries.append(_Entry(relative, entry.name, entry.stat(follow_symlinks=False)))
+                        entries += self._status(relative, entry)
             finally:
                 os.close(folder)
         except FileNotFoundError:
@@ -95,7 +86,29 @@ class Scanner:
             return []
         except OSError as error:
             self._tell(relative or str(self._root), f"cannot be read: {error.strerror}")
+        self._tell_of_strangers(entries)
         return sorted(entries, key=lambda entry: entry.name)
+
+    def _status(self, relative: str, entry: os.DirEntry[str]) -> list[_Entry]:
+        try:
+            return [_Entry(relative, entry.name, entry.stat(follow_symlinks=False))]
+        except FileNotFoundError:
+            # Gone between listing and looking.
+            return []
+        except OSError as error:
+            # This one only: the others of the folder can be looked at.
+            self._tell(f"{relative}/{entry.name}" if relative else entry.name, f"cannot be read: {error.strerror}")
+            return []
+
+    def _tell_of_strangers(self, entries: list[_Entry]) -> None:
+        if self._quiet:
+            return
+        files = [entry for entry in entries if stat.S_ISREG(entry.status.st_mode)]
+        family = Family(entry.name for entry in files if not is_companion(entry.name))
+        for entry in files:
+            if travels(entry.name) and not family.owners(entry.name):
+                way = f"{entry.folder}/{entry.name}" if entry.folder else entry.name
+                self._tell(way, "belongs to no picture or video beside it; it stays until one comes", logging.INFO)
 
     def _judge(self, entry: _Entry) -> Found | str | None:
         """A candidate, the folder to go into, or nothing."""
@@ -110,21 +123,10 @@ class Scanner:
             return Found(self._root / way, entry.folder, fingerprint(entry.status))
         return None
 
-    def _tell(self, path: str, what: str) -> None:
-        if path not in self._told:
+    def _tell(self, path: str, what: str, level: int = logging.WARNING) -> None:
+        if not self._quiet and path not in self._told:
             # Whoever makes names without end must not fill the memory.
             if len(self._told) >= MAX_TOLD:
                 self._told.clear()
             self._told.add(path)
-            log.warning("inbox: %r %s", path, what)
-
-
-def ignored(name: str) -> bool:
-    """Whether a file or folder of this name is never a source."""
-    lower = name.lower()
-    return lower.startswith((".", *UNPACKING)) or lower.endswith(UNFINISHED) or lower in SYSTEM
-
-
-def is_companion(name: str) -> bool:
-    """Whether a file of this name belongs to another one: sidecar, preset, error text."""
-    return name.lower().endswith(OURS)
+            log.log(level, "inbox: %r %s", path, what)

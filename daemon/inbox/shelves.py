@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.errors import ConfigError
-from daemon.inbox.scan import DONE, FAILED
+from daemon.inbox.names import DONE, FAILED
 
 UPLOADS = ".uploads"
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from daemon.inbox.beside import error_name, write_reason
-from daemon.inbox.scan import DONE, ERROR_SUFFIX, FAILED, MAX_DEPTH, ignored
-from daemon.inbox.sidecar import SIDECARS
+from daemon.inbox.family import bring_after, following
+from daemon.inbox.names import DONE, FAILED, ignored, is_companion
+from daemon.inbox.scan import MAX_DEPTH
 from daemon.store.safe_folder import SafeFolder, folder_below, is_leftover
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,9 @@ def clear_strays(root: Path) -> None:
             for name in names:
                 if is_leftover(name) or _HALF_REASON.fullmatch(name):
                     log.info("inbox: removing %s, which a crash left half written", folder.path / name)
-                    folder.remove(name)
+                    # What cannot be removed keeps nothing else from being cleared.
+                    with contextlib.suppress(OSError):
+                        folder.remove(name)
             if relative.parts[:1] not in ((DONE,), (FAILED,)):
                 _bring_after(root, folder, relative, names)
 
@@ -52,18 +55,24 @@ def _folders(root: Path) -> Iterator[PurePath]:
 
 def _bring_after(root: Path, folder: SafeFolder, relative: PurePath, names: set[str]) -> None:
     """Move companions to where their source was put aside."""
-    # Sidecars first: a reason in its place says that all others are.
-    for name in sorted(names, key=lambda name: (name.endswith(ERROR_SUFFIX), name)):
-        suffix = next((each for each in (ERROR_SUFFIX, *SIDECARS) if name.endswith(each)), None)
-        source = name.removesuffix(suffix) if suffix else ""
-        # A source that is here may be a new one of the same name: then they are its own.
-        if not suffix or not source or source in names:
-            continue
-        with contextlib.suppress(OSError), folder_below(root, PurePath(FAILED) / relative) as shelf:
-            # The reason is written last, so a file without one was put aside by half.
-            if shelf.status(source) is None or shelf.status(error_name(source)) is not None:
+    with folder_below(root, PurePath(FAILED) / relative) as shelf:
+        aside = shelf.names()
+        for source in sorted(aside):
+            # The reason is written last, so a file without one was put aside by half. One that is here again may be
+            # a new one: then they are its own.
+            if is_companion(source) or source in names or error_name(source) in aside:
                 continue
-            log.info("inbox: moving %s to its source in %s, which a crash prevented", name, FAILED)
-            folder.move(name, shelf, error_name(source) if suffix == ERROR_SUFFIX else name)
-            if f"{source}{ERROR_SUFFIX}" not in names:
-                write_reason(shelf, source, INTERRUPTED)
+            with contextlib.suppress(OSError):
+                _complete(folder, shelf, source, names)
+
+
+def _complete(folder: SafeFolder, shelf: SafeFolder, source: str, names: set[str]) -> None:
+    companions, reason = following(folder, source), error_name(source)
+    if not companions and reason not in names:
+        return
+    log.info("inbox: moving what belongs to %s after it to %s, which a crash prevented", source, FAILED)
+    bring_after(folder, source, shelf, source, companions)
+    if reason in names:
+        folder.move(reason, shelf)
+    else:
+        write_reason(shelf, source, INTERRUPTED)

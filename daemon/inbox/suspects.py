@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from daemon.jobs.job import BAD_RECORD
 from daemon.store.files import clear_temporary, write_durably
 
 log = logging.getLogger(__name__)
@@ -120,10 +121,13 @@ class Suspects:
     def _load(self) -> dict[str, tuple[Fingerprint, int]]:
         try:
             record: Any = json.loads(self._path.read_bytes())
-            return {str(name): (tuple(each["fingerprint"]), int(each["ends"])) for name, each in record.items()}
+            return {
+                str(name): (tuple(int(number) for number in each["fingerprint"]), int(each["ends"]))
+                for name, each in record.items()
+            }
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (OSError, *BAD_RECORD) as error:
             log.warning("inbox: %s cannot be read (%s); it begins anew", self._path, error)
             return {}
 

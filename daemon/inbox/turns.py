@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.inbox.after import Aftermath
+from daemon.inbox.downloads import goes_on
 from daemon.inbox.intake import Answer, Intake, Verdict
+from daemon.inbox.names import joined_name
 from daemon.inbox.problems import Problems
 from daemon.inbox.scan import Found
 from daemon.inbox.settle import Settler, Signature
@@ -21,6 +23,8 @@ from daemon.store.safe_open import fingerprint
 log = logging.getLogger(__name__)
 # How soon it is asked again whether a suspect would be alone.
 ALONE_S = 1.0
+# A file that takes longer is followed by a new look at the folder.
+SLOW_S = 10.0
 GIVEN_UP = (
     f"The service ended abruptly {MAX_ENDS} times while it looked into this file, the last times with nothing else to "
     "do, so the file was put aside. Drop it again to have it tried again."
@@ -51,10 +55,15 @@ class Turns:
         self._suspects.keep_only(present)
         doubtful = [each for each in fresh if self._suspects.ends(each.path, each.fingerprint)]
         others = [each for each in fresh if each not in doubtful] if doubtful else fresh
-        for found in others:
+        # Files that were tried in vain come last: one over which the decoders hang takes a minute each time.
+        for found in sorted(others, key=lambda each: self._settler.tried(each.path)):
             if stopping():
                 return
+            began = time.monotonic()
             self._guarded(self._consider, found)
+            if time.monotonic() - began > SLOW_S:
+                # What has come meanwhile is seen first.
+                return
         for found in doubtful:
             if stopping():
                 return
@@ -89,15 +98,21 @@ class Turns:
         now = time.monotonic()
         if not self._settler.observe(found.path, self._signature(found), now):
             return
-        answer = self._intake.take(found)
+        stable = self._settler.unchanged_s(found.path, now)
+        patient = stable < self._config.inbox.settle_s + self._config.inbox.give_up_s
+        if joined_name(found.path.name) and (patient or goes_on(self._config.paths.inbox, found)):
+            # It vanishes when it is joined with the others; if that never happens, it is what somebody calls a file.
+            self._settler.postpone(found.path, now)
+            return
+        answer = self._intake.take(found, incomplete=not patient)
         if answer.problem:
             self.problems.tell(str(found.path), answer.problem)
         else:
             self.problems.clear(str(found.path))
         if answer.verdict is Verdict.LATER:
-            stable = self._settler.unchanged_s(found.path, now)
-            patience = self._config.inbox.settle_s + self._config.inbox.give_up_s
-            answer = Answer(Verdict.WAIT if stable < patience else Verdict.REFUSED, answer.reason)
+            if patient and not self._settler.tried(found.path):
+                log.info("inbox: %s: %s It is tried again, since more of it may come", found.path.name, answer.reason)
+            answer = Answer(Verdict.WAIT if patient else Verdict.REFUSED, answer.reason)
         if answer.verdict is Verdict.WAIT:
             self._settler.postpone(found.path, now)
         elif answer.verdict is not Verdict.TAKEN:

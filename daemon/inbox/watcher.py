@@ -27,7 +27,7 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
-from daemon.inbox.scan import DONE, FAILED
+from daemon.inbox.names import DONE, FAILED
 from daemon.store.mounts import MOUNTINFO, mount_of
 
 log = logging.getLogger(__name__)

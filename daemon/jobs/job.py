@@ -16,6 +16,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
+# What comes of records that are damaged, or are none at all.
+BAD_RECORD = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
 
 class State(enum.StrEnum):
     """Where a job is in its life."""
@@ -47,7 +50,11 @@ class IllegalMoveError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What the source is: display size in pixels, estimated frame count (1 for a picture)."""
+    """What the source is: display size in pixels, estimated frame count (1 for a picture).
+
+    `incomplete` is why the file cannot be all there, by its own word; empty if it may be. `formats` are the values of
+    `output_format` that fit it, the first being what `auto` means; empty in records of earlier versions.
+    """
 
     kind: str
     width: int
@@ -55,6 +62,8 @@ class Media:
     frames: int
     fps: float | None = None
     duration_s: float | None = None
+    incomplete: str = ""
+    formats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +182,12 @@ class Job:
         """How long the engine took, by a clock that nobody sets."""
         return self._changed(took_s=seconds)
 
-    def with_source(self, source: str) -> Job:
-        """The source was renamed or moved."""
+    def with_source(self, source: str, folder: str | None = None) -> Job:
+        """The source was renamed or moved; the result goes into `folder`, if that is given."""
         draft = copy.copy(self.draft)
         object.__setattr__(draft, "source", source)
+        if folder is not None:
+            object.__setattr__(draft, "folder", folder)
         return self._changed(draft=draft)
 
     def as_settled(self) -> Job:
@@ -194,19 +205,23 @@ class Job:
         """The job that `record` was made from; keys that this version does not know are left out.
 
         Raises:
-            TypeError, KeyError, ValueError: the record is not one of a job.
+            BAD_RECORD: the record is not one of a job.
         """
         values = _known(cls, record)
         draft = _known(Draft, values["draft"])
-        draft["media"] = Media(**_known(Media, draft["media"]))
-        draft["fingerprint"] = tuple(draft.get("fingerprint", ()))
+        media = _known(Media, draft["media"])
+        draft["media"] = _checked(Media(**{**media, "formats": tuple(str(name) for name in media.get("formats", ()))}))
+        draft["fingerprint"] = tuple(int(each) for each in draft.get("fingerprint", ()))
         values["draft"] = _checked(Draft(**draft))
         values["state"] = State(values["state"])
         if values.get("result") is not None:
             result = _known(Result, values["result"])
             result |= {name: tuple(result.get(name, ())) for name in ("warnings", "identity")}
             values["result"] = _checked(Result(**result))
-        return _checked(cls(**values))
+        job = _checked(cls(**values))
+        # The store files it under this number.
+        int(job.id, 16)
+        return job
 
     def _move(self, to: State, **changes: Any) -> Job:
         if to not in MOVES[self.state]:
@@ -221,7 +236,7 @@ class Job:
         return changed
 
 
-Checked = TypeVar("Checked", Draft, Result, Job)
+Checked = TypeVar("Checked", Media, Draft, Result, Job)
 _BASIC: dict[str, tuple[type[Any], ...]] = {
     "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "float | None": (int, float, type(None)),
     "Mapping[str, Any]": (Mapping,),

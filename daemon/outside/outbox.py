@@ -44,11 +44,11 @@ class Outbox:
         if not self._folder.is_dir():
             return []
         with self._writing:
-            files = [path for path in sorted(self._folder.iterdir()) if path.is_file() and not path.is_symlink()]
+            files = [path for path in sorted(self._folder.iterdir()) if _is_file(path)]
             for path in files:
                 if OWN_LEFTOVER.fullmatch(path.name):
                     log.info("webhook: %s, half-written by a run that ended, is removed", path.name)
-                    path.unlink(missing_ok=True)
+                    self.remove(path)
         return [path for path in files if OWN_NAME.fullmatch(path.name)]
 
     def read(self, path: Path) -> bytes:
@@ -70,3 +70,12 @@ class Outbox:
             move_aside(path, self._folder / DAMAGED)
         except OSError as error:
             log.error("webhook: %s cannot be moved aside: %s", path.name, error)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file() and not path.is_symlink()
+    except OSError as error:
+        # One that cannot be looked at keeps back no other.
+        log.error("webhook: %s cannot be read, the next start tries again: %s", path.name, error)
+        return False

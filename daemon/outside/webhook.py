@@ -101,9 +101,13 @@ class Webhook:
         while (message := self._queue.get()) is not None:
             if self._stop.is_set():
                 return
-            body = message.body or self._read(message.path)
-            if body is not None and self._deliver(body, json.loads(body)["task"]["id"]):
-                self._outbox.remove(message.path)
+            try:
+                body = message.body or self._read(message.path)
+                if body is not None and self._deliver(body, json.loads(body)["task"]["id"]):
+                    self._outbox.remove(message.path)
+            except Exception:
+                # The boundary around each message: one that nobody foresaw keeps back no other.
+                log.exception("webhook: %s cannot be told; the next start tries again", message.path.name)
             self._queued.discard(message.path)
 
     def _read(self, path: Path) -> bytes | None:

@@ -117,7 +117,9 @@ class InboxSettings:
     after: str = setting("move", "What becomes of a source: to _done or _failed, stays, or deleted on success",
                          choices=("move", "keep", "delete"))  # fmt: skip
     give_up_s: float = setting(
-        15.0, "Seconds that a file which does not open may stay unchanged before it is failed", minimum=0
+        15.0,
+        "Seconds that a file which is not all there may stay unchanged before it is made as it is, or failed",
+        minimum=0,
     )
     rescan_s: float = setting(
         60.0, "Seconds between full scans, whatever the watcher says", minimum=0.05, maximum=86400

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from pathlib import Path
 
+from daemon.jobs.job import BAD_RECORD
 from daemon.store.files import clear_temporary, write_durably
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,9 @@ def _resumed(file: Path, wall: float) -> float:
     try:
         noted = json.loads(file.read_bytes())
         clock, then = float(noted["clock"]), float(noted["wall"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *BAD_RECORD):
+        return wall
+    if not (math.isfinite(clock) and math.isfinite(then)):
         return wall
     rest = wall - then
     if not 0 <= rest <= LONGEST_REST_S:

@@ -14,7 +14,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from daemon.jobs.job import BAD_RECORD
 from daemon.store.files import clear_temporary, write_durably
 from daemon.store.mounts import MOUNTINFO, Mount, mount_of
 
@@ -136,12 +138,20 @@ def _why(name: str, place: Place | None, mount: Mount, error: OSError, *, needed
     return f"the {name} folder is not there any more, and tasks need its files" if needed else ""
 
 
+def _place(noted: Mapping[str, Any]) -> Place:
+    place = Place(**noted)
+    texts = (place.path, place.point, place.kind, place.source)
+    if not all(isinstance(each, str) for each in texts) or not isinstance(place.fsid, int):
+        raise TypeError(f"{noted!r:.80} is no place")
+    return place
+
+
 def _remembered(file: Path) -> dict[str, Place]:
     try:
         noted = json.loads(file.read_bytes())
-        return {str(name): Place(**place) for name, place in noted.items()}
+        return {str(name): _place(place) for name, place in noted.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, *BAD_RECORD) as error:
         log.warning("%s cannot be read (%s); the disks are taken as they are", file, error)
         return {}

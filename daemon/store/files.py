@@ -135,7 +135,8 @@ def is_gone(path: Path) -> bool:
     """Whether there surely is nothing at `path`: a folder that may not be read for a moment tells nothing."""
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        # No file has a null byte in its name, as a damaged record may.
         return True
     except OSError:
         return False

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.errors import StoreError
-from daemon.jobs.job import Job, State
+from daemon.jobs.job import BAD_RECORD, Job, State
 from daemon.store.files import clear_temporary, sync_folder, write_durably
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ class History:
                     break
                 try:
                     self._note(json.loads(line), self._end, len(line))
-                except (ValueError, KeyError, TypeError, RecursionError):
+                except BAD_RECORD:
                     damaged += 1
                 self._end += len(line)
         os.ftruncate(self._file, self._end)
@@ -154,9 +154,11 @@ class History:
             return
         job = record["job"]
         state, sha256 = State(job["state"]), job["draft"]["sha256"]
+        clock = float(record.get("clock", job["completed_at"]))
+        if state not in self.totals or not isinstance(sha256, str):
+            raise ValueError(f"no finished job: {state}")
         # Taken out first, so that the order of the index is that of the file.
         self._forget(job["id"])
-        clock = float(record.get("clock", job["completed_at"]))
         self._index[job["id"]] = Entry(offset, length, state, clock, sha256)
         self.totals[state] += 1
         if state is State.COMPLETED:
@@ -187,6 +189,6 @@ class History:
         line = os.pread(self._file, entry.length, entry.offset)
         try:
             return Job.from_record(json.loads(line)["job"])
-        except (ValueError, KeyError, TypeError):
+        except BAD_RECORD:
             log.exception("%s: a damaged line at byte %d", self._path, entry.offset)
             return None

@@ -20,7 +20,7 @@ from tinydb import TinyDB
 from tinydb.table import Document, Table
 
 from daemon.errors import StoreError
-from daemon.jobs.job import MOVES, Draft, IllegalMoveError, Job, State
+from daemon.jobs.job import BAD_RECORD, MOVES, Draft, IllegalMoveError, Job, State
 from daemon.store.clock import ServiceClock
 from daemon.store.files import is_gone
 from daemon.store.history import History
@@ -206,8 +206,12 @@ class JobStore:
     def speeds(self) -> dict[str, float]:
         """Measured speed of each model, in megapixel-frames a second."""
         with self._lock:
-            record = self._db.table(SPEEDS).get(doc_id=1)
-        return dict(record["models"]) if record else {}
+            records = self._records(SPEEDS)
+        try:
+            return dict(records[0]["models"]) if records else {}
+        except BAD_RECORD as error:
+            log.warning("the measured speeds cannot be read (%r); they are measured anew", error)
+            return {}
 
     def save_speeds(self, speeds: dict[str, float]) -> None:
         """Remember the measured speeds, at the latest when the store is closed."""
@@ -229,10 +233,10 @@ class JobStore:
         for name in self._db.tables():
             if not name.startswith(f"{JOBS}-"):
                 continue
-            for record in self._db.table(name):
+            for record in self._records(name):
                 try:
                     job = Job.from_record(record)
-                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                except BAD_RECORD as error:
                     # It stays in the file: a newer version may know it. One bad record must not stop all the others.
                     log.error("a record in %s is not a job (%r), and is left alone: %.200r", name, error, record)
                     self.unreadable += 1
@@ -278,9 +282,18 @@ class JobStore:
 
     def _load_seen(self) -> dict[str, tuple[int, ...]]:
         names = [name for name in self._db.tables() if name.startswith(f"{SEEN}-")]
-        records = [record for name in names for record in self._db.table(name)]
-        whole = [record for record in records if isinstance(record.get("path"), str)]
-        return {record["path"]: tuple(record.get("fingerprint", ())) for record in whole}
+        seen: dict[str, tuple[int, ...]] = {}
+        for record in (record for name in names for record in self._records(name)):
+            try:
+                seen[str(record["path"])] = tuple(int(each) for each in record["fingerprint"])
+            except BAD_RECORD as error:
+                # Its file is taken once more.
+                log.error("a record in %s tells of no file (%r), and is left alone: %.200r", SEEN, error, record)
+        return seen
+
+    def _records(self, table: str) -> list[Any]:
+        """What is in a table, as it is: TinyDB stops at the first that is no document."""
+        return list(self._storage.read().get(table, {}).values())
 
     def _seen_table(self, path: str) -> Table:
         return self._db.table(f"{SEEN}-{_seen_key(path) % 256:02x}")

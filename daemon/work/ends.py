@@ -40,6 +40,7 @@ class Ends:
         self._make = make
         self._after = after
         self._steps: deque[Step] = deque()
+        self._refused: dict[str, str] = {}
         self._unsettled: deque[Job] = deque()
         self._reason = ""
 
@@ -47,7 +48,8 @@ class Ends:
     def problems(self) -> list[str]:
         """What cannot be put away; nothing if all is. For any thread."""
         left = len(self._unsettled)
-        return [f"{left} finished tasks cannot be put away yet: {self._reason}"] if left else []
+        told = [f"{left} finished tasks cannot be put away yet: {self._reason}"] if left else []
+        return list(dict.fromkeys(list(self._refused.values()))) + told
 
     @property
     def first(self) -> Step | None:
@@ -64,14 +66,26 @@ class Ends:
 
     def begin(self, job: Job) -> None:
         """The engine is done with a job, whose record is to be as it is given."""
-        self._steps.append(self._make(job))
+        # Before those that were refused: they may have to wait for long.
+        self._steps.appendleft(self._make(job))
 
     def carry_out(self, cancelled: Callable[[str], bool]) -> Job:
         """Carry out the first one; answers the job's record at the end of it.
 
         Raises:
-            EndRefusedError: not now; it stays the first.
+            EndRefusedError: not now; it comes after the others, if there are any.
         """
+        job_id = self._steps[0].job.id
+        try:
+            job = self._carry_out(cancelled)
+        except EndRefusedError as refusal:
+            self._refused[job_id] = str(refusal)
+            self._steps.rotate(-1)
+            raise
+        self._refused.pop(job_id, None)
+        return job
+
+    def _carry_out(self, cancelled: Callable[[str], bool]) -> Job:
         step = self._steps[0]
         job_id = step.job.id
         missing = self._surroundings.outputs_missing()
@@ -124,7 +138,7 @@ class Ends:
         self._steps.appendleft(
             self._make(job.fail(time.time(), "Its end could not be carried out; the log says more."))
         )
-        return self.carry_out(cancelled)
+        return self._carry_out(cancelled)
 
 
 def _log_end(job: Job) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from daemon.jobs.job import Media
 from daemon.store.files import clean_name, cut
 
 # Room for the `.json` beside the result.
 RESULT_BYTES = 250
-SUFFIXES = {"mp4": ".mp4", "mkv": ".mkv", "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
-VIDEO_FORMATS = ("mp4", "mkv")
+# What records of earlier versions mean, which do not say what fits.
+_FITTING = {"picture": ("png", "jpg", "webp", "tiff"), "video": ("mp4", "mkv")}
 
 
 def model_tag(model: str) -> str:
@@ -21,17 +22,23 @@ def model_tag(model: str) -> str:
     return name.removeprefix("seedvr2_ema_").replace("_e4m3fn", "")
 
 
-def result_suffix(kind: str, output_format: str) -> str | None:
-    """The suffix of the result of a `video` or `picture`; None if that format cannot hold it."""
+def result_suffix(media: Media, output_format: str) -> str | None:
+    """The suffix of the result of a source; None if that format cannot hold it."""
+    fitting = _fitting(media)
     if output_format == "auto":
-        return ".mp4" if kind == "video" else ".png"
-    return None if (kind == "video") != (output_format in VIDEO_FORMATS) else SUFFIXES[output_format]
+        return f".{fitting[0]}"
+    return f".{output_format}" if output_format in fitting else None
 
 
-def wrong_format(kind: str, output_format: str) -> str:
-    """Why a picture cannot become a video file, or a video a picture file."""
-    fitting = "mp4 or mkv" if kind == "video" else "png, jpg, webp or tiff"
-    return f"A {kind} cannot be written as {output_format}. Ask for output_format auto, {fitting}."
+def wrong_format(media: Media, output_format: str) -> str:
+    """Why a source cannot be written in that format, and in which it can."""
+    *most, last = _fitting(media)
+    fitting = f"auto, {', '.join(most)} or {last}"
+    return f"A {media.kind} cannot be written as {output_format}. Ask for output_format {fitting}."
+
+
+def _fitting(media: Media) -> tuple[str, ...]:
+    return media.formats or _FITTING[media.kind]
 
 
 def result_name(

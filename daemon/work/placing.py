@@ -15,8 +15,11 @@ from daemon.store.files import cut, place, split, sync_file
 # What a disk says of a name: NTFS and exFAT of `?` and `:`, eCryptfs and EncFS of 164 bytes, ZFS of no UTF-8. Some
 # network shares call a name that they do not take a file that does not exist.
 NAME_ERRORS = (errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOENT)
-# What is wrong with one folder while the disk is well: a file in its place, somebody else's, a link in a circle.
-FOLDER_ERRORS = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOENT)
+# What is wrong with one folder while the disk is well: a file in its place, somebody else's, a link in a circle, one to
+# a disk that takes no file of that size.
+FOLDER_ERRORS = (
+    errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOENT, errno.EFBIG,
+)  # fmt: skip
 # Encrypted names leave 143 bytes on eCryptfs, about 175 on EncFS; the shortest are for what we have not met.
 LIMITS = (143, 96, 48)
 _FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]')

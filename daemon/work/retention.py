@@ -42,12 +42,16 @@ class Retention:
     def apply(self, now: float) -> None:
         """Delete what is too old at `now` of the store's clock."""
         settings = self._settings
-        if settings.uploads_days:
-            for job in self._store.finished_before(now - settings.uploads_days * DAY_S):
-                self._operations.remove_upload(job)
-        if settings.outputs_days:
-            for job in self._store.finished_before(now - settings.outputs_days * DAY_S):
-                self._operations.remove_result(job)
+        for days, remove in (
+            (settings.uploads_days, self._operations.remove_upload),
+            (settings.outputs_days, self._operations.remove_result),
+        ):
+            for job in self._store.finished_before(now - days * DAY_S) if days else ():
+                try:
+                    remove(job)
+                except (OSError, ValueError) as error:
+                    # A folder of somebody else; those behind it may go.
+                    log.warning("retention: what is left of job %s stays for now: %s", job.id, error)
         if settings.history_days:
             self._store.fold_history()
         if not self._away():
@@ -60,4 +64,7 @@ class Retention:
                 self.apply(self._store.clock.now())
             except OSError as error:
                 log.warning("retention: %s; trying again in an hour", error)
+            except Exception:
+                # The boundary of the thread: what is odd today must not keep everything for ever.
+                log.exception("retention: unexpected error; trying again in an hour")
             self._stop.wait(PERIOD_S)

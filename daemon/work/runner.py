@@ -117,9 +117,9 @@ class JobRunner:
 
     def _result_of(self, job: Job, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Result:
         options = UpscaleOptions.parse(job.draft.options)
-        suffix = result_suffix(job.draft.media.kind, options.output_format)
+        suffix = result_suffix(job.draft.media, options.output_format)
         if suffix is None:
-            raise OptionError("output_format", wrong_format(job.draft.media.kind, options.output_format))
+            raise OptionError("output_format", wrong_format(job.draft.media, options.output_format))
         with self._sources.open(job) as source:
             target = self._work.fresh(job.id) / (STEM + suffix)
             began = time.monotonic()

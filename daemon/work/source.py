@@ -18,12 +18,20 @@ class Sources:
         roots: inbox and uploads; below them no link is followed.
         desk: a folder of our own for the names under which the engine reads.
         missing: why the disk of a job's source is not there, or an empty text.
+        moved: where the source of a job is that is not where it was, or None.
     """
 
-    def __init__(self, roots: Sequence[Path], desk: Path, missing: Callable[[Job], str]) -> None:
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        desk: Path,
+        missing: Callable[[Job], str],
+        moved: Callable[[Job], Path | None] = lambda _job: None,
+    ) -> None:
         self._roots = sorted(roots, key=lambda root: -len(root.parts))
         self._desk = desk
         self._missing = missing
+        self._moved = moved
 
     @contextlib.contextmanager
     def open(self, job: Job) -> Iterator[Path]:
@@ -33,7 +41,8 @@ class Sources:
             MediaError: it is gone, was replaced, or lies behind a link.
             MachineError: its disk is missing.
         """
-        path = Path(job.draft.source)
+        # It may have been renamed since the inbox was last looked at.
+        path = self._moved(job) or Path(job.draft.source)
         # The folder of uploads may have been another one when the file was sent.
         root = next((root for root in self._roots if path.is_relative_to(root)), path.parent)
         with contextlib.ExitStack() as stack:

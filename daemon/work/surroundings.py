@@ -114,6 +114,10 @@ class Surroundings:
             return reason
         return ""
 
+    def all_well(self) -> bool:
+        """Whether nothing is wrong with our own folders and this process: then a refusal concerns one place only."""
+        return not self.outputs_missing() and not self._examined()
+
     def blame(self, job: Job, error_number: int, reason: str) -> str:
         """What to do with a job that the machine refused: why it is to be failed after all, or empty to try it again.
 

@@ -89,8 +89,11 @@ class WorkFolder:
                 log.info("removing %s, which an interrupted task left", entry)
                 if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry, ignore_errors=True)
-                else:
+                    continue
+                try:
                     entry.unlink(missing_ok=True)
+                except OSError as error:
+                    log.warning("%s cannot be removed: %s", entry, error.strerror)
         self.leave()
 
     def release(self) -> None:

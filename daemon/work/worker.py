@@ -200,7 +200,11 @@ class Worker:
             return True
         self._ends.settle_left(self._alive)
         if self._ends.first is not None:
-            return self._end(self._ends.first.job)
+            if self._end(self._ends.first.job):
+                return True
+            # Where only one folder of the results is in trouble, others need not wait.
+            if self.paused:
+                return False
         self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0) or self._runner.engine.pause())
         self._surroundings.look(self._queue.waiting)
         with self._wake:
@@ -233,6 +237,11 @@ class Worker:
             self._let_go(job)
             self._queue.put(job)
             return
+        except Exception:
+            # One odd record must not end the thread that all others need; the next start takes it up.
+            log.exception("job %s: it cannot be started", job.id)
+            self._let_go(job)
+            return
         self._ends.begin(ended)
         self._end(ended)
 
@@ -255,7 +264,10 @@ class Worker:
         try:
             ended = self._ends.carry_out(lambda job_id: job_id in self._cancelled)
         except EndRefusedError as refusal:
-            self._pause(str(refusal))
+            if self._surroundings.all_well():
+                self._let_wait()
+            else:
+                self._pause(str(refusal))
             return False
         self._let_go(ended)
         if ended.finished:
@@ -264,6 +276,11 @@ class Worker:
         else:
             self._queue.put(ended)
         return True
+
+    def _let_wait(self) -> None:
+        with self._wake:
+            self.current = self.progress = None
+        self._pause("")
 
     def _let_go(self, job: Job) -> None:
         with self._wake:

@@ -5,6 +5,7 @@ A file is blamed for its content only: trouble of the disk, of permissions or of
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import zlib
@@ -16,6 +17,7 @@ import av
 from PIL import Image, UnidentifiedImageError
 
 from seedvr2.errors import MachineError, MediaError, OutOfMemoryError, SeedVR2Error
+from seedvr2.media.foreign import foreign_kind, foreign_sentence
 from seedvr2.trouble import MACHINE_TROUBLE, is_out_of_memory
 
 # What PyAV and Pillow raise on bad files: Pillow's decoders leak errors of the parsers below them.
@@ -79,7 +81,7 @@ def _reading_error(path: Path, error: Exception) -> SeedVR2Error:
         code = _refusal(path)
     if code is not None and code in MACHINE_TROUBLE:
         return MachineError(_why_refused(path.name, code), code)
-    return MediaError(_why_unreadable(path.name, error))
+    return MediaError(_why_unreadable(path, error))
 
 
 def _writing_error(name: str, error: Exception) -> SeedVR2Error:
@@ -116,7 +118,8 @@ def _why_refused(name: str, code: int) -> str:
     return f"{name} cannot be read ({os.strerror(code)}); check its disk or network share."
 
 
-def _why_unreadable(name: str, error: Exception) -> str:
+def _why_unreadable(path: Path, error: Exception) -> str:
+    name = path.name
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return too_large(name)
     code = getattr(error, "errno", None)
@@ -127,7 +130,11 @@ def _why_unreadable(name: str, error: Exception) -> str:
     if isinstance(error, av.error.DecoderNotFoundError):
         return f"{name} uses a codec that cannot be decoded here; convert it to H.264 first."
     if code == errno.EIO or (isinstance(error, OSError) and "truncated" in str(error)):
-        return f"{name} is cut off before its end; copy or download it again."
+        return cut_off(name)
+    with contextlib.suppress(OSError):
+        kind = foreign_kind(path)
+        if kind is not None:
+            return foreign_sentence(name, kind)
     return f"{name} is not a picture or video that can be decoded; check that it is whole and undamaged."
 
 
@@ -149,6 +156,11 @@ def _why_unwritable(name: str, error: Exception) -> str:
     if code in MACHINE_TROUBLE:
         return f"{name} could not be written ({reason}); check its disk or network share."
     return f"{name} could not be written ({reason}); try another output_format."
+
+
+def cut_off(name: str) -> str:
+    """The sentence for files whose end is missing."""
+    return f"{name} is cut off before its end; copy or download it again."
 
 
 def too_large(name: str) -> str:

@@ -28,7 +28,9 @@ class MediaInfo:
         bit_depth: 8, 10, 12 or 16 of the file's samples; above 8, frames are uint16.
         codec, format: short names, such as `h264` and `mp4`.
         audio_codecs: of the audio tracks, in their order.
+        animation: a picture file with more than one frame, such as a GIF, which can be written as one.
         warnings: sentences about what will not come out as it is in the file.
+        incomplete: why the file cannot be all there, as a sentence; it is among the warnings too. Empty if it may be.
     """
 
     kind: Kind
@@ -42,7 +44,9 @@ class MediaInfo:
     codec: str
     format: str
     audio_codecs: tuple[str, ...] = ()
+    animation: bool = False
     warnings: tuple[str, ...] = ()
+    incomplete: str = ""
 
 
 @dataclass(frozen=True, slots=True)

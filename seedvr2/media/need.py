@@ -10,23 +10,24 @@ from pathlib import Path
 
 from PIL import Image
 
-from seedvr2.errors import OutOfMemoryError, TooLargeError
+from seedvr2.errors import MediaError, OutOfMemoryError, TooLargeError
 from seedvr2.media.failures import DECODING_ERRORS
+from seedvr2.media.pictures.film_header import HEAD_BYTES, read_film_header
+from seedvr2.media.pictures.mended import open_picture
 from seedvr2.planning import host_memory
 from seedvr2.units import gigabytes
-
-# Not all that Pillow knows: some of its readers start other programs or take MPEG for a picture. JPEG includes MPO.
-PICTURES = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM")
 
 # What Pillow keeps of a pixel; in all other modes 4 bytes.
 _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 # What the decoder takes beside, while it works.
-_BESIDE = {"WEBP": 12, "JPEG2000": 16, "AVIF": 6, "TIFF": 2}
+_BESIDE = {"WEBP": 12, "JPEG2000": 16, "AVIF": 6, "HEIF": 8, "TIFF": 2}
 _PROGRESSIVE = 6
 # The frames of an animation are put together on a canvas, and converted.
 _CANVAS = 12
 # FFmpeg's samples with 16 bits, the same as an array, and that with the channels wanted.
 _DEEP = 28
+# The same with samples of 32 bits, of which some rows are converted at a time.
+_FILM = 56
 # A video's frames in the decoder at 3 bytes (10 bits), and the converted one; each of its threads has one more.
 _VIDEO, _VIDEO_THREAD, _MOST_THREADS = 18, 3, 16
 # What the rest of this process needs in any case.
@@ -50,6 +51,11 @@ def deep_need(width: int, height: int) -> int:
     return width * height * _DEEP
 
 
+def film_need(width: int, height: int) -> int:
+    """Bytes at the peak of decoding a picture of floating-point samples."""
+    return width * height * _FILM
+
+
 def video_need(width: int, height: int) -> int:
     """Bytes at the peak of decoding the first frame of a video."""
     threads = min(os.cpu_count() or 1, _MOST_THREADS)
@@ -60,9 +66,13 @@ def decoding_need(path: Path) -> int:
     """Bytes at the peak of decoding the first frame of a file; 0 where that is not known, as of what is no picture."""
     try:
         if path.is_file():
-            with Image.open(path, formats=PICTURES) as image:
+            with path.open("rb") as file:
+                film = read_film_header(file.read(HEAD_BYTES), path.name)
+            if film is not None:
+                return film_need(*film.size)
+            with open_picture(path) as image:
                 return picture_need(image, path)
-    except DECODING_ERRORS:
+    except (*DECODING_ERRORS, MediaError):
         # What is wrong with it is said when it is opened.
         return 0
     return 0

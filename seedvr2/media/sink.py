@@ -28,6 +28,10 @@ class Sink(ABC):
         """Sentences on what of the source could not be kept."""
         return tuple(self._warnings)
 
+    def tell(self, *warnings: str) -> None:
+        """Add sentences on what of the source is not kept."""
+        self._warnings += warnings
+
     @abstractmethod
     def write(self, image: Pixels, frame: Frame) -> None:
         """Add an image, (height, width, 3 or 4), at the time of the source's `frame`.

@@ -23,7 +23,7 @@ from daemon.settings.keys import PathSettings
 from daemon.store.files import clean_name, free_names, move_aside, place, write_durably
 from daemon.store.job_store import JobStore
 from daemon.work.estimates import Estimates
-from daemon.work.naming import model_tag, result_name, result_suffix
+from daemon.work.naming import model_tag, result_name, result_suffix, wrong_format
 from seedvr2.options import UpscaleOptions
 from tests.daemon.jobs.test_job import draft
 
@@ -116,11 +116,21 @@ class TestNames:
         assert len(name.encode()) <= 250
 
     def test_suffixes(self) -> None:
-        assert result_suffix("video", "auto") == ".mp4"
-        assert result_suffix("picture", "auto") == ".png"
-        assert result_suffix("picture", "tiff") == ".tiff"
-        assert result_suffix("video", "png") is None
-        assert result_suffix("picture", "mkv") is None
+        picture = Media("picture", 64, 48, 1, formats=("png", "jpg", "webp", "tiff"))
+        glass = Media("video", 64, 48, 10, formats=("webm", "mp4", "mkv", "mov"))
+        assert result_suffix(picture, "auto") == ".png"
+        assert result_suffix(picture, "tiff") == ".tiff"
+        assert result_suffix(glass, "auto") == ".webm"
+        assert result_suffix(glass, "mkv") == ".mkv"
+        refused = [(glass, "png"), (glass, "gif"), (picture, "mkv"), (picture, "gif")]
+        assert [result_suffix(media, name) for media, name in refused] == [None] * 4
+        assert wrong_format(glass, "gif") == (
+            "A video cannot be written as gif. Ask for output_format auto, webm, mp4, mkv or mov."
+        )
+
+    def test_suffixes_of_what_an_earlier_version_recorded(self) -> None:
+        assert result_suffix(Media("video", 64, 48, 10), "auto") == ".mp4"
+        assert result_suffix(Media("picture", 64, 48, 1), "auto") == ".png"
 
 
 class TestFiles:

@@ -27,13 +27,14 @@ from seedvr2.errors import (
     OptionError,
     OutOfMemoryError,
 )
-from seedvr2.media import Frame, Pixels
+from seedvr2.media import Frame, Pixels, open_source
 from seedvr2.media.videos.video_sink import VideoSink
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.network import fused
 from seedvr2.network.compiled import Compilable
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.progress import Progress
+from tests.seedvr2.media import clips
 from tests.seedvr2.network.networks import random_dit, random_vae
 
 CLIP = Path(__file__).parents[2] / "benchmarks" / "assets" / "city.mp4"
@@ -84,6 +85,28 @@ def test_a_video_keeps_its_frames_and_times(nano: Upscaler, tmp_path: Path) -> N
     work = [report.work_done for report in reports]
     assert work == sorted(work) and reports[-1].frames_done == 24 and reports[-1].fraction == 1.0
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize(("suffix", "layout"), [(".webm", "bgra"), (".mov", "bgra"), (".mov", "yuva444p10le")])
+def test_each_frame_of_a_transparent_video_keeps_its_own_transparency(
+    nano: Upscaler, tmp_path: Path, suffix: str, layout: str
+) -> None:
+    """Two batches with an overlap; what is seen moves to the right by 8 pixels a frame."""
+    frames = []
+    for index in range(8):
+        alpha = np.zeros((32, 96), np.uint8)
+        alpha[:, 4 + 8 * index : 28 + 8 * index] = 255
+        frames.append(np.dstack([clips.picture(96, 32, index), alpha]))
+    clip = clips.write_video(tmp_path / "in.mkv", frames, codec="ffv1", layout=layout, options={})
+    options = UpscaleOptions(resolution=64, temporal_overlap=2)
+    result = nano.upscale(clip, tmp_path / f"out{suffix}", options)
+    assert (result.width, result.height, result.frames) == (192, 64, 8)
+    assert not any("transparent" in warning or "bits" in warning for warning in result.warnings)
+    for index, frame in enumerate(open_source(result.path).frames()):
+        alpha = frame.image[32, :, 3] / np.iinfo(frame.image.dtype).max
+        seen = np.flatnonzero(alpha > 0.5)
+        assert abs(seen[0] - (8 + 16 * index)) <= 2
+        assert abs(seen[-1] - (55 + 16 * index)) <= 2
 
 
 def test_a_job_can_be_stopped_and_leaves_nothing(nano: Upscaler, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ VIDEO_ITEMS: tuple[Item, ...] = (
         "mastering",
         "HDR10 mastering data with light levels",
         {},
-        "They describe more than 8 bits.",
+        "Kept in HEVC of 10 bits (`video_codec = hevc`).",
     ),
     Item("hdr10plus", "HDR10+ data", {}),
     Item("hdr_vivid", "HDR Vivid data", {}),

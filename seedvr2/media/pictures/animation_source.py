@@ -11,16 +11,24 @@ from PIL import Image
 
 from seedvr2.media.failures import reading
 from seedvr2.media.info import Frame, MediaInfo
-from seedvr2.media.source import Source
+from seedvr2.media.pictures.mended import open_picture
+from seedvr2.media.pictures.tagged import TaggedSource
+from seedvr2.media.pictures.tags.reading import read_picture_tags
 
 _MILLISECONDS = Fraction(1, 1000)
 # Browsers show frames of up to 10 ms, which old programs wrote for "as fast as you can", for 100 ms.
 _SHORTEST_MS = 10
 _INSTEAD_MS = 100
+# These formats count repetitions of the first showing, or showings; GIF without a count is shown once.
+_REPETITIONS = "GIF"
 
 
-class AnimationSource(Source):
-    """A picture file with more than one frame, as a video without sound."""
+class AnimationSource(TaggedSource):
+    """A picture file with more than one frame, as a video without sound.
+
+    Attributes:
+        loops: how often it is shown; 0 for ever.
+    """
 
     def __init__(self, path: Path) -> None:
         """Reads the headers and decodes every frame's time and the first one's pixels.
@@ -29,39 +37,57 @@ class AnimationSource(Source):
             MediaError: it cannot be decoded.
         """
         super().__init__(path)
-        with reading(path), Image.open(path) as image:
+        with reading(path), open_picture(path) as image:
             name = (image.format or "").lower()
+            self.tags, warnings = read_picture_tags(image, path)
+            self.loops = _loops(image)
+            first = _hidden(image)
+            image.seek(first)
             # Partial frames are transparent where the one before shows through; what counts is the first whole one.
             opaque = np.asarray(image.convert("RGBA"))[..., 3].min() == 255
-            milliseconds = sum(_duration(image, index) for index in range(_count(image)))
-            rate = Fraction(1000 * _count(image), milliseconds)
+            count = shown_frames(image)
+            milliseconds = sum(_duration(image, index) for index in range(first, first + count))
+            rate = Fraction(1000 * count, milliseconds)
             self.info = MediaInfo(
                 kind="video",
                 width=image.width,
                 height=image.height,
-                frames=_count(image),
+                frames=count,
                 fps=rate,
                 duration_s=milliseconds / 1000,
                 has_alpha=not opaque,
                 bit_depth=8,
                 codec=name,
                 format=name,
-                warnings=() if opaque else ("The animation is partly transparent; the result shows it on white.",),
+                animation=True,
+                warnings=tuple(warnings),
             )
 
     def frames(self) -> Iterator[Frame]:
         """See `Source.frames`."""
         mode = "RGBA" if self.info.has_alpha else "RGB"
-        with reading(self.path), Image.open(self.path) as image:
-            pts = 0
-            for index in range(_count(image)):
+        with reading(self.path), open_picture(self.path) as image:
+            pts, first = 0, _hidden(image)
+            for index in range(first, first + shown_frames(image)):
                 duration = _duration(image, index)
                 yield Frame(np.array(image.convert(mode)), pts, _MILLISECONDS, duration)
                 pts += duration
 
 
-def _count(image: Image.Image) -> int:
-    return int(getattr(image, "n_frames", 1))
+def shown_frames(image: Image.Image) -> int:
+    """How many frames an opened file shows: 1 if it is a still."""
+    return int(getattr(image, "n_frames", 1)) - _hidden(image)
+
+
+def _hidden(image: Image.Image) -> int:
+    """Frames before the first one shown: an animated PNG may begin with a picture for other programs."""
+    return int(bool(getattr(image, "default_image", False)))
+
+
+def _loops(image: Image.Image) -> int:
+    if image.format == _REPETITIONS:
+        return image.info["loop"] + 1 if image.info.get("loop") else 0 if "loop" in image.info else 1
+    return int(image.info.get("loop", 0))
 
 
 def _duration(image: Image.Image, index: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from fractions import Fraction
 from typing import Any
 
@@ -13,18 +12,18 @@ from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
-from seedvr2.media.pictures.picture_tags import PictureTags
+from seedvr2.media.pictures.png_chunks import SIGNATURE
+from seedvr2.media.pictures.tags.picture_tags import PictureTags
+from seedvr2.media.pictures.tags.writing import png_with_tags
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LAYOUTS = ("gray16", "ya16", "rgb48", "rgba64", "gbrp16", "gbrap16")
-_INCH = 0.0254
 
 
 def decode_deep(data: bytes, codec: str) -> NDArray[np.uint16] | None:
     """The pixels, (H, W, 1…4) as gray, gray + alpha, RGB or RGBA; None if the file is of another kind after all.
 
     Args:
-        data: the whole file. codec: `png` or `tiff`.
+        data: the whole file. codec: `png`, `tiff`, `ppm`, `sgi` or `jpeg2000`.
 
     Raises:
         av.FFmpegError: it is damaged, or of a kind that FFmpeg does not know.
@@ -50,18 +49,8 @@ def _gray_with_alpha(frame: av.VideoFrame) -> NDArray[np.uint16]:
 
 
 def encode_deep_png(image: NDArray[np.uint16], tags: PictureTags) -> bytes:
-    """A PNG of (H, W, 3) or (H, W, 4) with its profile, EXIF and resolution."""
-    data = _encode_png(image)
-    extra = b""
-    if tags.icc:
-        extra += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(tags.icc))
-    if tags.dpi:
-        x, y = (round(value / _INCH) for value in tags.dpi)
-        extra += _chunk(b"pHYs", struct.pack(">IIB", x, y, 1))
-    if tags.exif:
-        extra += _chunk(b"eXIf", tags.exif.removeprefix(b"Exif\0\0"))
-    end_of_header = len(_PNG_SIGNATURE) + 25
-    return data[:end_of_header] + extra + _picture_chunks(data[end_of_header:])
+    """A PNG of (H, W, 3) or (H, W, 4) with what it carries."""
+    return png_with_tags(_bare(_encode_png(image)), tags)
 
 
 def _encode_png(image: NDArray[np.uint16]) -> bytes:
@@ -76,16 +65,12 @@ def _encode_png(image: NDArray[np.uint16]) -> bytes:
     return b"".join(bytes(packet) for packet in (*context.encode(frame), *context.encode(None)))
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def _picture_chunks(data: bytes) -> bytes:
-    """The chunks that hold the pixels; the encoder's others only state a pixel shape."""
-    found, position = [], 0
+def _bare(data: bytes) -> bytes:
+    """The header and the chunks that hold the pixels; the encoder's others only state a pixel shape."""
+    found, position = [SIGNATURE], len(SIGNATURE)
     while position < len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
-        if kind in (b"IDAT", b"IEND"):
+        if kind in (b"IHDR", b"IDAT", b"IEND"):
             found.append(data[position : position + length + 12])
         position += length + 12
     return b"".join(found)

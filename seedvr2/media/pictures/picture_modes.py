@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from seedvr2.errors import MediaError
 from seedvr2.media.info import Pixels
-from seedvr2.media.pictures.picture_tags import PictureTags
+from seedvr2.media.pictures.tags.picture_tags import PictureTags
 
 # Gray with more than 8 bits. `I` is 32-bit integers, `F` floating point.
 DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")

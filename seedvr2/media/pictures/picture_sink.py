@@ -1,8 +1,7 @@
-"""Writing pictures: PNG, JPEG, WebP and TIFF, with the source's colour profile, EXIF and resolution."""
+"""Writing pictures: PNG, JPEG, WebP and TIFF, with what the source carries."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,10 @@ from seedvr2.media.atomic import PartFile
 from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.pictures.deep_pictures import encode_deep_png
-from seedvr2.media.pictures.picture_source import PictureSource
-from seedvr2.media.pictures.picture_tags import PictureTags
+from seedvr2.media.pictures.tagged import TaggedSource
+from seedvr2.media.pictures.tags.fitting import fitted
+from seedvr2.media.pictures.tags.picture_tags import PictureTags
+from seedvr2.media.pictures.tags.writing import pillow_options, png_with_tags
 from seedvr2.media.pictures.tiff_writer import encode_tiff
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
@@ -30,8 +31,6 @@ _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 _DEEP_SUFFIXES = (".png", ".tiff")
 # Longest edge that a format can state.
 _LONGEST = {".webp": 16383, ".jpg": 65535}
-# A JPEG's EXIF must fit into one segment.
-_JPEG_EXIF_MAX = 65533
 
 
 class PictureSink(Sink):
@@ -60,7 +59,7 @@ class PictureSink(Sink):
         self._data: bytes | None = None
         self.bit_depth = 16 if source.info.bit_depth > 8 and suffix in _DEEP_SUFFIXES else 8
         if source.info.bit_depth > 8 and self.bit_depth == 8:
-            self._warnings.append(f"The source has 16 bits per sample; {suffix[1:]} keeps 8.")
+            self._warnings.append(f"The source has {source.info.bit_depth} bits per sample; {suffix[1:]} keeps 8.")
         if source.info.has_alpha and suffix == ".jpg":
             self._warnings.append("JPEG has no transparency; the picture was put on white.")
         self._part = PartFile(target)
@@ -100,19 +99,19 @@ class PictureSink(Sink):
         if image.shape[2] == 4 and self._suffix == ".jpg":
             image = _on_white(image)
         kind, options = _FORMATS[self._suffix]
-        extra = {"icc_profile": tags.icc, "exif": tags.exif, "dpi": tags.dpi}
         buffer = BytesIO()
         picture = Image.fromarray(np.ascontiguousarray(image))
-        picture.save(buffer, kind, **options, **{key: value for key, value in extra.items() if value})
+        if kind == "PNG":
+            picture.save(buffer, kind)
+            return png_with_tags(buffer.getvalue(), tags)
+        picture.save(buffer, kind, **options, **pillow_options(tags, self._suffix))
         return buffer.getvalue()
 
     def _tags(self, width: int, height: int) -> PictureTags:
-        if not isinstance(self._source, PictureSource):
+        if not isinstance(self._source, TaggedSource):
             return PictureTags()
-        tags = self._source.tags.with_size(width, height)
-        if self._suffix == ".jpg" and tags.exif and len(tags.exif) > _JPEG_EXIF_MAX:
-            self._warnings.append("The EXIF data is too long for a JPEG and was left out.")
-            return replace(tags, exif=None)
+        tags, warnings = fitted(self._source.tags, self._suffix[1:], width, height)
+        self._warnings += warnings
         return tags
 
 

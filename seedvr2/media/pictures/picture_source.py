@@ -8,25 +8,25 @@ from pathlib import Path
 import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from seedvr2.errors import MediaError
 from seedvr2.media.failures import reading
 from seedvr2.media.info import Frame, MediaInfo, Pixels
 from seedvr2.media.need import check_room, deep_need
+from seedvr2.media.pictures.deep_items import decode_avif, decode_heif
 from seedvr2.media.pictures.deep_pictures import decode_deep
+from seedvr2.media.pictures.mended import loaded_picture, picture_file
 from seedvr2.media.pictures.picture_header import read_header
 from seedvr2.media.pictures.picture_modes import drop_unfit_profile, to_rgb
-from seedvr2.media.pictures.picture_tags import PictureTags
-from seedvr2.media.source import Source
+from seedvr2.media.pictures.tagged import TaggedSource
+from seedvr2.media.pictures.tiff_directories import with_page_first
+
+# Their readers give pixels that are upright already.
+_UPRIGHT = ("tiff", "heif")
 
 
-class PictureSource(Source):
-    """A still picture.
-
-    Attributes:
-        tags: colour profile, EXIF and resolution that fit the pixels that `frames` has given.
-    """
+class PictureSource(TaggedSource):
+    """A still picture."""
 
     def __init__(self, path: Path) -> None:
         """Reads the head only.
@@ -37,7 +37,7 @@ class PictureSource(Source):
         super().__init__(path)
         with reading(path):
             self._header = header = read_header(path)
-        self.tags: PictureTags = header.tags
+        self.tags = header.tags
         self.info = MediaInfo(
             kind="picture",
             width=header.size[0],
@@ -58,7 +58,7 @@ class PictureSource(Source):
         with reading(self.path):
             pixels = self._decode() if self._header.identified else self._decode_deep()
         if pixels is None:
-            raise MediaError(f"{self.path.name} is a TIFF of a kind that cannot be read; save it again as PNG.")
+            raise MediaError(f"{self.path.name} is a picture of a kind that cannot be read; save it again as PNG.")
         yield Frame(pixels)
 
     def prove(self) -> None:
@@ -71,28 +71,35 @@ class PictureSource(Source):
             check_room(self.path.name, deep_need(*header.size))
             super().prove()
         else:
-            with reading(self.path), Image.open(self.path) as image:
-                image.load()
+            with reading(self.path), loaded_picture(self.path, header.page):
+                pass
 
     def _decode(self) -> Pixels:
         header = self._header
-        with Image.open(self.path) as image:
-            # Also where FFmpeg decodes: Pillow notices damage and missing ends, which FFmpeg paints over.
-            image.load()
+        # Also where FFmpeg decodes: Pillow notices damage and missing ends, which FFmpeg paints over.
+        with loaded_picture(self.path, header.page) as (image, notes):
+            self._found += notes
             if header.deep_codec and (deep := self._decode_deep()) is not None:
                 return deep
             pixels, self.tags, found = to_rgb(image, header.tags, self.path.name)
         self._found += found
         if header.deep_codec:
-            self._found.append("The picture was read with 8 of its 16 bits.")
+            self._found.append(f"The picture was read with 8 of its {header.bit_depth} bits.")
             pixels = pixels * np.uint16(257)
-        return pixels if header.format == "tiff" else header.orientation.apply(pixels)
+        return pixels if header.format in _UPRIGHT else header.orientation.apply(pixels)
 
     def _decode_deep(self) -> NDArray[np.uint16] | None:
         header = self._header
         assert header.deep_codec is not None
         try:
-            pixels = decode_deep(self.path.read_bytes(), header.deep_codec)
+            if header.deep_codec == "avif":
+                pixels = decode_avif(self.path.read_bytes(), self.path.name)
+            elif header.deep_codec == "heif":
+                pixels = decode_heif(self.path.read_bytes())
+            else:
+                with picture_file(self.path) as file:
+                    data = file.read()
+                pixels = decode_deep(with_page_first(data, header.page), header.deep_codec)
         except (av.FFmpegError, NotImplementedError):
             return None
         if pixels is None:
@@ -101,7 +108,8 @@ class PictureSource(Source):
             pixels = _divide_by_alpha(pixels)
         self.tags, found = drop_unfit_profile(header.tags, "RGB")
         self._found += found
-        return header.orientation.apply(_with_channels(pixels, header.has_alpha))
+        pixels = _with_channels(pixels, header.has_alpha)
+        return pixels if header.format == "heif" else header.orientation.apply(pixels)
 
 
 def _with_channels(pixels: NDArray[np.uint16], alpha: bool) -> NDArray[np.uint16]:

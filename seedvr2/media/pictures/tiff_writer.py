@@ -11,18 +11,21 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from seedvr2.media.info import Pixels
-from seedvr2.media.pictures.picture_tags import PictureTags, copy_exif
+from seedvr2.media.pictures.tags.exif import copy_exif
+from seedvr2.media.pictures.tags.of_tiff import IPTC, RESOURCES, XMP
+from seedvr2.media.pictures.tags.photoshop import iptc_of
+from seedvr2.media.pictures.tags.picture_tags import PictureTags
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIP_OFFSETS = 256, 257, 258, 259, 262, 273
 _CHANNELS, _ROWS_PER_STRIP, _STRIP_SIZES, _X_RESOLUTION, _Y_RESOLUTION = 277, 278, 279, 282, 283
 _PLANAR, _RESOLUTION_UNIT, _PREDICTOR, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _ICC_PROFILE = 284, 296, 317, 338, 339, 34675
 _DEFLATE, _HORIZONTAL, _RGB, _INTERLEAVED, _INCH, _STRAIGHT_ALPHA, _UNSIGNED = 8, 2, 2, 1, 2, 2, 1
-_UNDEFINED_TYPE = 7
+_BYTE, _UNDEFINED = 1, 7
 _STRIP_BYTES = 1 << 20
 
 
 def encode_tiff(image: Pixels, tags: PictureTags) -> bytes:
-    """A deflated TIFF of (H, W, 3) or (H, W, 4), uint8 or uint16, with its profile, EXIF and resolution."""
+    """A deflated TIFF of (H, W, 3) or (H, W, 4), uint8 or uint16, with what it carries."""
     height, width, channels = image.shape
     rows = min(height, max(1, _STRIP_BYTES // (width * channels * image.itemsize)))
     strips = [_deflate(image[top : top + rows]) for top in range(0, height, rows)]
@@ -50,9 +53,16 @@ def _describe(tags: PictureTags) -> ImageFileDirectory_v2:
         exif = Image.Exif()
         exif.load(tags.exif)
         copy_exif(exif, directory)
-    if tags.icc:
-        directory.tagtype[_ICC_PROFILE] = _UNDEFINED_TYPE
-        directory[_ICC_PROFILE] = tags.icc
+    iptc = iptc_of(tags.resources or b"")
+    for tag, kind, data in (
+        (_ICC_PROFILE, _UNDEFINED, tags.icc),
+        (XMP, _BYTE, tags.xmp),
+        (IPTC, _UNDEFINED, iptc),
+        (RESOURCES, _BYTE, tags.resources),
+    ):
+        if data:
+            directory.tagtype[tag] = kind
+            directory[tag] = data
     if tags.dpi:
         directory[_X_RESOLUTION], directory[_Y_RESOLUTION] = tags.dpi
         directory[_RESOLUTION_UNIT] = _INCH

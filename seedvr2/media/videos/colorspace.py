@@ -7,6 +7,7 @@ the nearest chroma sample, and puts chroma midway between luma samples, where MP
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -26,15 +27,16 @@ _EXACT_NAMES = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 _OUTPUT_MATRICES = {BT709: "bt709", BT2020: "bt2020"}
 # These decoders say where chroma lies; the others leave it open, and everybody means "left" then.
 _SITING_TOLD = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "mjpeg", "h263", "dvvideo"}
+# So do still pictures, or mean the middle, where the scaler puts it.
+_SITING_TOLD |= {"avif"}
 
 
 class RgbReader:
-    """Converts decoded frames to RGB arrays of one size and depth, whatever the stream changes on its way."""
+    """Converts decoded frames to RGB arrays of one depth, whatever the stream changes on its way."""
 
-    def __init__(self, codec: str, name: str, size: tuple[int, int], *, alpha: bool, deep: bool) -> None:
-        """Frames come as (H, W, 3), or 4 with `alpha`; uint16 if `deep`, else uint8. `size`: W and H."""
+    def __init__(self, codec: str, name: str, *, alpha: bool, deep: bool) -> None:
+        """Frames come as (H, W, 3), or 4 with `alpha`; uint16 if `deep`, else uint8."""
         self._codec, self._name = codec, name
-        self._size = size
         self._deep = deep
         self._layout = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
         self._scaler = VideoReformatter()
@@ -42,8 +44,8 @@ class RgbReader:
         self._made_for: tuple[object, ...] = ()
         self._curves: tuple[Pixels | None, Pixels | None] = (None, None)
 
-    def __call__(self, frame: av.VideoFrame) -> Pixels:
-        """The frame in RGB, not rotated.
+    def __call__(self, frame: av.VideoFrame, size: tuple[int, int]) -> Pixels:
+        """The frame in RGB, of `size` W and H, not rotated.
 
         Raises:
             MediaError: its matrix cannot be converted.
@@ -57,8 +59,8 @@ class RgbReader:
         matrix = SCALER_MATRICES[tags.matrix]
         converted = self._scaler.reformat(
             _through(self._siting, frame) if self._siting else frame,
-            width=self._size[0],
-            height=self._size[1],
+            width=size[0],
+            height=size[1],
             format=self._layout,
             src_colorspace=matrix,
             dst_colorspace=matrix,
@@ -82,14 +84,22 @@ class RgbReader:
 
 
 class YuvWriter:
-    """Converts RGB arrays to tagged 4:2:0 frames with limited range, chroma to the left as H.264 has it."""
+    """Converts RGB arrays to tagged Y'CbCr frames with limited range, chroma to the left as H.264 has it."""
 
-    def __init__(self, width: int, height: int, tags: ColorTags) -> None:
-        """`tags`: those of `color_tags.output_tags`."""
+    def __init__(self, width: int, height: int, tags: ColorTags, layout: str = "yuv420p") -> None:
+        """`tags`: those of `color_tags.output_tags`. `layout`: FFmpeg's name of the samples; with alpha or without."""
         self._tags = tags
+        made = VideoFormat(layout)
+        bits = max(part.bits for part in made.components)
+        alpha = any(part.is_alpha for part in made.components)
+        self._deep = bits > 8
+        self._from = ("rgba64le" if alpha else "rgb48le") if self._deep else ("rgba" if alpha else "rgb24")
+        # What the scaler takes for white: see `_curves`. Its alpha is merely shifted.
+        codes = np.arange(65536.0) / 65535
+        self._color, self._alpha = (_scaled(codes, white) for white in (65280, ((1 << bits) - 1) << (16 - bits)))
         self._graph = Graph()
         entry = self._graph.add_buffer(
-            width=width, height=height, format=VideoFormat("rgb24"), time_base=Fraction(1, av.time_base)
+            width=width, height=height, format=VideoFormat(self._from), time_base=Fraction(1, av.time_base)
         )
         scale = self._graph.add(
             "scale",
@@ -99,16 +109,23 @@ class YuvWriter:
             out_range="limited",
             out_chroma_loc="left",
         )
-        layout = self._graph.add("format", "yuv420p")
-        self._graph.link_nodes(entry, scale, layout, self._graph.add("buffersink"))
+        self._graph.link_nodes(entry, scale, self._graph.add("format", layout), self._graph.add("buffersink"))
         self._graph.configure()
 
-    def __call__(self, image: NDArray[np.uint8]) -> av.VideoFrame:
-        """From (H, W, 3) uint8, H and W even."""
-        converted = _through(self._graph, av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24"))
+    def __call__(self, image: Pixels) -> av.VideoFrame:
+        """From (H, W, 3), or 4 where the layout has alpha, uint8 or uint16; H and W even."""
+        image = self._prepared(image) if self._deep else image
+        stored: Any = np.ascontiguousarray(image)  # PyAV's types have no union of the two depths
+        converted = _through(self._graph, av.VideoFrame.from_ndarray(stored, self._from))
         converted.colorspace, converted.color_range = self._tags.matrix, LIMITED
         converted.color_primaries, converted.color_trc = self._tags.primaries, self._tags.transfer
         return converted
+
+    def _prepared(self, image: Pixels) -> Pixels:
+        wide = image.astype(np.uint16) * 257 if image.dtype == np.uint8 else image
+        if wide.shape[2] == 3:
+            return self._color[wide]
+        return np.concatenate([self._color[wide[..., :3]], self._alpha[wide[..., 3:]]], -1)
 
 
 def _left_siting(frame: av.VideoFrame) -> Graph:
@@ -145,6 +162,10 @@ def _curves(layout: VideoFormat, *, full: bool, deep: bool) -> tuple[Pixels | No
     white = ((1 << bits) - 1) << (16 - bits)
     color = (codes / 256 - 16) / 219 if gray else codes / (white if full else 65280)
     return _table(color, 65535), _table(codes / white, 65535)
+
+
+def _scaled(codes: NDArray[np.float64], white: int) -> Pixels:
+    return np.rint(codes * white).astype(np.uint16)
 
 
 def _table(values: NDArray[np.float64], peak: int) -> Pixels:

@@ -2,41 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import av
 from av.codec.context import CodecContext, ThreadType
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 # Errors of the demuxer, or of the decoder at the end, after which the rest of a file is given up.
 _MAX_ERRORS = 100
+# Packets that a decoder may hold: those it reorders, and one for each of its threads.
+_MOST_HELD = 256
 # FFmpeg's own decoders of these leave the transparency aside.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 class Decoder:
-    """Iterates over the frames of a stream, past damaged packets. Counts `errors` and `corrupt` frames."""
+    """Iterates over the frames of packets, past damaged ones. Counts `errors` and `corrupt` frames."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, *, all_cores: bool = True) -> None:
-        """`all_cores` is faster, but needs many packets before it gives the first frame."""
-        self._container = container
-        self._stream = stream
-        self._context = _context(stream)
-        self._context.thread_type = ThreadType.AUTO if all_cores else ThreadType.SLICE
+    def __init__(self, packets: Iterable[Packet[Any] | None], *, all_cores: bool = True) -> None:
+        """`all_cores` is faster, but needs many packets before it gives the first frame.
+
+        Where packets are from another stream than those before, these are decoded to their end.
+        """
+        self._packets = packets
+        self._stream: Stream | None = None
+        self._threads = ThreadType.AUTO if all_cores else ThreadType.SLICE
         self.errors = 0
         self.corrupt = 0
+        # Times of decoding of the packets that hold anything, as far as their frames may still come.
+        self.fed: deque[int] = deque(maxlen=_MOST_HELD)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
-        for packet in demux(self._container, [self._stream]):
+        for packet in self._packets:
             if packet is None:
                 self.errors += 1
-            elif packet.size:  # an empty one would end the decoder
-                yield from self._decode(packet)
-        yield from self._decode(None)
+                continue
+            if not packet.size:  # an empty one would end the decoder
+                continue
+            if packet.stream is not self._stream:
+                yield from self._finish()
+                self._begin(packet.stream)
+            if packet.dts is not None:
+                self.fed.append(packet.dts)
+            yield from self._decode(packet)
+        yield from self._finish()
+
+    def _begin(self, stream: Stream) -> None:
+        assert isinstance(stream, VideoStream)
+        self._stream = stream
+        self._context = _context(stream)
+        self._context.thread_type = self._threads
+
+    def _finish(self) -> Iterator[av.VideoFrame]:
+        if self._stream is not None:
+            yield from self._decode(None)
 
     def _decode(self, packet: Packet[Any] | None) -> Iterator[av.VideoFrame]:
         # At the end each call takes one error out of the decoder's queue, and good frames may lie behind it.

@@ -44,12 +44,17 @@ class Header:
         warnings: what of the source cannot be said there.
     """
 
-    def __init__(self, source: InputContainer, output: OutputContainer, side_data: Mapping[str, bytes]) -> None:
-        """`output`: its header must not be written yet. `side_data`: of the first frame, see `side_data.py`."""
+    def __init__(
+        self, path: Path, source: InputContainer, output: OutputContainer, side_data: Mapping[str, bytes]
+    ) -> None:
+        """`source`: of the file at `path`. `output`: its header must not be written yet.
+
+        `side_data`: of the first frame, see `side_data.py`.
+        """
         self.warnings: list[str] = []
         self._source, self._output = source, output
         self._side_data = side_data
-        self._path = Path(source.name)
+        self._path = path
         self._muxer = output.format.name
         self._mp4 = Mp4Additions(self._muxer) if self._muxer in ("mp4", "mov") else None
         self.mkv = MkvAdditions()

@@ -13,8 +13,9 @@ from av.video.stream import VideoStream
 
 from seedvr2.media.failures import reading
 from seedvr2.media.videos.container import keep_only, open_container
-from seedvr2.media.videos.decoding import demux
+from seedvr2.media.videos.crossing import Timed
 from seedvr2.media.videos.header import Header
+from seedvr2.media.videos.packets import PacketReader
 from seedvr2.media.videos.timing import Clock
 from seedvr2.media.videos.track_choice import TrackChoice
 from seedvr2.media.videos.tracks import Track
@@ -51,13 +52,14 @@ class Remuxer:
             self._input = open_container(source)
             choice = TrackChoice(source, output)
         self._tracks: dict[int, Track] = {}
-        self._header = Header(self._input, output, side_data or {})
+        self._header = Header(source, self._input, output, side_data or {})
         for stream in self._input.streams:
             track = choice.track_of(stream, self._header.mkv) if stream.index != video_index else None
             if track is not None:
                 self._tracks[stream.index] = track
         self._warnings = choice.warnings
-        keep_only(self._input, list(self._tracks))
+        self._reader = PacketReader(source, self._input, video_index, list(self._tracks))
+        keep_only(self._input, self._reader.streams)
         video = self._input.streams[video_index]
         assert isinstance(video, VideoStream)
         with reading(source):
@@ -66,7 +68,7 @@ class Remuxer:
             self._header.tell_of_unwritten(video)
         self._header.reserve()
         self._packets = self._read()
-        self._held: Packet[Any] | None = None
+        self._held: Timed | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -87,42 +89,47 @@ class Remuxer:
         Raises:
             MediaError: the source cannot be read any more.
         """
-        while packet := self._held or self._next():
+        while item := self._held or self._next():
             self._held = None
-            if time is not None and _due(packet) > time:
-                self._held = packet
+            if time is not None and _due(item.packet) > time:
+                self._held = item
                 return
-            self._tracks[packet.stream_index].take(packet)
+            self._tracks[item.track].take(item.packet)
         if time is None:
             for track in self._tracks.values():
                 track.finish()
             if lost := sum(track.lost for track in self._tracks.values()):
                 self._warnings.append(f"The file is damaged: {lost} packets of its sound or subtitles were left out.")
+            self._warnings += [
+                f"A later part of the recording has {what} that cannot follow those of the first; left out."
+                for what in self._reader.lost
+            ]
 
     def close(self) -> None:
         """Close the source."""
         self._packets.close()
         self._input.close()
 
-    def _next(self) -> Packet[Any] | None:
+    def _next(self) -> Timed | None:
         with reading(self._source):
             return next(self._packets, None)
 
-    def _read(self) -> Generator[Packet[Any]]:
+    def _read(self) -> Generator[Timed]:
         """Packets of the copied streams, in the output's time."""
         streams = [self._input.streams[index] for index in self._tracks]
         if not any(stream.type != "attachment" for stream in streams):
             return
         clocks = {stream.index: Clock(stream.time_base or Fraction(1, 1000), None) for stream in streams}
-        for packet in demux(self._input, streams):
-            if packet is None or not packet.size:
+        for item in self._reader:
+            if item is None or not item.packet.size:
                 continue
+            packet = item.packet
             stored = packet.dts if packet.dts is not None else packet.pts
-            time = clocks[packet.stream_index].stamp(stored, None, packet.duration or 0)
+            time = clocks[item.track].stamp(stored, None, packet.duration or 0)
             ahead = packet.pts - stored if packet.pts is not None and stored is not None else 0
             packet.dts = time - round(self._origin / packet.time_base)
             packet.pts = packet.dts + max(0, ahead)
-            yield packet
+            yield item
 
     def _copy_tags(self, video: VideoStream) -> None:
         source, output = self._input, self._output

@@ -23,7 +23,16 @@ from seedvr2.media.videos.decoding import demux
 from seedvr2.media.videos.header import FORMATS
 from seedvr2.media.videos.mkv_additions import MkvAdditions
 from seedvr2.media.videos.portable_tags import lasting_tags
-from seedvr2.media.videos.tracks import MP4_AUDIO, CopiedTrack, RecodedTrack, TextTrack, Track, can_hold, is_text
+from seedvr2.media.videos.tracks import (
+    MP4_AUDIO,
+    CopiedTrack,
+    RecodedTrack,
+    TextTrack,
+    Track,
+    can_hold,
+    is_text,
+    recoded_as,
+)
 from seedvr2.media.videos.video_tags import UNKNOWN, codec_name
 
 _NEAR = 1000  # packets
@@ -95,7 +104,7 @@ class TrackChoice:
                 self._note(stream, codec, "lost its look and its places, as it became plain text")
             return TextTrack(self._output, stream)
         if isinstance(stream, AudioStream) and stream.codec_context is not None:
-            self._note(stream, codec, f"was coded anew as AAC, as {FORMATS[muxer]} cannot hold it")
+            self._note(stream, codec, f"was coded anew as {recoded_as(muxer)}, as {FORMATS[muxer]} cannot hold it")
             return RecodedTrack(self._output, stream)
         if codec == UNKNOWN and stream.type != "attachment":
             self._leave_out("unknown", stream)

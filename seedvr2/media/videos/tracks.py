@@ -27,9 +27,11 @@ MUXER_OPTIONS = {"strict": "experimental"}
 _DAMAGE = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PatchWelcomeError)
 _TEXT_CODEC = {"mp4": "mov_text", "mov": "mov_text", "matroska": "srt", "webm": "webvtt"}
 _AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
-_AAC_BITS_PER_CHANNEL = 128_000
+_BITS_PER_CHANNEL = 128_000
 # Old formats tell the number of channels only; these are the usual places of that many speakers.
 _AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
+_OPUS_LAYOUTS = {**_AAC_LAYOUTS, 4: "quad"}
+_OPUS_RATE = 48000
 # Samples in a packet, where the decoder does not say and there is only one answer.
 _FRAME_SIZES = {"ac3": 1536}
 
@@ -71,7 +73,7 @@ class CopiedTrack(Track):
 
     def __init__(self, output: OutputContainer, source: Stream) -> None:
         super().__init__(output, source, output.add_stream_from_template(source, opaque=True))
-        self._counter = _sample_counter(source) if output.format.name == "mp4" else None
+        self._counter = _sample_counter(source) if output.format.name in ("mp4", "mov") else None
 
     def take(self, packet: Packet[Any]) -> None:
         """See `Track.take`."""
@@ -131,15 +133,18 @@ class TextTrack(Track):
 
 
 class RecodedTrack(Track):
-    """Sound that the container cannot hold, as AAC."""
+    """Sound that the container cannot hold, as Opus in WebM, else as AAC."""
 
     def __init__(self, output: OutputContainer, source: AudioStream) -> None:
-        decoder = source.codec_context
-        rate = decoder.sample_rate if decoder.sample_rate in _AAC_RATES else 48000
-        layout = _AAC_LAYOUTS.get(decoder.layout.nb_channels, "stereo")
-        target = output.add_stream("aac", rate)
-        target.codec_context.layout = layout
-        target.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * target.codec_context.layout.nb_channels
+        decoder, channels = source.codec_context, source.codec_context.layout.nb_channels
+        target: AudioStream
+        if recoded_as(output.format.name) == "Opus":
+            target = output.add_stream("libopus", _OPUS_RATE)
+            target.codec_context.layout = _OPUS_LAYOUTS.get(channels, "stereo")
+        else:
+            target = output.add_stream("aac", decoder.sample_rate if decoder.sample_rate in _AAC_RATES else 48000)
+            target.codec_context.layout = _AAC_LAYOUTS.get(channels, "stereo")
+        target.codec_context.bit_rate = _BITS_PER_CHANNEL * target.codec_context.layout.nb_channels
         self._decoder, self._encoder = decoder, target.codec_context
         super().__init__(output, source, target)
 
@@ -170,6 +175,11 @@ def track_number(output: OutputContainer, stream: Stream) -> int:
         s.index for s in output.streams if s.type != "attachment" and not s.disposition & Disposition.attached_pic
     ]
     return tracks.index(stream.index) + 1 if stream.index in tracks else 0
+
+
+def recoded_as(muxer: str) -> str:
+    """The codec of sound that a muxer cannot hold as it is: the name that people know it by."""
+    return "Opus" if muxer == "webm" else "AAC"
 
 
 def can_hold(muxer: str, stream: Stream, first: Packet[Any] | None) -> bool:

@@ -1,4 +1,4 @@
-"""Writing videos with PyAV: H.264 that every browser plays, with the source's times, sound, subtitles and chapters."""
+"""Writing videos with PyAV: the source's times, sound, subtitles and chapters around newly coded pictures."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ from seedvr2.media.source import Source
 from seedvr2.media.videos.captions import CaptionWriter
 from seedvr2.media.videos.color_tags import LIMITED, output_tags
 from seedvr2.media.videos.colorspace import YuvWriter
+from seedvr2.media.videos.encoders import MUXERS, choose_encoder, shortfalls
+from seedvr2.media.videos.light import Light
 from seedvr2.media.videos.remux import Remuxer
 from seedvr2.media.videos.tracks import MUXER_OPTIONS
 from seedvr2.media.videos.video_source import VideoSource
 
-_MUXER = {".mp4": "mp4", ".mkv": "matroska"}
-# 18 is taken for visually lossless; `medium` is x264's own balance of size and time.
-_ENCODER_OPTIONS = {"crf": "18", "preset": "medium", "profile": "high"}
 _DEFAULT_RATE = Fraction(25)
 _MILLISECONDS = Fraction(1, 1000)
 # x264 takes the rate as 32-bit numbers; the average of a long video with a variable one can need more.
@@ -40,15 +39,14 @@ _LARGEST_DENOMINATOR = 100_000
 class VideoSink(Sink):
     """A video file in the making."""
 
-    bit_depth = 8
-
-    def __init__(self, target: Path, suffix: str, source: Source, width: int, height: int) -> None:
+    def __init__(self, target: Path, suffix: str, source: Source, width: int, height: int, codec: str = "h264") -> None:
         """Writes the header at once: what cannot work fails now and not after hours.
 
         Args:
-            target: the file to make. suffix: `.mp4` or `.mkv`, whatever the target's own.
+            target: the file to make. suffix: one of `encoders.MUXERS`, whatever the target's own.
             source: where the frames come from: times, colours and the other tracks are taken over.
             width, height: of the images to come, both even.
+            codec: `h264` or `hevc`, where the container holds either.
 
         Raises:
             MediaError: the target exists or cannot be written, or the container cannot hold the tracks.
@@ -60,13 +58,17 @@ class VideoSink(Sink):
         self._container: OutputContainer | None = None
         self._size = (height, width)
         self._video_source = source if isinstance(source, VideoSource) else None
+        light = self._video_source.light if self._video_source else Light()
+        self._encoder = choose_encoder(suffix, source.info, codec, light)
+        self.bit_depth = self._encoder.bit_depth
         self._origin = self._video_source.origin if self._video_source else Fraction(0)
-        # An animation is made for white pages, a video for a dark screen.
-        self._background = 0 if self._video_source else 255
+        self._background = 255 if source.info.animation else 0
+        hdr = self._video_source is not None and self._video_source.tags.hdr
+        self._warnings.extend(shortfalls(self._encoder, source.info, hdr=hdr))
         self._frames = 0
         try:
             with writing(target.name):
-                self._open(_MUXER[suffix], source)
+                self._open(MUXERS[suffix], source)
         except BaseException:
             self.abort()
             raise
@@ -78,11 +80,12 @@ class VideoSink(Sink):
         return (*self._warnings, *(self._remuxer.warnings if self._remuxer else ()), *lost)
 
     def write(self, image: Pixels, frame: Frame) -> None:
-        """See `Sink.write`. Transparency is shown on black, that of an animation on white."""
-        if image.shape[:2] != self._size or image.dtype != np.uint8:
-            raise ValueError(f"expected uint8 of {self._size}, got {image.dtype} of {image.shape}")
-        shown = flatten(image, self._background) if image.shape[2] == 4 else image
-        encoded = self._to_yuv(shown.astype(np.uint8, copy=False))
+        """See `Sink.write`. Where it cannot be kept, transparency is shown on black, that of an animation on white."""
+        expected = np.uint16 if self.bit_depth == 16 else np.uint8
+        if image.shape[:2] != self._size or image.dtype != expected:
+            raise ValueError(f"expected {expected.__name__} of {self._size}, got {image.dtype} of {image.shape}")
+        shown = flatten(image, self._background) if image.shape[2] == 4 and not self._encoder.alpha else image
+        encoded = self._to_yuv(shown)
         encoded.time_base = frame.time_base
         encoded.pts = frame.pts - round(self._origin / frame.time_base)
         encoded.duration = frame.duration or 0
@@ -124,7 +127,7 @@ class VideoSink(Sink):
     def _open(self, muxer: str, source: Source) -> None:
         time_base = self._video_source.time_base if self._video_source else _MILLISECONDS
         options = dict(MUXER_OPTIONS)
-        if muxer == "mp4":
+        if muxer in ("mp4", "mov"):
             # The index goes to the front, so that a browser can start before it has the whole file. Edit lists, which
             # hold the delay of each track, count in milliseconds unless told otherwise.
             options |= {"movflags": "+faststart", "movie_timescale": str(_movie_timescale(time_base))}
@@ -151,18 +154,21 @@ class VideoSink(Sink):
     def _add_video(self, container: OutputContainer, rate: Fraction, time_base: Fraction) -> None:
         tags = output_tags(self._video_source.tags if self._video_source else None)
         height, width = self._size
-        stream = container.add_stream(
-            "libx264", rate=rate.limit_denominator(_LARGEST_DENOMINATOR), options=_ENCODER_OPTIONS
+        encoder = self._encoder
+        stream: Any = container.add_stream(
+            encoder.codec, rate=rate.limit_denominator(_LARGEST_DENOMINATOR), options=dict(encoder.options)
         )
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, encoder.layout
         context = stream.codec_context
+        if encoder.tag and container.format.name == "mp4":
+            context.codec_tag = encoder.tag
         context.time_base = time_base
         context.sample_aspect_ratio = Fraction(1)
         context.color_range, context.colorspace = LIMITED, tags.matrix
         context.color_primaries, context.color_trc = tags.primaries, tags.transfer
         # Without it the last frame of a file lasts no time.
         context.flags |= Flags.frame_duration
-        self._video, self._to_yuv = stream, YuvWriter(width, height, tags)
+        self._video, self._to_yuv = stream, YuvWriter(width, height, tags, encoder.layout)
         self._captions = CaptionWriter(context.codec.canonical_name)
 
     def _mux(self, packets: Sequence[Packet[Any]]) -> None:

@@ -14,19 +14,24 @@ from av.video.stream import VideoStream
 from seedvr2.errors import MediaError
 from seedvr2.media.carried.encryption import is_protected
 from seedvr2.media.failures import reading, too_large
-from seedvr2.media.info import MAX_PIXELS, Frame, MediaInfo
+from seedvr2.media.info import MAX_PIXELS, Frame, MediaInfo, Pixels
 from seedvr2.media.need import check_room, video_need
 from seedvr2.media.orientation import Orientation, display_orientation
 from seedvr2.media.source import Source
+from seedvr2.media.videos.canvas import Canvas, Look, PixelShapes
 from seedvr2.media.videos.color_tags import ColorTags, read_tags
 from seedvr2.media.videos.colorspace import RgbReader
 from seedvr2.media.videos.container import moving_tracks, open_container, pick_video
+from seedvr2.media.videos.cropping import stated_cropping
 from seedvr2.media.videos.decoding import Decoder
+from seedvr2.media.videos.deinterlacing import Deinterlacer
+from seedvr2.media.videos.dolby_vision import check_dolby_vision
+from seedvr2.media.videos.extent import measure
+from seedvr2.media.videos.light import read_light
+from seedvr2.media.videos.packets import PacketReader
 from seedvr2.media.videos.side_data import captions, side_data
-from seedvr2.media.videos.timing import Clock, declared_end, estimate_frames, origin, stream_duration
+from seedvr2.media.videos.timing import Clock, declared_end, origin
 from seedvr2.media.videos.video_tags import bit_depth, codec_name, has_alpha, picture_warnings
-
-_SANE_ASPECT = 10  # a pixel that is wider or taller than this is a mistake of the file
 
 
 class VideoSource(Source):
@@ -37,16 +42,18 @@ class VideoSource(Source):
         time_base: unit of the frames' `pts`, in seconds.
         origin: the time of the file that is zero in a result made of it, in seconds.
         tags: how the first frame's colours are stored.
+        light: what the first frame states of its light.
         side_data: what the first frame carries beside its samples, see `side_data.py`.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Reads the headers and decodes the first frame.
+    def __init__(self, path: Path, *, deinterlace: bool = True) -> None:
+        """Reads the headers and decodes the first frame. `deinterlace`: make interlaced frames whole.
 
         Raises:
             MediaError: there is no video in the file, or none of it can be decoded.
         """
         super().__init__(path)
+        self._deinterlace = deinterlace
         with reading(path), open_container(path) as container:
             tracks = moving_tracks(container)
             if tracks and all(is_protected(path, track.id, track.index) for track in tracks):
@@ -54,25 +61,31 @@ class VideoSource(Source):
             stream = pick_video(container, path.name)
             self.stream_index = stream.index
             self.time_base = stream.time_base or Fraction(1, av.time_base)
-            self.origin = origin(container, stream)
             self._codec = codec_name(stream)
             check_room(path.name, video_need(stream.codec_context.width, stream.codec_context.height))
-            first = next(iter(Decoder(container, stream, all_cores=False)), None)
+            first = next(iter(Decoder(self._packets(container, stream).packets(), all_cores=False)), None)
             if first is None:
                 raise MediaError(_nothing_in(path.name))
             if first.width * first.height > MAX_PIXELS:
                 raise MediaError(too_large(path.name))
             self.tags: ColorTags = read_tags(first, self._codec, path.name)
+            self.light = read_light(first)
             self._size = (first.width, first.height)
             self.side_data = side_data(first)
-            matrix = self.side_data.get("DISPLAYMATRIX")
-            self._orientation = display_orientation(matrix) if matrix else Orientation()
-            self.info = self._describe(container, stream, first)
+            shown = first.pts * self.time_base if first.pts is not None else None
+            self.origin = origin(container, stream, shown)
+            self._extent = measure(path, container, stream)
+            form = container.format.name.split(",")[0]
+            lost = check_dolby_vision(path, form, stream, first)
+            self._cropping = stated_cropping(path, form, stream, *self._size)
+            self._shapes = PixelShapes(form, stream.sample_aspect_ratio, first)
+            self._first = self._look(first, Orientation())
+            self.info = self._describe(container, stream, first, [lost] if lost else [])
 
     @property
     def upright(self) -> bool:
-        """Whether frames come as they are stored, not turned."""
-        return self._orientation == Orientation()
+        """Whether frames come as they are stored, neither turned nor cropped."""
+        return self._first.orientation == Orientation() and not self._cropping
 
     def frames(self) -> Iterator[Frame]:
         """See `Source.frames`. Damaged parts are left out, with a warning at the end."""
@@ -80,41 +93,76 @@ class VideoSource(Source):
         deep, alpha = self.info.bit_depth > 8, self.info.has_alpha
         with reading(self.path), open_container(self.path) as container:
             stream = pick_video(container, name)
+            # Now, as FFmpeg has other ideas of the beginning once it has read on.
+            declared = None if self._extent.counted else declared_end(container, stream)
             clock = Clock(self.time_base, self.info.fps, by_packets=self.info.format == "avi")
-            to_rgb = RgbReader(self._codec, name, self._size, alpha=alpha, deep=deep)
+            to_rgb = RgbReader(self._codec, name, alpha=alpha, deep=deep)
+            canvas, look = Canvas(self._first), self._first
             last: Frame | None = None
-            resized = False
-            decoder = Decoder(container, stream)
-            for decoded in decoder:
-                resized = resized or (decoded.width, decoded.height) != self._size
-                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration)
+            resized = barred = False
+            packets = self._packets(container, stream)
+            decoder = Decoder(packets.packets())
+            whole = Deinterlacer(stream, self._codec, idle=not self._deinterlace)
+            for decoded, picture in whole(decoder):
+                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration, decoder.fed)
                 if last is not None:
                     # Containers tell how long a packet lasts in the order of decoding, which is another.
                     yield replace(last, duration=pts - last.pts)
-                image = self._orientation.apply(to_rgb(decoded))
-                last = Frame(image, pts, self.time_base, decoded.duration or None, captions(decoded))
+                look = self._look(decoded, look.orientation)
+                place = canvas.place(look)
+                resized, barred = resized or look.size != self._first.size, barred or place.barred
+                image = look.orientation.apply(self._in_rgb(to_rgb, picture, place.size))
+                last = Frame(
+                    canvas.draw(image, place), pts, self.time_base, decoded.duration or None, captions(decoded)
+                )
             if last is not None:
                 yield last
             end = last.pts + (last.duration or 0) if last is not None else None
-            self._found = list(self._report(decoder, clock, resized, end, declared_end(container, stream)))
+            self._found = [*_joined(packets.joins), *self._report(decoder, clock, end, declared)]
+            self._found += _report_shapes(resized=resized, barred=barred)
+            if whole.found and whole.telling not in self.info.warnings:
+                self._found.append(whole.telling)
         if end is None:
             raise MediaError(_nothing_in(name))
 
-    def _describe(self, container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> MediaInfo:
-        warnings = list(picture_warnings(container, stream, first, self.tags))
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        if not Fraction(1, _SANE_ASPECT) < aspect < _SANE_ASPECT:
-            warnings.append(f"The file claims pixels of the shape {aspect}, which is taken for a mistake.")
-            aspect = Fraction(1)
-        width, height = self._orientation.size(max(1, round(first.width * aspect)), first.height)
-        seconds = stream_duration(container, stream)
-        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+    def _packets(self, container: InputContainer, stream: VideoStream) -> PacketReader:
+        return PacketReader(self.path, container, stream.index, [stream.index])
+
+    def _look(self, frame: av.VideoFrame, before: Orientation) -> Look:
+        """How a frame is shown; turned as the one `before` it where it does not say."""
+        size, aspect = (frame.width, frame.height), self._shapes(frame)
+        if self._cropping and size == self._size:
+            size, aspect = self._cropping.size(*size), self._shapes.first * self._cropping.stretch
+        return Look(size, aspect, _orientation(frame) or before)
+
+    def _in_rgb(self, to_rgb: RgbReader, picture: av.VideoFrame, size: tuple[int, int]) -> Pixels:
+        """The stored picture, brought to that size; without what is cropped, which only the first size of all has."""
+        stored = (picture.width, picture.height)
+        if self._cropping and stored == self._size and size == self._cropping.size(*stored):
+            return self._cropping.apply(to_rgb(picture, stored))
+        return to_rgb(picture, size)
+
+    def _describe(
+        self, container: InputContainer, stream: VideoStream, first: av.VideoFrame, warnings: list[str]
+    ) -> MediaInfo:
+        warnings += picture_warnings(container)
+        whole = Deinterlacer(stream, self._codec, idle=not self._deinterlace)
+        if whole.interlaced(first):
+            warnings.append(whole.telling)
+        if self._shapes.claimed is not None:
+            warnings.append(
+                f"The file claims pixels of the shape {self._shapes.claimed}, which is taken for a mistake."
+            )
+        width, height = (max(1, round(side)) for side in self._first.shown)
+        seconds, rate = self._extent.seconds, self._extent.rate
+        if container.format.name == "mjpeg" and rate:
+            warnings.append(f"The file holds pictures without times; {float(rate):g} a second were assumed.")
         return MediaInfo(
             kind="video",
             width=width,
             height=height,
-            frames=estimate_frames(stream, rate, seconds),
-            fps=Fraction(rate) if rate else None,
+            frames=self._extent.frames,
+            fps=rate,
             duration_s=float(seconds) if seconds is not None else None,
             has_alpha=has_alpha(first.format),
             bit_depth=bit_depth(first.format),
@@ -124,9 +172,7 @@ class VideoSource(Source):
             warnings=tuple(warnings),
         )
 
-    def _report(
-        self, decoder: Decoder, clock: Clock, resized: bool, end: int | None, declared: int | None
-    ) -> Iterator[str]:
+    def _report(self, decoder: Decoder, clock: Clock, end: int | None, declared: int | None) -> Iterator[str]:
         """What came to light while decoding; `end` and `declared` are ticks."""
         if decoder.errors:
             yield f"The file is damaged: {_counted(decoder.errors, 'packet')} could not be decoded and were left out."
@@ -134,8 +180,6 @@ class VideoSource(Source):
             yield f"The file is damaged: {_counted(decoder.corrupt, 'frame')} came out incomplete."
         if clock.moved:
             yield f"The times of {_counted(clock.moved, 'frame')} were not in order and had to be moved."
-        if resized:
-            yield "The frame size changes within the video; all frames were brought to the first one's."
         if end is not None and declared is not None:
             missing, span = (declared - end) * self.time_base, declared * self.time_base
             if missing > max(Fraction(1, 2), span / 50):
@@ -143,9 +187,27 @@ class VideoSource(Source):
                 yield f"The video ends after {shown}: the file is cut off or damaged."
 
 
+def _report_shapes(*, resized: bool, barred: bool) -> Iterator[str]:
+    if resized:
+        yield "The frame size changes within the video; all frames were brought to the first one's."
+    if barred:
+        yield "The shape of the picture changes within the video; where it is not the first one's, it has black bars."
+
+
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' if number != 1 else ''}"
 
 
+def _joined(places: int) -> Iterator[str]:
+    if places:
+        where = _counted(places, "place")
+        yield f"The clock of the recording was set at {where}; what comes after follows without a gap."
+
+
 def _nothing_in(name: str) -> str:
     return f"{name} holds no frame that can be decoded; check that it is whole and undamaged."
+
+
+def _orientation(frame: av.VideoFrame) -> Orientation | None:
+    matrix = side_data(frame).get("DISPLAYMATRIX")
+    return display_orientation(matrix) if matrix else None

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import av
 from av.container import InputContainer
 from av.stream import Stream
 from av.video.format import VideoFormat
-from av.video.stream import VideoStream
 
-from seedvr2.media.videos.color_tags import ColorTags
 from seedvr2.media.videos.container import moving_tracks
 
 # The name of a codec that FFmpeg does not know.
 UNKNOWN = "unknown"
-_PROGRESSIVE = (0, 1)  # unknown, progressive: FFmpeg's other field orders are interlaced
 
 
 def codec_name(stream: Stream) -> str:
@@ -35,17 +31,7 @@ def has_alpha(layout: VideoFormat) -> bool:
     return not layout.has_palette and any(component.is_alpha for component in layout.components)
 
 
-def picture_warnings(
-    container: InputContainer, stream: VideoStream, first: av.VideoFrame, tags: ColorTags
-) -> Iterator[str]:
+def picture_warnings(container: InputContainer) -> Iterator[str]:
     """Sentences on what will not come out as it is in the file."""
-    if first.interlaced_frame or stream.codec_context.field_order not in _PROGRESSIVE:
-        yield "The video is interlaced; deinterlace it first for the best result."
-    if tags.hdr:
-        yield "The video has a high dynamic range; the result keeps its colours' meaning, but in 8 bits."
-    elif bit_depth(first.format) > 8:
-        yield f"The video has {bit_depth(first.format)} bits per sample; the result has 8."
-    if has_alpha(first.format):
-        yield "The video is partly transparent; the result shows it on black."
     if len(moving_tracks(container)) > 1:
         yield "The file holds more than one video track; only one is upscaled, the others are left out."

@@ -22,7 +22,7 @@ SAMPLES = [
     say.Progress(1, "decoding", 3, 9, 1.0),
     say.Ready(say.VERSION, say.DeviceReport("cuda", name="RTX")),
     say.Listed(2, [{"name": "nano", "error": None}]),
-    say.Looked(3, "video", 64, 48, 6, 25.0, 1),
+    say.Looked(3, "video", 64, 48, 6, 25.0, 1, "", ["mp4", "mkv"]),
     say.Fault(4, "MachineError", "no\nroom", 28),
     say.Beat(None),
 ]

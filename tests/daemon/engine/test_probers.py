@@ -8,6 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,6 +17,7 @@ from seedvr2.errors import MachineError, MediaError, OutOfMemoryError
 from tests.daemon.conftest import Start, eventually, picture, png
 from tests.daemon.engine.conftest import Control, Make
 from tests.daemon.engine.test_local_executor import clip
+from tests.seedvr2.media import clips
 
 
 def test_what_files_are(make: Make, tmp_path: Path) -> None:
@@ -29,6 +31,18 @@ def test_what_files_are(make: Make, tmp_path: Path) -> None:
         with pytest.raises(MediaError, match=name):
             executor.probe(tmp_path / name)
     assert executor.pid is None, "the engine is not needed for that"
+
+
+def test_what_transparent_videos_are(make: Make, tmp_path: Path) -> None:
+    """Their results are to be transparent too."""
+    executor = make()
+    glass = np.dstack([clips.picture(48, 32), np.full((32, 48), 100, np.uint8)])
+    options = {"cpu-used": "8", "b": "1M", "auto-alt-ref": "0"}
+    clips.write_video(tmp_path / "a.webm", [glass] * 2, codec="libvpx-vp9", layout="yuva420p", options=options)
+    clips.write_video(tmp_path / "a.mov", [glass] * 2, codec="qtrle", layout="argb", options={})
+    names = ("a.webm", "a.mov")
+    assert [executor.probe(tmp_path / name).formats[0] for name in names] == ["webm", "mov"]
+    assert executor.probe(clip(tmp_path / "a.mp4")).formats == ("mp4", "mkv", "webm", "mov")
 
 
 @pytest.mark.parametrize("end", ["crashes", "aborts", "exits", "babbles", "closes"])

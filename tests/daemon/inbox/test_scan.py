@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from daemon.inbox import scan
-from daemon.inbox.scan import Scanner, ignored, is_companion
+from daemon.inbox.names import ignored, is_companion
+from daemon.inbox.scan import Scanner
 from daemon.store.safe_open import open_folder
 from tests.daemon.inbox.trees import nested, put
 
@@ -18,13 +21,25 @@ from tests.daemon.inbox.trees import nested, put
 @pytest.mark.parametrize(
     "name",
     [".hidden.mp4", "._clip.mp4", "clip.mp4.part", "clip.crdownload", "CLIP.TMP", "clip.mp4.!qB", "clip.mp4~",
-     "Thumbs.db", ".DS_Store", "@eaDir", "__MACOSX", "_UNPACK_film", "~$clip.mp4", ".syncthing.clip.mp4.tmp"],
+     "Thumbs.db", ".DS_Store", "@eaDir", "__MACOSX", "_UNPACK_film", "~$clip.mp4", ".syncthing.clip.mp4.tmp",
+     "#recycle", "@Recycle", "@Recently-Snapshot", "#snapshot", ".snapshot", "System Volume Information",
+     "$RECYCLE.BIN", "RECYCLER", ".Trash-1000", ".Trashes", "lost+found", ".stversions", ".stfolder", ".AppleDouble",
+     ".TemporaryItems", "Temporary Items", ".Spotlight-V100", ".fseventsd", "Network Trash Folder", "aquota.user",
+     "aquota.group", ".nfs000000000123", "FOUND.000", "clip.mp4.ytdl", "clip.mp4.part-Frag12",
+     "clip.mp4.part-Frag12.part", "clip.downloading", "clip.xltd", "clip.td", "clip.!sync", "clip.uploading",
+     "clip.incomplete", "clip.filepart", "~syncthing~clip.mp4.tmp", ".dropbox.cache", "clip.bc!", "clip.dtapart",
+     "Unconfirmed 12345.crdownload", "clip.unconfirmed", "clip.cdownload", "clip.jc!", "clip.fdmdownload",
+     "clip.idmdownload"],
 )  # fmt: skip
 def test_names_that_are_no_sources(name: str) -> None:
     assert ignored(name)
 
 
-@pytest.mark.parametrize("name", ["clip.mp4", "part.mp4", "ünï 照片.png", "clip.temp.mp4", "_done.png", "noextension"])
+@pytest.mark.parametrize(
+    "name",
+    ["clip.mp4", "part.mp4", "ünï 照片.png", "clip.temp.mp4", "_done.png", "noextension", "recycle.mp4", "#1.png",
+     "@home.jpg", "aquotas.mp4", "found.0001", "snapshot"],
+)  # fmt: skip
 def test_names_that_are(name: str) -> None:
     assert not ignored(name)
     assert not is_companion(name)
@@ -115,3 +130,37 @@ def test_a_folder_that_may_not_be_read_stops_no_other(
 
 def _refused() -> int:
     raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_what_lies_in_recycle_bins_and_snapshots_is_not_looked_at(tmp_path: Path) -> None:
+    for folder in ("#recycle", "@Recently-Snapshot/GMT-1", "sub/#snapshot", "$RECYCLE.BIN/S-1-5", ".Trash-1000/files"):
+        put(tmp_path / folder / "clip.mp4")
+    put(tmp_path / "sub" / "a.mp4")
+    assert [each.path.name for each in Scanner(tmp_path).scan()] == ["a.mp4"]
+
+
+def test_an_entry_that_cannot_be_looked_at_hides_none_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        put(tmp_path / name)
+    scandir = os.scandir
+
+    class Entry:
+        def __init__(self, entry: os.DirEntry[str]) -> None:
+            self.name, self._entry = entry.name, entry
+
+        def stat(self, *, follow_symlinks: bool) -> os.stat_result:
+            if self.name == "b.mp4":
+                raise OSError(errno.EIO, "Input/output error")
+            return self._entry.stat(follow_symlinks=follow_symlinks)
+
+    @contextlib.contextmanager
+    def listing(folder: int) -> Iterator[Iterator[Entry]]:
+        with scandir(folder) as entries:
+            yield (Entry(entry) for entry in entries)
+
+    monkeypatch.setattr(scan.os, "scandir", listing)
+    scanner = Scanner(tmp_path)
+    assert [each.path.name for each in (*scanner.scan(), *scanner.scan())] == ["a.mp4", "c.mp4"] * 2
+    assert caplog.text.count("'b.mp4' cannot be read: Input/output error") == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.inbox.strays import clear_strays
+from daemon.store.safe_folder import SafeFolder
 from tests.daemon.inbox.trees import nested, put
 from tests.daemon.store.test_safe_folder import KILLED_WHILE_WRITING
 
@@ -92,3 +93,21 @@ def test_no_link_is_followed_and_no_depth_is_too_deep(tmp_path: Path) -> None:
         clear_strays(inbox)
     assert left.exists()
     assert os.path.islink(inbox / "_done")  # noqa: PTH114
+
+
+def test_one_that_cannot_be_removed_leaves_the_others_to_be_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f".clip{number}.mp4.error.txt.a1b2c3d4.tmp" for number in range(5)]
+    for name in names:
+        put(tmp_path / name)
+    remove = SafeFolder.remove
+
+    def refused(folder: SafeFolder, name: str) -> bool:
+        if name == names[2]:
+            raise PermissionError(1, "Operation not permitted")
+        return remove(folder, name)
+
+    monkeypatch.setattr(SafeFolder, "remove", refused)
+    clear_strays(tmp_path)
+    assert everything(tmp_path) == {names[2]}

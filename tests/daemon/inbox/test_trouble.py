@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,37 @@ def test_the_date_of_a_file_does_not_matter(running: Running, moment: int) -> No
     os.utime(clip, (moment, moment))
     clip.rename(running.inbox / "a.png")
     eventually((running.inbox / "_done" / "a.png").exists)
+
+
+def test_a_task_whose_record_names_no_possible_file_holds_up_no_other(start: Start) -> None:
+    running = held(start)
+    picture(running.inbox / "a.png", "red")
+    (job,) = waiting(running)
+    odd = running.service.store.add(replace(job.draft, source="/in/\0.png", fingerprint=()))
+    running.service.context.queue.put(odd)
+    picture(running.inbox / "b.png", "blue")
+    assert running.finished(odd.id)["status"] == "cancelled"
+    waiting(running, 2)
+    running.executor.gate.set()
+    eventually((running.inbox / "_done" / "b.png").exists)
+
+
+def test_a_companion_that_cannot_be_moved_keeps_nothing_else_back(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = SafeFolder.move
+
+    def kept(self: SafeFolder, name: str, *more: object) -> str:
+        if name.endswith(".srt"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return move(self, name, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SafeFolder, "move", kept)
+    running = start()
+    for name in ("a.srt", "a.vtt"):
+        put(running.inbox / name)
+    picture(running.inbox / "a.png")
+    eventually(running.history)
+    assert {each.name for each in (running.inbox / "_done").iterdir()} == {"a.png", "a.vtt"}
+    assert (running.inbox / "a.srt").exists()
+    assert problems(running) == ""

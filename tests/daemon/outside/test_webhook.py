@@ -221,3 +221,49 @@ def test_an_address_that_is_none_is_not_shown_in_the_log(
     eventually(lambda: "could not be told after 1 tries" in caplog.text)
     assert "s3cret" not in caplog.text
     assert "t0ken" not in caplog.text
+
+
+def test_what_cannot_be_looked_at_or_cleared_keeps_back_no_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = outbox.Outbox(tmp_path)
+    told = box.path_for("00000001")
+    box.keep(told, b"{}")
+    left = tmp_path / f".{told.name}.abcdefgh.tmp"
+    hidden = tmp_path / f"{0:020}-x.json"
+    for path in (left, hidden):
+        path.touch()
+    is_file, unlink = Path.is_file, Path.unlink
+
+    def looked(path: Path) -> bool:
+        if path == hidden:
+            raise OSError(errno.EIO, "Input/output error")
+        return is_file(path)
+
+    def removed(path: Path, missing_ok: bool = False) -> None:
+        if path == left:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "is_file", looked)
+    monkeypatch.setattr(Path, "unlink", removed)
+    assert box.waiting() == [told]
+
+
+def test_a_message_over_which_something_unforeseen_happens_keeps_back_no_other(
+    receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = start(SEEDVR2_WEBHOOK_URL=receiver.url)
+    hook = running.service._parts.webhook
+    send, stumbles = hook._send, [RuntimeError("never thought of")]
+
+    def stumbling(body: bytes) -> str | None:
+        if stumbles:
+            raise stumbles.pop()
+        return send(body)
+
+    monkeypatch.setattr(hook, "_send", stumbling)
+    running.finished(running.submit())
+    second = running.submit()
+    eventually(lambda: len(receiver.got) == 1)
+    assert json.loads(receiver.got[0][1])["task"]["id"] == second

@@ -55,3 +55,10 @@ def test_a_rest_between_runs_counts_a_jump_does_not(tmp_path: Path, monkeypatch:
 def test_a_damaged_note_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "clock.json").write_bytes(b"[")
     assert abs(ServiceClock(tmp_path / "clock.json").now() - time.time()) < 60
+
+
+@pytest.mark.parametrize("number", ["1e999", "NaN", "1" + "0" * 400, "[]", '"x"'])
+def test_a_note_that_is_no_time_begins_anew(tmp_path: Path, number: str) -> None:
+    file = tmp_path / "clock.json"
+    file.write_text(f'{{"clock": {number}, "wall": 1.0}}')
+    assert abs(ServiceClock(file).now() - time.time()) < 60

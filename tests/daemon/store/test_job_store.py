@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -219,4 +220,63 @@ def test_a_job_that_is_taken_back_leaves_no_trace(tmp_path: Path) -> None:
     store = JobStore(tmp_path)
     assert store.open_jobs() == []
     assert store.add(draft()).id != job.id
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [5, [], "text", None, {"id": "zz"}, {"id": "00000001", "draft": 5}, {"id": "00000001", "number": 10**400},
+     {"id": "not hexadecimal"}],
+)  # fmt: skip
+def test_records_of_any_kind_keep_no_job_from_being_read(tmp_path: Path, odd: object) -> None:
+    store = JobStore(tmp_path)
+    job = store.add(draft())
+    finished = finish(store, store.add(draft()))
+    store.close()
+    content = json.loads((tmp_path / "jobs.json").read_text())
+    content[f"jobs-{job.id[:2]}"]["1"] = odd
+    content.setdefault("jobs-00", {})["2"] = {**job.record(), "draft": {**job.record()["draft"], "fingerprint": ["x"]}}
+    content.setdefault("jobs-01", {})["3"] = {**job.record(), "id": "not hexadecimal"}
+    content["seen-00"] = {"1": odd, "2": {"path": "/in/a", "fingerprint": 5}, "3": {"path": "/b", "fingerprint": [1]}}
+    content["speeds"] = {"1": odd}
+    (tmp_path / "jobs.json").write_text(json.dumps(content))
+    with (tmp_path / "history.jsonl").open("a") as file:
+        for line in (odd, {"job": odd}, {"job": {**finished.record(), "id": "00000009"}, "clock": 10**400},
+                     {"job": {**finished.record(), "state": "queued"}}, {"removed": []}):  # fmt: skip
+            file.write(json.dumps(line) + "\n")
+    store = JobStore(tmp_path)
+    assert [each.id for each in store.open_jobs()] == [job.id]
+    assert store.unreadable == 3
+    assert store.get(finished.id) is not None
+    assert store.history(10, State) == [store.get(finished.id)]
+    assert store.seen("/b", (1,))
+    assert store.speeds() == {}
+    assert finish(store, store.add(draft())).finished
+    store.close()
+
+
+def test_a_record_of_the_history_that_is_none_hides_no_other(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    first, second = finish(store, store.add(draft())), finish(store, store.add(draft()))
+    store.close()
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    damaged = json.loads(lines[0])
+    damaged["job"]["draft"]["media"] = 5
+    (tmp_path / "history.jsonl").write_text(json.dumps(damaged) + "\n" + lines[1] + "\n")
+    store = JobStore(tmp_path)
+    assert [job.id for job in store.history(10, State)] == [second.id]
+    assert store.get(first.id) is None
+    assert [job.id for job in store.finished_before(float("inf"))] == [second.id]
+    store.close()
+
+
+def test_a_path_that_can_be_none_is_forgotten_like_one_that_is_gone(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    store.mark_seen("/in/\0", (1, 2, 3), "")
+    (tmp_path / "gone").touch()
+    store.mark_seen(str(tmp_path / "gone"), (1, 2, 3), "")
+    (tmp_path / "gone").unlink()
+    store.forget_missing()
+    assert not store.seen("/in/\0", (1, 2, 3))
+    assert not store.seen(str(tmp_path / "gone"), (1, 2, 3))
     store.close()

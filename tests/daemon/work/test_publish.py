@@ -314,3 +314,30 @@ def test_another_disk_behind_a_link_gets_a_copy(bench: Bench, tmp_path: Path, mo
     assert job.result.path == str(elsewhere / "a.png")
     assert sorted(path.name for path in elsewhere.iterdir()) == ["a.png", "a.png.json"]
     assert list((bench.outputs / ".work").iterdir()) == []
+
+
+def test_what_cannot_be_tidied_keeps_nothing_else_lying_about(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.work.claim()
+    for name in ("a", "b", "c"):
+        (bench.work.root / name).touch()
+    unlink = Path.unlink
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "b":
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    bench.work.tidy(set())
+    assert [path.name for path in bench.work.root.iterdir()] == ["b"]
+
+
+def test_a_disk_behind_a_link_that_takes_no_file_of_that_size_fails_the_job_and_keeps_its_result(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = bench.finished_engine("fam/a.png")
+    refusing(monkeypatch, lambda part: errno.EFBIG if part == "a.png" else 0)
+    (ended,) = bench.recovered().ended
+    assert ended.state is State.FAILED
+    assert "It is kept as" in ended.error
+    assert bench.files() == [f"_kept/{job.id}_a.png"]

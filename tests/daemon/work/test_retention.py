@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import time
+from pathlib import Path
+
+import pytest
 
 from daemon.work.retention import DAY_S
 from tests.daemon.conftest import Start, eventually, picture
@@ -56,3 +60,21 @@ def test_uploads_that_never_became_jobs_go_at_the_next_start(start: Start) -> No
     running = start()
     assert not stray.exists()
     assert len(list(running.service.context.uploads.iterdir())) == 1
+
+
+def test_a_result_that_cannot_be_removed_keeps_none_behind_it(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = start(SEEDVR2_JOBS_OUTPUTS_DAYS="2")
+    first, second = running.submit(), running.submit()
+    for job_id in (first, second):
+        running.finished(job_id)
+    kept = Path(str(running.service.store.get(first).result.path))  # type: ignore[union-attr]
+    unlink = Path.unlink
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path == kept:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    running.service._parts.retention.apply(time.time() + 3 * DAY_S)
+    assert running.results() == [kept]

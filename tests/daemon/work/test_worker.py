@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -9,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.jobs.job import Job, State
+from daemon.jobs.job import IllegalMoveError, Job, State
+from daemon.work import publish
 from daemon.work.ending import MAX_STARTS, POISON
 from daemon.work.worker import Activity
 from seedvr2.errors import MediaError, OutOfMemoryError
@@ -237,3 +240,45 @@ def test_the_watchdog_is_let_go_when_a_job_shows_no_life(start: Start) -> None:
     release.set()
     assert running.finished(job_id)["status"] == "completed"
     assert running.service.well()
+
+
+def test_a_job_that_cannot_be_started_for_an_odd_reason_ends_neither_the_worker_nor_the_others(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = running.service.worker._runner.run
+    odd: list[str] = []
+
+    def stumbling(job: Job, *more: object, **named: object) -> Job:
+        if not odd:
+            odd.append(job.id)
+            raise IllegalMoveError("never thought of")
+        return run(job, *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(running.service.worker._runner, "run", stumbling)
+    running.submit()
+    assert running.finished(running.submit())["status"] == "completed"
+    assert running.service.worker.activity is not Activity.DEAD
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EIO, errno.ENOSPC])
+def test_a_result_whose_own_folder_is_in_trouble_waits_and_holds_up_no_other(
+    running: Running, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    put, troubled = publish.put, [True]
+
+    def refusing(hidden: Path, target: Path, job_id: str) -> None:
+        if troubled and target.parent.name == "fam":
+            raise OSError(number, os.strerror(number), str(target))
+        put(hidden, target, job_id)
+
+    monkeypatch.setattr(publish, "put", refusing)
+    picture(running.inbox / "fam" / "a.png")
+    eventually(lambda: os.strerror(number) in str(running.get("/health").json()["problems"]))
+    picture(running.inbox / "b.png")
+    eventually((running.inbox / "_done" / "b.png").exists)
+    assert running.finished(running.submit())["status"] == "completed"
+    assert (running.inbox / "fam" / "a.png").exists()
+    troubled.clear()
+    eventually((running.inbox / "_done" / "fam" / "a.png").exists)
+    eventually(lambda: running.get("/health").json()["problems"] == [])
+    assert len(running.results()) == 3

@@ -16,6 +16,7 @@ from seedvr2.media import open_source
 from seedvr2.media.need import check_room, decoding_need
 from seedvr2.planning import host_memory
 from tests.seedvr2.media import clips
+from tests.seedvr2.media.pictures.test_film_source import encoded
 
 ROOT = Path(__file__).parents[3]
 EDGE = 2400
@@ -48,6 +49,21 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system does not tell")
+def test_the_need_of_light_is_that_of_its_decoder(tmp_path: Path) -> None:
+    y, x = np.mgrid[:EDGE, :EDGE]
+    light = np.stack([x % 256, y % 256, (x + y) % 256], -1).astype(np.float32) / 255
+    (tmp_path / "a.exr").write_bytes(encoded("exr", light, "gbrpf32le"))
+    (tmp_path / "small.exr").write_bytes(encoded("exr", light[:32, :32], "gbrpf32le"))
+    taken, need = measured(tmp_path / "a.exr", tmp_path / "small.exr"), decoding_need(tmp_path / "a.exr")
+    assert taken * 0.9 < need < taken * 4, f"{taken / EDGE**2:.1f} bytes per pixel, not {need / EDGE**2:.1f}"
+
+
+def measured(path: Path, small: Path) -> int:
+    command = [sys.executable, "-c", MEASURE, path, small]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system does not tell")
 @pytest.mark.parametrize("name", KINDS)
 def test_the_need_is_that_of_a_real_decoder(tmp_path: Path, name: str) -> None:
     mode, options = KINDS[name]
@@ -56,8 +72,7 @@ def test_the_need_is_that_of_a_real_decoder(tmp_path: Path, name: str) -> None:
         picture = Image.fromarray(np.stack([x % 256, y % 256, (x + y) % 256], -1).astype(np.uint8)).convert(mode)
         more = {"append_images": [picture.rotate(90)]} if options.get("save_all") else {}
         picture.save(path, **options, **more)
-    command = [sys.executable, "-c", MEASURE, tmp_path / name, tmp_path / f"small-{name}"]
-    taken = int(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+    taken = measured(tmp_path / name, tmp_path / f"small-{name}")
     need = decoding_need(tmp_path / name)
     assert taken * 0.9 < need, f"{taken / EDGE**2:.1f} bytes per pixel, not {need / EDGE**2:.1f}"
     # A stage that was not reached, or a still GIF, may take less; four times would refuse what works.

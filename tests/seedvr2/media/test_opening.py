@@ -18,7 +18,8 @@ from tests.seedvr2.media import clips
 
 def info(kind: str, audio: tuple[str, ...] = ()) -> MediaInfo:
     return MediaInfo(
-        kind=kind,  # type: ignore[arg-type]
+        kind="picture" if kind == "picture" else "video",
+        animation=kind == "animation",
         width=16,
         height=16,
         frames=1,
@@ -45,6 +46,10 @@ def info(kind: str, audio: tuple[str, ...] = ()) -> MediaInfo:
         ("picture", (), "jpg", ".jpg"),
         ("picture", (), "webp", ".webp"),
         ("picture", (), "tiff", ".tiff"),
+        ("animation", (), "auto", ".mp4"),
+        ("animation", (), "gif", ".gif"),
+        ("animation", (), "webp", ".webp"),
+        ("animation", (), "png", ".png"),
     ],
 )
 def test_suffix_follows_the_source_and_the_wish(kind: str, audio: tuple[str, ...], asked: str, suffix: str) -> None:
@@ -52,7 +57,8 @@ def test_suffix_follows_the_source_and_the_wish(kind: str, audio: tuple[str, ...
 
 
 @pytest.mark.parametrize(
-    ("kind", "asked"), [("video", "png"), ("video", "tiff"), ("picture", "mp4"), ("picture", "mkv")]
+    ("kind", "asked"),
+    [("video", "png"), ("video", "gif"), ("animation", "jpg"), ("picture", "mp4"), ("picture", "gif")],
 )
 def test_format_that_cannot_be_is_an_option_error(kind: str, asked: str) -> None:
     with pytest.raises(OptionError) as caught:
@@ -85,7 +91,7 @@ def test_name_of_the_target_tells_the_format(tmp_path: Path, name: str, asked: s
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"), [("out.png", "auto"), ("out.mov", "auto"), ("out.mkv", "mp4"), ("out.mp4", "mkv")]
+    ("name", "asked"), [("out.png", "auto"), ("out.avi", "auto"), ("out.mkv", "mp4"), ("out.mp4", "mov")]
 )
 def test_name_that_contradicts_the_format_is_refused(tmp_path: Path, name: str, asked: str) -> None:
     source = open_source(clips.write_video(tmp_path / "clip.mp4", [clips.picture(32, 32)]))
@@ -158,13 +164,23 @@ def test_animations_are_videos_with_their_own_times(tmp_path: Path, suffix: str)
 
 def test_animation_becomes_a_video_with_transparency_laid_on_white(tmp_path: Path) -> None:
     animation(tmp_path / "anim.gif", [100, 100, 30], transparent=True)
-    source, _ = clips.upscale(tmp_path / "anim.gif", tmp_path / "out.mp4")
+    source, sink = clips.upscale(tmp_path / "anim.gif", tmp_path / "out.mp4")
     assert source.info.has_alpha
-    assert any("white" in warning for warning in source.warnings)
+    assert any("on white. Choose output_format = webp or png to keep it" in warning for warning in sink.warnings)
     result = open_source(tmp_path / "out.mp4")
     frames = list(result.frames())
     assert [frame.pts * frame.time_base for frame in frames] == [0, Fraction(1, 10), Fraction(1, 5)]
     assert frames[0].image[2:5, 2:5].min() > 240
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mov"])
+def test_animation_keeps_its_transparency_where_that_is_asked_for(tmp_path: Path, suffix: str) -> None:
+    animation(tmp_path / "anim.gif", [100, 100, 30], transparent=True)
+    source, sink = clips.upscale(tmp_path / "anim.gif", tmp_path / f"out{suffix}")
+    frames = list(open_source(tmp_path / f"out{suffix}").frames())
+    assert (frames[0].image.shape[2], frames[0].image[2:5, 2:5, 3].max() < 8) == (4, True)
+    assert output_suffix(source.info, UpscaleOptions()) == ".mp4", "stickers become what plays everywhere"
+    assert sink.warnings == ()
 
 
 def test_animation_without_times_runs_as_in_a_browser(tmp_path: Path) -> None:

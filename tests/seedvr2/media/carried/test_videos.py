@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from seedvr2.media import open_sink, open_source, opening
+from seedvr2.media import open_sink, open_source
 from seedvr2.media.carried import ebml
 from seedvr2.media.carried.boxes import payload, walk
 from seedvr2.media.carried.item import Fate
@@ -24,7 +24,7 @@ from seedvr2.options import UpscaleOptions
 from tests.seedvr2.media import clips
 
 CASES = Path(__file__).parents[3] / "fixtures" / "cases"
-FORMATS = [name for name in VIDEO_FORMATS if name in opening._VIDEO_SUFFIXES]
+FORMATS = VIDEO_FORMATS
 
 
 def case(name: str) -> Callable[[Path], Path]:

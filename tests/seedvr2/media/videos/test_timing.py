@@ -44,9 +44,18 @@ def test_time_that_is_years_away_is_a_mistake() -> None:
     assert stamps([0, 40, 5 * 3600 * 1000]) == ([0, 40, 5 * 3600 * 1000], 0)
 
 
-def test_packets_are_counted_where_there_are_no_times_of_presentation() -> None:
+def test_pictures_are_at_the_places_of_packets_where_there_are_no_times_of_presentation() -> None:
     clock = Clock(Fraction(1, 25), RATE, by_packets=True)
-    assert [clock.stamp(pts, dts, 1) for pts, dts in ((1, 2), (4, 3), (3, 4), (None, 5), (2, 8))] == [0, 1, 2, 3, 6]
+    fed = range(9)
+    times = [clock.stamp(pts, dts, 1, fed) for pts, dts in ((1, 2), (4, 3), (3, 4), (None, 5), (2, 8))]
+    assert (times, clock.moved) == ([0, 1, 2, 3, 6], 0)
+
+
+def test_empty_places_and_a_late_beginning_keep_their_time() -> None:
+    """Packets at 20, 21, 30, 31 and 32, whose pictures come two packets later."""
+    clock = Clock(Fraction(1, 25), RATE, by_packets=True)
+    fed = [20, 21, 30, 31, 32]
+    assert [clock.stamp(None, dts, 1, fed) for dts in (30, 31, 32, None, None)] == fed
     assert clock.moved == 0
 
 

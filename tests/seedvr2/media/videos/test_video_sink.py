@@ -109,8 +109,8 @@ def test_transparency_is_laid_on_black(tmp_path: Path) -> None:
     picture = np.dstack([np.full((48, 64, 3), 200, np.uint8), np.full((48, 64), 255, np.uint8)])
     picture[:, :32, 3] = 0
     clip = clips.write_video(tmp_path / "clip.mkv", [picture], codec="ffv1", layout="bgra", options={})
-    source, _ = clips.upscale(clip, tmp_path / "out.mp4")
-    assert any("transparent" in warning for warning in source.warnings)
+    _, sink = clips.upscale(clip, tmp_path / "out.mp4")
+    assert any("transparent" in warning for warning in sink.warnings)
     (frame,) = open_source(tmp_path / "out.mp4").frames()
     assert frame.image[:, :28].max() < 8
     assert np.abs(frame.image[:, 36:].astype(int) - 200).max() < 8

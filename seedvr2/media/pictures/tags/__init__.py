@@ -1,0 +1,1 @@
+"""What a picture carries beside its pixels: found in each kind of file, brought up to date, written to others."""
