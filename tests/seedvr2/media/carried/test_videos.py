@@ -295,13 +295,15 @@ ROWS = {
 ELSEWHERE = {"dolby_vision"}
 
 
-def convert(source: Path, target: Path, side_data: dict[str, bytes]) -> list[str]:
+def convert(source: Path, target: Path, side_data: dict[str, bytes], codec: str = "h264") -> list[str]:
     """Runs a video through reader and writer in its shape with square pixels; returns the warnings."""
     with open_source(source) as opened:
         if side_data:
             opened.side_data = {**opened.side_data, **side_data}  # type: ignore[attr-defined]
         width, height = opened.info.width, opened.info.height
-        with open_sink(target, opened, width, height, UpscaleOptions(output_format=target.suffix[1:])) as sink:
+        with open_sink(
+            target, opened, width, height, UpscaleOptions(output_format=target.suffix[1:], video_codec=codec)
+        ) as sink:
             for frame in opened.frames():
                 shown = np.repeat(frame.image, width // frame.image.shape[1], axis=1).astype(np.float64)
                 unit = 257 if frame.image.dtype == np.uint16 else 1
@@ -366,6 +368,17 @@ def test_matroska_made_here_is_well_formed(tmp_path: Path) -> None:
             ["mkvmerge", "-o", str(tmp_path / "again.mkv"), str(tmp_path / f"{name}.mkv")], capture_output=True
         )
         assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("result", ["mp4", "mkv"])
+def test_hevc_keeps_mastering_data_and_captions(result: str, tmp_path: Path) -> None:
+    warnings = convert(CASES / "42_hdr10.mp4", tmp_path / f"out.{result}", {}, "hevc")
+    assert not any("mastering" in warning for warning in warnings)
+    frame = read(tmp_path / f"out.{result}")["frames"][0]
+    assert frame["CONTENT_LIGHT_LEVEL"] == read(CASES / "42_hdr10.mp4")["frames"][0]["CONTENT_LIGHT_LEVEL"]
+    assert "MASTERING_DISPLAY_METADATA" in frame
+    assert convert(CASES / "20_captions.m2v", tmp_path / f"captions.{result}", {}, "hevc") == []
+    assert ROWS["captions"].holds(tmp_path / f"captions.{result}")
 
 
 def with_old_keys(folder: Path) -> Path:
