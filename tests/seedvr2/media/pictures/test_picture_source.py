@@ -129,7 +129,7 @@ def test_a_targa_file_is_told_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"x\.dat is not a picture or video"):
         open_source(tmp_path / "x.dat")
     (tmp_path / "text.tga").write_text("no picture at all, but a text")
-    with pytest.raises(MediaError, match=r"text\.tga is not a picture or video"):
+    with pytest.raises(MediaError, match=r"text\.tga is a text file"):
         open_source(tmp_path / "text.tga")
 
 
