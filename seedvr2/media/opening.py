@@ -140,15 +140,17 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
             raise OptionError("output_format", f"{what}; use a name that ends in {', '.join(known)}.")
         suffix = own
     if isinstance(source, AnimationSource):
-        return _animation_sink(target, suffix, source, width, height)
+        return _animation_sink(target, suffix, source, width, height, options)
     if source.info.kind == "video":
         return VideoSink(target, suffix, source, width, height, options.video_codec)
     return PictureSink(target, suffix, source, width, height)
 
 
-def _animation_sink(target: Path, suffix: str, source: AnimationSource, width: int, height: int) -> Sink:
+def _animation_sink(
+    target: Path, suffix: str, source: AnimationSource, width: int, height: int, options: UpscaleOptions
+) -> Sink:
     if suffix[1:] in ANIMATIONS:
         return AnimationSink(target, suffix, source, width, height)
-    sink = VideoSink(target, suffix, source, width, height)
+    sink = VideoSink(target, suffix, source, width, height, options.video_codec)
     sink.tell(*left_out(source.tags.present(), suffix[1:]))
     return sink

@@ -11,6 +11,7 @@ from PIL import Image
 
 from seedvr2.media.failures import reading
 from seedvr2.media.info import Frame, MediaInfo
+from seedvr2.media.pictures.deep_items import item_depth
 from seedvr2.media.pictures.mended import open_picture
 from seedvr2.media.pictures.tagged import TaggedSource
 from seedvr2.media.pictures.tags.reading import read_picture_tags
@@ -19,6 +20,9 @@ _MILLISECONDS = Fraction(1, 1000)
 # Browsers show frames of up to 10 ms, which old programs wrote for "as fast as you can", for 100 ms.
 _SHORTEST_MS = 10
 _INSTEAD_MS = 100
+_READ_DEPTH = 8
+# Where the header of a PNG has the bits per sample.
+_PNG_DEPTH = 24
 # These formats count repetitions of the first showing, or showings; GIF without a count is shown once.
 _REPETITIONS = "GIF"
 
@@ -40,6 +44,8 @@ class AnimationSource(TaggedSource):
         with reading(path), open_picture(path) as image:
             name = (image.format or "").lower()
             self.tags, warnings = read_picture_tags(image, path)
+            if (depth := _depth(path, name)) > _READ_DEPTH:
+                warnings.append(f"The animation was read with {_READ_DEPTH} of its {depth} bits per sample.")
             self.loops = _loops(image)
             first = _hidden(image)
             image.seek(first)
@@ -72,6 +78,14 @@ class AnimationSource(TaggedSource):
                 duration = _duration(image, index)
                 yield Frame(np.array(image.convert(mode)), pts, _MILLISECONDS, duration)
                 pts += duration
+
+
+def _depth(path: Path, name: str) -> int:
+    """Bits per sample of what is stored."""
+    if name == "avif":
+        return item_depth(path.read_bytes())
+    with path.open("rb") as file:
+        return file.read(_PNG_DEPTH + 1)[_PNG_DEPTH] if name == "png" else _READ_DEPTH
 
 
 def shown_frames(image: Image.Image) -> int:

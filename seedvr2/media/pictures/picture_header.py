@@ -43,7 +43,7 @@ class PictureHeader:
         premultiplied: TIFF colours are stored multiplied by alpha.
         orientation: to be applied to what FFmpeg decodes; Pillow does it for TIFF by itself.
         tags: what it carries beside its pixels.
-        page: of a TIFF, the first one that is no smaller copy of another.
+        page: of a TIFF, the first one that is no smaller copy of another; of a PNG, what it shows.
         warnings: sentences on what will not come out as it is.
     """
 
@@ -105,6 +105,12 @@ def _from_pillow(image: Image.Image, head: bytes, path: Path, page: int) -> Pict
     # Pillow states the upright size of a TIFF.
     size = image.size if image.format == "TIFF" else orientation.size(*image.size)
     deep, depth = _deep_codec(image, head, path)
+    if getattr(image, "default_image", False):
+        # An animated PNG whose only frame is not the picture that comes first. FFmpeg would decode that one.
+        page = 1
+        if deep:
+            warnings.append(f"The picture was read with 8 of its {depth} bits.")
+            deep, depth = None, 8
     if image.format == "JPEG2000" and (stated := jpeg2000_depth(path.read_bytes())) > depth and image.mode in _COLORS:
         warnings.append(f"The picture was read with 8 of its {stated} bits.")
     return PictureHeader(

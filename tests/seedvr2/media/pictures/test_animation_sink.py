@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from PIL.ExifTags import Base
 from seedvr2.errors import OptionError
 from seedvr2.media import open_sink, open_source
 from seedvr2.media.info import Frame
+from seedvr2.media.pictures import png_chunks
 from seedvr2.options import UpscaleOptions
 from tests.seedvr2.media import clips
 from tests.seedvr2.media.profiles import SRGB
@@ -113,6 +116,29 @@ def test_nothing_of_the_hidden_picture_shines_through(tmp_path: Path, mode: str)
     assert images[0][6, 10, :3].argmax() == 0
     if mode == "RGBA":
         assert images[0][6, 2, 3] == 0
+
+
+def test_a_single_frame_that_is_not_the_hidden_picture_is_a_picture(tmp_path: Path) -> None:
+    hidden, frame = Image.new("RGB", (16, 12), "yellow"), Image.new("RGB", (16, 12), (0, 0, 255))
+    hidden.save(tmp_path / "a.png", save_all=True, append_images=[frame], default_image=True)
+    with open_source(tmp_path / "a.png") as source:
+        source.prove()
+        (shown_one,) = source.frames()
+    assert source.info.kind == "picture" and shown_one.image[6, 6].tolist() == [0, 0, 255]
+
+
+def test_an_animation_of_sixteen_bits_says_what_is_lost(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
+    control = struct.pack(">IIIIHHBB", 2, 1, 0, 0, 1, 10, 0, 0)
+    pixels = zlib.compress(b"\0" + struct.pack(">6H", *[0x1234, 0x8000, 0xFFFF] * 2))
+    parts = [
+        (b"IHDR", header), (b"acTL", struct.pack(">II", 2, 0)), (b"fcTL", bytes(4) + control), (b"IDAT", pixels),
+        (b"fcTL", struct.pack(">I", 1) + control), (b"fdAT", struct.pack(">I", 2) + pixels), (b"IEND", b""),
+    ]  # fmt: skip
+    (tmp_path / "a.png").write_bytes(png_chunks.SIGNATURE + b"".join(png_chunks.made(*part) for part in parts))
+    with open_source(tmp_path / "a.png") as source:
+        assert [frame.image[0, 0].tolist() for frame in source.frames()] == [[0x12, 0x80, 0xFF]] * 2
+    assert source.warnings == ("The animation was read with 8 of its 16 bits per sample.",)
 
 
 def test_what_it_carries_goes_along(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ LIGHT = np.linspace(0, 1, 8 * 6 * 3, dtype=np.float32).reshape(6, 8, 3)
 DEEP = np.arange(8 * 6 * 3, dtype=np.uint16).reshape(6, 8, 3) * 400
 
 
-def encoded(codec: str, image: np.ndarray, layout: str) -> bytes:
+def encoded(codec: str, image: np.ndarray, layout: str, **options: str) -> bytes:
     context: Any = CodecContext.create(codec, "w")
+    context.options = options if codec == "jpeg2000" else {}
     context.height, context.width = image.shape[:2]
     context.pix_fmt, context.time_base = layout, Fraction(1)
     frame = av.VideoFrame.from_ndarray(image, layout)

@@ -18,6 +18,7 @@ from seedvr2.media.pictures.deep_pictures import encode_deep_png
 from seedvr2.media.pictures.picture_source import PictureSource
 from seedvr2.media.pictures.tags.picture_tags import PictureTags
 from seedvr2.media.pictures.tiff_writer import encode_tiff
+from tests.seedvr2.media.pictures.test_film_source import encoded
 from tests.seedvr2.media.profiles import SRGB, cmyk, linear_gray
 
 RNG = np.random.default_rng(7)
@@ -39,7 +40,10 @@ def read(path: Path) -> tuple[PictureSource, Frame]:
     return source, frame
 
 
-@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp", "gif", "avif", "jpg", "ppm", "jp2"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["png", "bmp", "tif", "webp", "gif", "avif", "jpg", "ppm", "jp2", "j2k", "tga", "pcx", "sgi", "qoi", "dds"],
+)
 def test_every_format(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x.{suffix}"
     smooth = np.linspace(0, 255, 16 * 16 * 3).reshape(16, 16, 3).astype(np.uint8)
@@ -47,7 +51,8 @@ def test_every_format(tmp_path: Path, suffix: str) -> None:
         path, **({"quality": 100, "subsampling": "4:4:4"} if suffix in ("jpg", "avif") else {})
     )
     source, frame = read(path)
-    assert source.info.format in ("png", "bmp", "tiff", "webp", "gif", "avif", "jpeg", "ppm", "jpeg2000")
+    wanted = {"tif": "tiff", "jpg": "jpeg", "jp2": "jpeg2000", "j2k": "jpeg2000"}
+    assert source.info.format == wanted.get(suffix, suffix)
     assert np.abs(frame.image.astype(int) - smooth).mean() < (12 if suffix == "gif" else 4)
 
 
@@ -104,6 +109,35 @@ def test_sixteen_bits_are_kept(tmp_path: Path, pixels: np.ndarray) -> None:
         source, frame = read(tmp_path / name)
         assert np.array_equal(frame.image, pixels)
         assert source.tags.icc == SRGB
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "layout"),
+    [("x.ppm", "ppm", "rgb48be"), ("x.sgi", "sgi", "rgb48be"), ("x.jp2", "jpeg2000", "rgb48le")],
+)
+def test_sixteen_bits_of_rarer_formats_are_kept(tmp_path: Path, name: str, codec: str, layout: str) -> None:
+    (tmp_path / name).write_bytes(encoded(codec, RGB16, layout, pred="1"))
+    source, frame = read(tmp_path / name)
+    assert source.info.bit_depth == 16 and source.warnings == ()
+    assert np.abs(frame.image.astype(int) - RGB16).max() <= (0 if codec != "jpeg2000" else 64)
+
+
+def test_a_targa_file_is_told_by_its_name(tmp_path: Path) -> None:
+    # Nothing in it says what it is; these bytes might be many things.
+    Image.fromarray(RGB8).save(tmp_path / "x.tga")
+    (tmp_path / "x.dat").write_bytes((tmp_path / "x.tga").read_bytes())
+    with pytest.raises(MediaError, match=r"x\.dat is not a picture or video"):
+        open_source(tmp_path / "x.dat")
+    (tmp_path / "text.tga").write_text("no picture at all, but a text")
+    with pytest.raises(MediaError, match=r"text\.tga is a text file"):
+        open_source(tmp_path / "text.tga")
+
+
+def test_an_orientation_in_xmp_alone_turns_nothing(tmp_path: Path) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6"/></x:xmpmeta>'
+    Image.fromarray(RGB8).save(tmp_path / "x.jpg", xmp=xmp)
+    source, _ = read(tmp_path / "x.jpg")
+    assert (source.info.width, source.info.height) == (8, 6)
 
 
 def png(width: int, height: int, depth: int, color_type: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
