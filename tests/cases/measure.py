@@ -87,11 +87,13 @@ def ffprobe_frame(path: Path) -> dict[str, Any]:
 
 def ffprobe_times(path: Path) -> list[float]:
     """The times of the frames of the first video track, as ffprobe has them."""
-    entries = ("-select_streams", "v:0", "-show_entries", "frame=best_effort_timestamp_time")
-    return [
-        float(each["best_effort_timestamp_time"])
-        for each in _json("ffprobe", "-v", "error", "-of", "json", *entries, path)["frames"]
-    ]
+    entries = ("-select_streams", "v:0", "-show_entries", "frame=best_effort_timestamp_time,pkt_duration_time")
+    times: list[float] = []
+    for frame in _json("ffprobe", "-v", "error", "-of", "json", *entries, path)["frames"]:
+        # It has no time for the frames that a decoder holds until the end, where packets have none of their own.
+        after = times[-1] + float(frame.get("pkt_duration_time", 0)) if times else 0.0
+        times.append(float(frame.get("best_effort_timestamp_time", after)))
+    return times
 
 
 @cache
