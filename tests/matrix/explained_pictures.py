@@ -31,6 +31,11 @@ def _same_in(group: str, other: str) -> Rule:
     return Rule(group, "in another place", moved)
 
 
+def _as_in_iptc(each: Difference) -> bool:
+    other = each.result.get(each.field.replace("IPTC2", "IPTC"))
+    return each.after == other or each.field.endswith("ApplicationRecordVersion")
+
+
 PICTURE_RULES: tuple[Rule, ...] = (
     Rule(_STORAGE, "of the storage"),
     Rule(r"IFD0:Orientation", "upright", became(None, _UPRIGHT)),
@@ -39,6 +44,10 @@ PICTURE_RULES: tuple[Rule, ...] = (
     Rule(
         r"IFD0:ExifByteOrder|GPS:GPSVersionID|XMP-x:XMPToolkit|IPTC:ApplicationRecordVersion|Photoshop:.*",
         "of the coding",
+    ),
+    Rule(r"IPTC2:.*", "where Photoshop looks for it, as well as where the standard has it", _as_in_iptc),
+    Rule(
+        r"(PNG|File):Comment", "exiftool shows no comments of JPEG 2000", lambda each: "OpenJPEG" in (each.after or "")
     ),
     Rule(r"Resolution", "a format without resolutions", became(None), r"resolution|dpi"),
     Rule(r"Resolution", "what is meant without one", was(None)),
