@@ -9,8 +9,8 @@ from pathlib import Path
 from seedvr2.errors import MachineError
 
 _NAMES = (
-    # The disk: full, read-only, failing, pulled out.
-    *("ENOSPC", "EDQUOT", "EROFS", "EIO", "ENODEV", "ENXIO", "ENOMEDIUM"),
+    # The disk: full, read-only, failing, pulled out; its file system finds itself or a block broken.
+    *("ENOSPC", "EDQUOT", "EROFS", "EIO", "ENODEV", "ENXIO", "ENOMEDIUM", "EUCLEAN", "EBADMSG"),
     # Permissions, also those of an encrypted folder that is locked.
     *("EACCES", "EPERM", "ENOKEY", "EKEYEXPIRED", "EKEYREVOKED"),
     # What the system hands out in numbers.

@@ -71,6 +71,10 @@ class Disks:
         """Watch over one more folder."""
         self._folders[name] = folder
 
+    def folder(self, name: str) -> Path:
+        """The folder called `name`."""
+        return self._folders[name]
+
     def holds(self, path: str) -> str:
         """The name of the folder that `path` lies in; empty if in none of them."""
         found = [name for name, folder in self._folders.items() if Path(path).is_relative_to(folder)]

@@ -18,6 +18,8 @@ NAME_BYTES = 255
 _RANDOM = 8
 # link() is refused so on file systems without hard links (exFAT, many network shares).
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
+# What a disk answers that can be neither read nor written any more.
+_FAILING = (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE, errno.EREMOTEIO, errno.ESHUTDOWN)
 
 
 def write_durably(path: Path, data: bytes, *, keep: Path | None = None, sync: bool = True) -> None:
@@ -80,6 +82,23 @@ def sync_folder(folder: Path) -> None:
         # Some network file systems cannot sync a directory; they order renames themselves.
         with contextlib.suppress(OSError):
             os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def probe_disk(folder: Path) -> None:
+    """Ask the disk itself whether it still answers: one that fails still shows what was read from it before.
+
+    Raises:
+        OSError: it fails, or the folder is not there.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Not every file system can sync a folder, and one that is read-only need not.
+        if error.errno in _FAILING:
+            raise
     finally:
         os.close(descriptor)
 

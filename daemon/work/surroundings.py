@@ -18,7 +18,7 @@ from pathlib import Path
 from daemon.errors import StoreError
 from daemon.jobs.job import Job
 from daemon.store.disks import Disks
-from daemon.store.files import free_bytes, probe_writable
+from daemon.store.files import free_bytes, probe_disk, probe_writable
 from daemon.work.work_folder import WorkFolder
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ class Surroundings:
         self._floor, self._floor_until = 0, 0.0
         self._resting: dict[str, _Rest] = {}
         self._away: dict[str, str] = {}
+        # Folders of sources whose disk has failed to read one; asked again each time until it answers.
+        self._failing: set[str] = set()
 
     @property
     def problems(self) -> list[str]:
@@ -74,7 +76,7 @@ class Surroundings:
         self._away = {name: self._away_now(name, waiting) for name in SOURCES}
 
     def _away_now(self, name: str, waiting: Callable[[], Iterable[Job]]) -> str:
-        reason = self._disks.missing(name, needed=True)
+        reason = self._disks.missing(name, needed=True) or self._failing_now(name)
         if not reason or any(self._disks.holds(job.draft.source) == name for job in waiting()):
             return reason
         # With nothing to wait for, the folder that is there is the one to use.
@@ -82,6 +84,16 @@ class Surroundings:
             with contextlib.suppress(OSError):
                 self._disks.make(name, needed=False)
         return self._disks.missing(name)
+
+    def _failing_now(self, name: str) -> str:
+        if name not in self._failing:
+            return ""
+        try:
+            probe_disk(self._disks.folder(name))
+        except OSError as error:
+            return f"the disk of the {name} folder fails: {error.strerror}"
+        self._failing.discard(name)
+        return ""
 
     def outputs_missing(self) -> str:
         """Why the folder of the results, which a task needs, is not there; empty if it is."""
@@ -129,7 +141,7 @@ class Surroundings:
             self._floor, self._floor_until = _free(self._outputs) + GROWTH, time.monotonic() + LONGEST_REST_S
         known = self._resting.get(job.id)
         tries = known.tries + 1 if known else 1
-        if self.outputs_missing() or self._examined():
+        if self.outputs_missing() or self._examined() or self._source_fails(job):
             # Found: the pause will last until it is mended.
             tries = 0
         elif tries >= MAX_TRIES and error_number not in NEVER_A_FILE:
@@ -138,6 +150,13 @@ class Surroundings:
         pause = min(FIRST_REST_S * 2 ** max(tries - 1, 0), LONGEST_REST_S) if tries else 0.0
         self._resting[job.id] = _Rest(time.monotonic() + pause, tries, reason)
         return ""
+
+    def _source_fails(self, job: Job) -> bool:
+        name = self._disks.holds(job.draft.source)
+        if name not in SOURCES:
+            return False
+        self._failing.add(name)
+        return bool(self._failing_now(name))
 
     def ready(self, job: Job) -> bool:
         """Whether a waiting job may begin: its disk is there, and it does not rest after a refusal."""

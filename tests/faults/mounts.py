@@ -93,16 +93,17 @@ def bind(source: Path, point: Path) -> None:
 
 
 class Ntfs:
-    """NTFS with the rules of Windows for names."""
+    """NTFS with the rules of Windows for names; `blind` to the case of letters too, as Windows is."""
 
-    def __init__(self, image: Path, point: Path) -> None:
-        needs("mkfs.ntfs", "ntfs-3g", "umount")
+    def __init__(self, image: Path, point: Path, *, blind: bool = False) -> None:
+        driver, options = ("lowntfs-3g", "windows_names,ignore_case") if blind else ("ntfs-3g", "windows_names")
+        needs("mkfs.ntfs", driver, "umount")
         self.point = point
         point.mkdir(parents=True, exist_ok=True)
         with image.open("wb") as file:
             file.truncate(24 << 20)
         _do("mkfs.ntfs", "-q", "-F", "-Q", str(image))
-        _do("ntfs-3g", "-o", "windows_names", str(image), str(point))
+        _do(driver, "-o", options, str(image), str(point))
 
     def close(self) -> None:
         """Unmount it."""
@@ -110,19 +111,23 @@ class Ntfs:
 
 
 class EncFs:
-    """An encrypted folder, whose names may be shorter than elsewhere. The process that serves it can be killed."""
+    """An encrypted folder, whose names may be shorter than elsewhere. The process that serves it can be killed.
 
-    def __init__(self, store: Path, point: Path) -> None:
+    `checked` ones notice that a block of a file is not what was written, and refuse to read it.
+    """
+
+    def __init__(self, store: Path, point: Path, *, checked: bool = False) -> None:
         needs("encfs", "umount")
         self.point = point
         self._store = store
+        self._way = "--paranoia" if checked else "--standard"
         self.mount()
 
     def mount(self) -> None:
         """Mount it; the second time it is the same folder again."""
         for folder in (self._store, self.point):
             folder.mkdir(parents=True, exist_ok=True)
-        command = ["encfs", "-f", "--standard", "--stdinpass", str(self._store), str(self.point)]
+        command = ["encfs", "-f", self._way, "--stdinpass", str(self._store), str(self.point)]
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)
         assert self._process.stdin is not None
@@ -133,6 +138,13 @@ class EncFs:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 pytest.skip("encfs does not mount here")
             time.sleep(0.05)
+
+    def flip(self) -> None:
+        """Change one byte of the largest file; a second time changes it back."""
+        victim = max((each for each in self._store.rglob("*") if each.is_file()), key=lambda each: each.stat().st_size)
+        content = bytearray(victim.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        victim.write_bytes(content)
 
     def die(self) -> None:
         """Kill what serves it: every access fails from now on."""
