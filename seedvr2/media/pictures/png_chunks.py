@@ -98,7 +98,7 @@ def _has_size(header: bytes) -> bool:
     """Whether a header states a size that is accepted; all others are refused whatever else is in the file."""
     if len(header) != _HEADER_BYTES:
         return False
-    width, height = struct.unpack_from(">II", header)
+    width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
     return 0 < width * height <= MAX_PIXELS
 
 
