@@ -93,7 +93,7 @@ def _near_rate(each: Difference) -> bool:
 
 def _priming(each: Difference) -> bool:
     before, after = numbers(each.before), numbers(each.after)
-    return abs(before[0] - after[0]) < 0.07 and close(_TICK_S)(
+    return abs(before[0] - after[0]) < 0.07 and close(_PACKET_S)(
         Difference("", each.source.get("audio0.heard"), each.result.get("audio0.heard"), {}, {})
     )
 
