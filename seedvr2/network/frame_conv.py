@@ -24,8 +24,10 @@ _BAND_BYTES = 16 << 20
 # Narrower convolutions have too few products to be worth the sums before and after.
 _NARROW = 64
 _NARROW_ROWS = 96
-# Rows of a result that are made together, by the rows that the kernel has.
-_ROWS = {2: 3, 3: 6}
+# Rows of a result that are made together, by the rows that the kernel has. To make six, or to filter kernels of two
+# rows, loses precision; in float32, whose sums are slower, no time is gained for it.
+_ROWS = {3: 4}
+_ROWS_IN_BFLOAT16 = {2: 3, 3: 6}
 
 Form = Callable[[Tensor], Tensor]
 
@@ -82,7 +84,7 @@ def one_frame(window: Tensor, weight: Weight, kernel: Kernel, bias: Tensor, stri
         (T, outputs, H', W').
     """
     taps, wide = weight.shape[3], min(weight.shape[:2]) >= _NARROW_ROWS
-    outputs = _ROWS.get(taps, 0)
+    outputs = (_ROWS_IN_BFLOAT16 if window.dtype == torch.bfloat16 else _ROWS).get(taps, 0)
     if _by_products(window) and stride == 1 and wide and 0 < outputs <= window.shape[2] - taps + 1:
         factors = kernel.form("rows", weight, window, partial(_row_factors, outputs=outputs))
         return _along_rows(window, factors, bias, columns, filtering(outputs, taps))

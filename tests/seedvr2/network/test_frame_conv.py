@@ -177,10 +177,23 @@ def test_wide_convolutions_take_fewer_products_and_narrow_ones_do_not(monkeypatc
 
     monkeypatch.setattr(frame_conv, "_products", counted)
     with torch.no_grad():
-        for width, wanted in ((96, [8, 6, 4]), (64, [6, 4]), (48, [])):
-            window, weight, bias = _window(9, width, 6, 8), _weight(width, width), _random(width)
+        for dtype, width, wanted in (
+            (torch.float32, 96, [6, 6, 4]),
+            (torch.bfloat16, 96, [8, 6, 4]),
+            (torch.float32, 64, [6, 4]),
+            (torch.float32, 48, []),
+        ):
+            given = (_window(9, width, 12, 8), _weight(width, width), _random(width))
+            window, weight, bias = (each.to(dtype) for each in given)
             one_frame(window[:1], weight, Kernel(), bias, 1, 1)
             frames(window, weight, Kernel(), bias, (1, 1), 1)
+            assert calls == wanted
+            calls.clear()
+        # Of merged upsampling: two rows.
+        for dtype, wanted in ((torch.float32, []), (torch.bfloat16, [4])):
+            given = (_window(1, 96, 6, 8), _weight(96, 96, 1, space=2), _random(96))
+            window, weight, bias = (each.to(dtype) for each in given)
+            one_frame(window, weight, Kernel(), bias, 1, 1)
             assert calls == wanted
             calls.clear()
 
