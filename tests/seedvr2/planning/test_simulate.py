@@ -13,7 +13,6 @@ from seedvr2.planning.planner import choose
 from seedvr2.planning.published import DIT_3B
 from seedvr2.planning.simulate import MODELS, SOURCE, activations, cell, request_of, run, run_on
 
-
 _JOBS = [(name, card, picture) for name in MODELS for card, picture in ((8, False), (24, True))]
 _ALWAYS = [("3B Q4", 8, False), ("7B Q4", 24, True)]
 
