@@ -14,7 +14,7 @@ import torch
 
 from seedvr2.errors import Cancelled, OutOfMemoryError
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
-from seedvr2.job_settings import JobSettings, shortened, smaller_batches
+from seedvr2.job_settings import JobSettings, shortened, smaller_batches, smaller_than_source
 from seedvr2.media import Frame, Pixels, Sink, Source, open_sink, open_source
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
 from seedvr2.network.compiled import compiling
@@ -289,6 +289,7 @@ class Upscaler:
                 *sink.warnings,
                 *restorer.warnings,
                 *shortened(info, options),
+                *smaller_than_source(info, options),
                 *smaller_batches(plan, options, info),
             ),
         )
@@ -317,6 +318,6 @@ def _write(sink: Sink, image: Callable[[], Pixels], frame: Frame) -> None:
 
 def _out_of_memory(device: torch.device) -> OutOfMemoryError:
     return OutOfMemoryError(
-        f"There is not enough memory on {device} for this job; use a smaller resolution or batch_size, "
+        f"There is not enough memory on {device} for this job; use a smaller result (resolution, scale) or batch_size, "
         "vae_tiling = on with vae_quality = low, or a smaller model."
     )
