@@ -83,8 +83,8 @@ def smaller_than_source(info: MediaInfo, options: UpscaleOptions) -> Iterator[st
     short, long = sorted((info.width, info.height))
     if options.short_edge(short, long) < short and options.longest_edge >= long:
         yield (
-            f"The result is smaller than the source: {options.size_asked} asks for a short edge of that many pixels, and "
-            f"the source's has {short}; scale = 1 keeps the size of the source."
+            f"The result is smaller than the source, whose short edge has {short} pixels, since {options.size_asked}; "
+            "scale = 1 keeps the size of the source."
         )
 
 

@@ -82,7 +82,7 @@ class Parameter:
             return value in self.choices
         if self.kind in (int, float):
             low, high = self.minimum, self.maximum
-            return value == self.off or (low is None or value >= low) and (high is None or value <= high)
+            return value == self.off or ((low is None or value >= low) and (high is None or value <= high))
         return True
 
 

@@ -78,14 +78,15 @@ class SourceFrames(Generic[Item]):
 
     @property
     def plain_alpha(self) -> Frames | None:
-        """The same (T, 1, h, w), merely resized to the size of the result."""
+        """The same (T, 1, h, w), resized like the colours."""
         alpha, (width, height) = self.alpha, self.sizes.output
         if alpha is None:
             return None
-        return _Made(
-            (alpha.shape[0], 1, height, width),
-            lambda index: bicubic(alpha[index][None], (width, height))[0].clamp_(0, 1),
-        )
+
+        def frame(index: int) -> Tensor:
+            return bicubic(alpha[index][None], self.sizes.resized)[0, :, :height, :width].clamp(0, 1)
+
+        return _Made((alpha.shape[0], 1, height, width), frame)
 
     def from_index(self, first: int) -> SourceFrames[Item]:
         """The same without the frames before `first`."""

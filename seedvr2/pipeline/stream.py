@@ -32,8 +32,8 @@ Item = TypeVar("Item")
 class StreamSettings:
     """How frames are grouped, blended and coloured.
 
-    `strength` is the share of the restored frame in the result, beside the plain resize; `softness` how much softer than
-    the source the networks see it. Both 0…1.
+    `strength` is the share of the restored frame in the result, beside the plain resize; `softness` how much softer
+    than the source the networks see it. Both 0…1.
     """
 
     sizes: Sizes
@@ -126,7 +126,9 @@ def correction_for(method: str, vae: VAEConfig) -> str:
 def _restore_batch(
     batch: Batch[Item], image_of: Callable[[Item], Image], restorer: BatchRestorer, settings: StreamSettings
 ) -> _Slice[Item]:
-    source = SourceFrames(batch.frames, image_of, restorer.model.device, settings.sizes, settings.reference, settings.softness)
+    source = SourceFrames(
+        batch.frames, image_of, restorer.model.device, settings.sizes, settings.reference, settings.softness
+    )
     width, height = settings.sizes.output
     # Not by a name here: the restorer is to be the only one who has the clip, and drops it before it decodes.
     decoded = restorer.restore(source.clip(batch.padded, restorer.frame_dtype), batch.index)
