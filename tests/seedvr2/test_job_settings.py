@@ -10,7 +10,7 @@ from seedvr2.options import UpscaleOptions
 
 
 def _info(width: int, height: int) -> MediaInfo:
-    return MediaInfo("picture", width, height, 1)
+    return MediaInfo("picture", width, height, 1, None, None, False, 8, "png", "png")
 
 
 @pytest.mark.parametrize(
