@@ -45,7 +45,7 @@ FACTORS = (2, 4)
 FORMS = {"fp8_e4m3fn": ".safetensors", "Q8_0": ".gguf", "Q4_K_M": ".gguf"}
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SOFTNESSES = (0.0, 0.5, 1.0)
-RESTRAINT_KINDS = ("clean", "photo", "noise")
+RESTRAINT_KINDS = ("clean", "photo", "noise", "JPEG 50")
 SMALL_TILES = Tiling((128, 128), (32, 32))
 
 Degradation = Callable[[int, Tensor, tuple[int, int]], Tensor]
@@ -250,7 +250,7 @@ def measure_restraint(folder: Path, model: Model, limit: int) -> str:
     """How near to the original, and how sharp, results of each strength and softness are."""
     methods = {f"strength {strength:g}": nano(model, strength=strength) for strength in STRENGTHS}
     methods |= {f"softness {softness:g}": nano(model, softness=softness) for softness in SOFTNESSES if softness}
-    measures = MEASURES | {"sharpness": sharpness}
+    measures: dict[str, Measure] = {"PSNR": psnr, "SSIM": ssim, "sharpness": sharpness}
     found = compare(picture_cases(folder, 2, RESTRAINT_KINDS, limit), methods, measures)
     heads = " | ".join(f"{measure} {kind}" for kind in found for measure in measures)
     lines = [f"| ×2 | {heads} |", "|---" * (len(found) * len(measures) + 1) + "|"]

@@ -36,7 +36,7 @@ Strength = Annotated[
     float | None, Field(description="How much of the restoration is taken, 0 to 1; 0: the plain resize; null: default")
 ]
 Softness = Annotated[
-    float | None, Field(description="Softens the source first, 0 to 1, so that more is restored; null: default")
+    float | None, Field(description="How much softer the model sees the source, 0 to 1; null: default")
 ]
 Seed = Annotated[int, Field(description="Seed of the noise: the same seed gives the same result")]
 TaskId = Annotated[str, Field(description="Task id, as submit_image_task or submit_video_task answered it")]

@@ -162,7 +162,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _P("scale", float, 0.0, "Short edge of the result as a multiple of the source's, instead of resolution; 0: off", 1, 64, off=0),
     _P("max_resolution", int, 0, "Long edge of the result never exceeds this, in pixels; 0: 16384, the most there is", 0, MAX_EDGE),
     _P("strength", float, 1.0, "How much of the restoration is taken; 0: the plain resize", 0, 1),
-    _P("softness", float, 0.0, "How much softer the source is made before it is restored, which restores more; 1: half its size", 0, 1),
+    _P("softness", float, 0.0, "How much softer the model sees the source: 0 as it is, 1 at half its size", 0, 1),
     _P("batch_size", int, 5, "Frames restored together; 4n+1 (1, 5, 9, 13…) wastes no work", 1, 1001),
     _P("temporal_overlap", int, 0, "Frames shared by neighbouring batches and cross-faded", 0, 64),
     _P("prepend_frames", int, 0, "Mirrored frames put before the first one, removed again from the result", 0, 64),

@@ -22,8 +22,8 @@ def resize_in_two_steps(frames: Tensor, sizes: Sizes) -> Tensor:
 def softened(frames: Tensor, sizes: Sizes, softness: float) -> Tensor:
     """Frames (T, H, W, 3) made smaller, by 1 + `softness` (0…1), than they are or than the result, if that is smaller.
 
-    What a network sees of them is then softer than the source, and it restores more. The filter is a triangle, which
-    takes all pixels alike at any factor; means over whole pixels would leave some sharp and blur their neighbours.
+    What a network sees of them is then softer than the source. The filter is a triangle, which takes all pixels alike
+    at any factor; means over whole pixels would leave some sharp and blur their neighbours.
     """
     if softness <= 0:
         return frames
