@@ -54,6 +54,14 @@ def test_a_perfect_method_beats_the_resizes_and_a_resize_does_not_beat_itself() 
     assert "+0.00" in one_line_each("x", compare([("g", case)], rivals)["g"], "bicubic")
 
 
+def test_nano_without_strength_scores_as_the_resize_that_it_starts_from() -> None:
+    original = scene(64, 96)[None]
+    case = Case("scene", shrink(original, (32, 48), "bicubic"), original)
+    model = load(NANO, "float32")
+    assert score(nano(model, strength=0.0), case) == score(resize, case)
+    assert score(nano(model, softness=1.0), case)["PSNR"] < score(nano(model), case)["PSNR"]
+
+
 def test_clips_are_scored_for_flicker() -> None:
     original = torch.stack([scene(32, 32, seed) for seed in range(3)])
     case = Case("clip", shrink(original, (16, 16), "bicubic"), original)
