@@ -9,7 +9,7 @@ import torch
 
 from seedvr2.media import MediaInfo
 from seedvr2.model import Model
-from seedvr2.options import MAX_EDGE, UpscaleOptions
+from seedvr2.options import BY_NAME, MAX_EDGE, UpscaleOptions
 from seedvr2.pipeline.batching import effective_overlap
 from seedvr2.pipeline.overlap import depth
 from seedvr2.pipeline.restore import RestoreSettings
@@ -79,9 +79,10 @@ def shortened(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
 
 
 def smaller_than_source(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
-    """A sentence where the result has fewer pixels than the source, though nobody set a limit that says so."""
+    """A sentence where the result has fewer pixels than the source, though nobody said how large it is to be."""
     short, long = sorted((info.width, info.height))
-    if options.short_edge(short, long) < short and options.longest_edge >= long:
+    unsaid = not options.scale and options.resolution == BY_NAME["resolution"].default
+    if unsaid and options.resolution < short and options.longest_edge >= long:
         yield (
             f"The result is smaller than the source, whose short edge has {short} pixels, since {options.size_asked}; "
             "scale = 1 keeps the size of the source."

@@ -17,7 +17,7 @@ def _info(width: int, height: int) -> MediaInfo:
     ("size", "asked", "said"),
     [
         ((3840, 2160), {}, True),
-        ((2160, 3840), {"resolution": 2159}, True),
+        ((2160, 3840), {"resolution": 2159}, False),  # asked for
         ((1920, 1080), {}, False),
         ((640, 360), {}, False),
         ((3840, 2160), {"scale": 1}, False),

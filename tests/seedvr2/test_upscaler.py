@@ -92,7 +92,10 @@ def test_a_scale_and_a_strength_of_nothing_give_the_plain_resize(nano: Upscaler,
 def test_a_result_that_is_smaller_than_its_source_comes_with_a_warning(
     nano: Upscaler, picture: Path, tmp_path: Path
 ) -> None:
-    result = nano.upscale(picture, tmp_path / "out.png", UpscaleOptions(resolution=24))
+    large = tmp_path / "large.png"
+    Image.new("RGB", (1096, 1088), "teal").save(large)
+    result = nano.upscale(large, tmp_path / "out.png", UpscaleOptions())
+    assert (result.width, result.height) == (1088, 1080)
     assert [sentence for sentence in result.warnings if "smaller than the source" in sentence]
     assert nano.upscale(picture, tmp_path / "same.png", UpscaleOptions(scale=1.0)).warnings == ()
 
