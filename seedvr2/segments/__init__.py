@@ -1,0 +1,1 @@
+"""Units of work: shots, the frozen plan, one segment, the join."""
