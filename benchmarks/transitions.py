@@ -124,7 +124,7 @@ def _shot(rng: np.random.Generator, pictures: Pictures, camera: Camera | None = 
 
 
 def _grain(rng: np.random.Generator, frames: Frames, levels: tuple[float, float] = (4, 16)) -> Frames:
-    noise = rng.normal(0, rng.uniform(*levels), frames.shape[:3] + (1,)).astype(np.float32)
+    noise = rng.normal(0, rng.uniform(*levels), (*frames.shape[:3], 1)).astype(np.float32)
     return frames + noise
 
 

@@ -9,12 +9,13 @@ changes none of them by much, and grain is averaged away at this size.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from seedvr2.media.info import Pixels
+from seedvr2.media.thumbnail import Thumbnail, thumbnail
 
 # Of the pictures that are compared.
 WIDTH, HEIGHT = 64, 36
@@ -26,26 +27,15 @@ _NOISE = 0.5
 # How much each measure counts; fitted to transitions that `benchmarks/cuts.py` made of other photographs than it tests.
 _TEXTURE, _LIGHT, _COLOURS = 0.45, 0.35, 0.2
 _MIXED = 0.1  # of a picture: the least that shows through, and the most that is not explained so
-_SAMPLES = 4  # of the source in each direction for one pixel of a small picture, at least
 _CELL = 12  # levels of chroma that are one colour
 _CELLS = 256 // _CELL + 1
 
 Floats = npt.NDArray[np.float32]
 
 
-def small_picture(image: Pixels) -> npt.NDArray[np.uint8]:
-    """A frame (H, W, 3 or 4), uint8 or uint16, as (HEIGHT, WIDTH, 3) uint8, whatever its shape; it takes no time."""
-    height, width = image.shape[:2]
-    # Some of the pixels tell as much as all of them, and reading all would take longer than what follows.
-    step_y, step_x = (max(1, edge // (_SAMPLES * small)) for edge, small in ((height, HEIGHT), (width, WIDTH)))
-    some = image[step_y // 2 :: step_y, step_x // 2 :: step_x, :3]
-    eight = (some >> 8).astype(np.uint8) if some.dtype == np.uint16 else np.ascontiguousarray(some)
-    return shrunk(Image.fromarray(eight))
-
-
-def shrunk(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """An RGB picture as the mean colours (HEIGHT, WIDTH, 3) of its parts."""
-    return np.asarray(image.resize((WIDTH, HEIGHT), Image.Resampling.BOX))
+def small_picture(image: Pixels) -> Thumbnail:
+    """A frame (H, W, 3 or 4), uint8 or uint16, as `Likeness` takes it."""
+    return thumbnail(image, WIDTH, HEIGHT)
 
 
 class Likeness:
@@ -55,7 +45,7 @@ class Likeness:
         contrast: the standard deviation of its texture, in levels of 255.
     """
 
-    def __init__(self, picture: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, picture: Thumbnail) -> None:
         """Takes (HEIGHT, WIDTH, 3) RGB, such as `small_picture` gives."""
         rgb = picture.astype(np.float32)
         self._luma = luma = rgb @ np.array((0.299, 0.587, 0.114), np.float32)
@@ -102,7 +92,7 @@ class Likeness:
         return around, np.einsum("bsp,bsp->bs", around, around)
 
 
-def _in_blocks(plane: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _in_blocks(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """(HEIGHT, WIDTH) as (block, pixel)."""
     rows = plane.reshape(HEIGHT // _DOWN, _DOWN, WIDTH // _ACROSS, _ACROSS)
     return rows.transpose(0, 2, 1, 3).reshape(-1, _DOWN * _ACROSS)
@@ -113,7 +103,7 @@ def _shifts() -> npt.NDArray[np.intp]:
     stride = WIDTH + 2 * _REACH_X
     pixels = _in_blocks(np.arange(HEIGHT)[:, None] * stride + np.arange(WIDTH))
     moves = np.arange(2 * _REACH_Y + 1)[:, None] * stride + np.arange(2 * _REACH_X + 1)
-    return (pixels[:, None, :] + moves.reshape(1, -1, 1)).astype(np.intp)
+    return np.asarray(pixels[:, None, :] + moves.reshape(1, -1, 1), dtype=np.intp)
 
 
 _SHIFTS = _shifts()

@@ -1,116 +1,106 @@
 """Where one shot of a video ends and the next one begins.
 
-Frames of two shots are never to be restored together: each would show in the other. A cut that is missed costs a
-ghost, one too many costs next to nothing, so in doubt there is a cut.
+Frames of two shots are never to be restored together: each would show in the other.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from seedvr2.media.info import Pixels
-from seedvr2.segments.likeness import Likeness, small_picture
+from seedvr2.media.source import Source
+from seedvr2.segments.detector import CONTEXT, ShotDetector
+from seedvr2.segments.likeness import HEIGHT, WIDTH, small_picture
 
 Item = TypeVar("Item")
 
-# Frames on either side of a cut that are compared with each other. If one pair is alike, what lies between was a flash
-# or something that passed, or the same shot came back so soon that it is as well to take it for one.
-_SIDE = 4
-CONTEXT, LOOKAHEAD = _SIDE, _SIDE - 1  # frames before and behind the one that is judged
-_UNLIKE = 0.28
-_FADED = 0.67  # of the contrast two frames nearer to the picture
-_SHORTEST = 3  # frames of a shot; with fewer, it goes with what follows it
+
+def split(items: Iterable[Item], image_of: Callable[[Item], Pixels]) -> Iterator[Iterator[Item]]:
+    """The shots of a video, each as its frames, `detector.LOOKAHEAD` of which are read ahead.
+
+    Each shot is to be read to its end before the next one is asked for.
+
+    Args:
+        items: the frames in order, in whatever form.
+        image_of: the pixels of one, (H, W, 3 or 4) uint8 or uint16.
+    """
+    judged = _judged(items, image_of)
+    first = deque(item for _, item in islice(judged, 1))
+
+    def shot() -> Iterator[Item]:
+        yield first.popleft()
+        for begins, item in judged:
+            if begins:
+                first.append(item)
+                return
+            yield item
+
+    while first:
+        yield shot()
 
 
-class ShotDetector:
-    """Says of each frame whether a shot begins with it, `LOOKAHEAD` frames later.
+def _judged(items: Iterable[Item], image_of: Callable[[Item], Pixels]) -> Iterator[tuple[bool, Item]]:
+    detector = ShotDetector()
+    waiting: deque[Item] = deque()
+    for item in items:
+        waiting.append(item)
+        verdict = detector.feed(small_picture(image_of(item)))
+        if verdict is not None:
+            yield verdict, waiting.popleft()
+    for verdict in detector.finish():
+        yield verdict, waiting.popleft()
 
-    Example:
-        >>> detector = ShotDetector()
-        >>> verdicts = [v for picture in pictures if (v := detector.feed(picture)) is not None] + detector.finish()
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What is known of a video's shots: of its first `frames` frames, those with which one begins.
+
+    `dataclasses.asdict` makes JSON of it, and `Scan(**values)` goes on from there.
     """
 
-    def __init__(self, fed: int = 0, judged: int = 0, last: int | None = None) -> None:
-        """Frames are counted from the video's first.
+    frames: int = 0
+    shots: Sequence[int] = ()
 
-        Args:
-            fed: the first one that will be fed, `CONTEXT` before `judged` or earlier where it is not the first of all.
-            judged: the first one to give a verdict on.
-            last: the one with which the shot before it began.
-        """
-        self._seen: deque[Likeness] = deque(maxlen=CONTEXT + 1 + LOOKAHEAD)
-        self._distances: dict[tuple[int, int], float] = {}
-        self._end, self._judged, self._last = fed, judged, last
 
-    def feed(self, picture: npt.NDArray[np.uint8]) -> bool | None:
-        """Takes the next frame (`likeness.small_picture`); the verdict on the one `LOOKAHEAD` before, or None yet."""
-        self._seen.append(Likeness(picture))
-        self._end += 1
-        return self._judge() if self._end - self._judged > LOOKAHEAD else None
+def scan(
+    source: Source,
+    known: Scan = Scan(),
+    *,
+    every: int = 250,
+    on_progress: Callable[[Scan], None] = lambda _scan: None,
+) -> Scan:
+    """Find the shots of a video in one quick pass, or go on with it.
 
-    def finish(self) -> list[bool]:
-        """The verdicts on the last frames; nothing is fed any more."""
-        return [self._judge() for _ in range(self._end - self._judged)]
+    Args:
+        source: the video. known: what an earlier pass, which was interrupted, knew last.
+        on_progress: called with what is known after `every` frames; may raise to stop.
 
-    def _judge(self) -> bool:
-        frame = self._judged
-        self._judged += 1
-        self._distances = {pair: value for pair, value in self._distances.items() if pair[0] >= frame - CONTEXT}
-        begins = self._last is None or (frame - self._last >= _SHORTEST and self._is_cut(frame))
+    Returns:
+        All of it; `shots` starts with 0.
+
+    Raises:
+        MediaError: as `Source.frames`.
+    """
+    begun, shots = known.frames, list(known.shots)
+    # The frames before it are looked at again, rather than kept with what is known.
+    first = max(begun - CONTEXT, 0)
+    detector = ShotDetector(first, begun, shots[-1] if shots else None)
+
+    def note(begins: bool) -> None:
+        nonlocal begun
         if begins:
-            self._last = frame
-        return begins
+            shots.append(begun)
+        begun += 1
 
-    def _is_cut(self, frame: int) -> bool:
-        return (
-            self._apart(frame, frame)
-            or (self._mixed(frame) and self._later(frame) and self._apart(frame, frame + 1))
-            or (self._mixed(frame - 1) and not self._later(frame - 1) and self._apart(frame - 1, frame))
-        )
-
-    def _mixed(self, frame: int) -> bool:
-        """Whether two shots show in one frame, as where frame rates were converted."""
-        known = self._end - len(self._seen) < frame < self._end - 1
-        return known and self._at(frame).is_mixture(self._at(frame - 1), self._at(frame + 1))
-
-    def _later(self, frame: int) -> bool:
-        return self._distance(frame - 1, frame) > self._distance(frame, frame + 1)
-
-    def _apart(self, end: int, start: int) -> bool:
-        """Whether no frame before `end` is like one from `start` on; there is at most one between."""
-        low, high = max(self._end - len(self._seen), end - _SIDE), min(self._end, start + _SIDE)
-        over = start - end + 1
-        # What moves or flickers does so before and after a cut as well, but for a single jolt.
-        befores = [self._distance(at - over, at) for at in range(max(low + over, end - 2), end)]
-        afters = [self._distance(at - over, at) for at in range(start + over, min(high, start + over + 2))]
-        steps = sorted(befores + afters)
-        usual = steps[-2] if len(steps) > 1 else 0.0
-        enough = _UNLIKE + usual / 2
-        return (
-            self._distance(end - 1, start) > enough
-            and not self._fades(start, low, high)
-            and all(self._distance(a, b) > enough for a in range(low, end) for b in range(start, high))
-        )
-
-    def _fades(self, frame: int, first: int, end: int) -> bool:
-        """Whether a picture comes out of nothing with this frame, or has become nothing, by and by."""
-        before, after = self._contrast(frame - 1), self._contrast(frame)
-        if before < after:
-            return before < _FADED * after and frame + 2 < end and after < _FADED * self._contrast(frame + 2)
-        return after < _FADED * before and frame - 3 >= first and before < _FADED * self._contrast(frame - 3)
-
-    def _contrast(self, frame: int) -> float:
-        return self._at(frame).contrast
-
-    def _distance(self, a: int, b: int) -> float:
-        if (a, b) not in self._distances:
-            self._distances[a, b] = self._at(a).distance(self._at(b))
-        return self._distances[a, b]
-
-    def _at(self, frame: int) -> Likeness:
-        return self._seen[frame - self._end]
+    for picture in source.thumbnails(WIDTH, HEIGHT, first):
+        if (verdict := detector.feed(picture)) is not None:
+            note(verdict)
+            if begun % every == 0:
+                on_progress(Scan(begun, tuple(shots)))
+    for verdict in detector.finish():
+        note(verdict)
+    return Scan(begun, tuple(shots))
