@@ -68,7 +68,7 @@ def _flash(length: int) -> Pixels:
 
 def _lower_third() -> Pixels:
     frames = scene(1, 20, step=1)
-    frames[8:15, 66:86, 8:-8] = (20, 40, 160)
+    frames[8:15, 70:84, 12:-12] = 0.3 * frames[8:15, 70:84, 12:-12] + (20, 40, 120)
     return pixels(frames)
 
 

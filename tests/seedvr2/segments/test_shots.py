@@ -97,7 +97,7 @@ def test_a_scan_counts_frames_as_the_reader_does(video: Path, tmp_path: Path) ->
 
 
 def test_animations_and_pictures_are_scanned_too(tmp_path: Path) -> None:
-    first, *rest = [Image.fromarray(frame) for frame in pixels(scene(1, 6), scene(2, 6))]
+    first, *rest = [Image.fromarray(frame) for frame in pixels(scene(1, 6, step=2), scene(2, 6, step=2))]
     first.save(tmp_path / "clip.webp", save_all=True, append_images=rest, lossless=True)
     first.save(tmp_path / "picture.png")
     with open_source(tmp_path / "clip.webp") as source:
