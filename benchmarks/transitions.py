@@ -30,10 +30,14 @@ class Pictures(Protocol):
 
 
 class Clip(NamedTuple):
-    """A clip (T, HEIGHT, WIDTH, 3), and the frames with which a shot begins, the first one left out."""
+    """A clip (T, HEIGHT, WIDTH, 3), and the frames with which a shot begins, the first one left out.
+
+    With `mixed` that frame shows both shots, and the next one may as well be said to begin it.
+    """
 
     frames: Pixels
     cuts: tuple[int, ...]
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +207,15 @@ def cut_from_black(rng: np.random.Generator, pictures: Pictures) -> Clip:
     return _joined(black, shot) if rng.random() < 0.5 else _joined(shot, black)
 
 
-def regraded_cut(rng: np.random.Generator, pictures: Pictures) -> Clip:
+def mixed_cut(rng: np.random.Generator, pictures: Pictures) -> Clip:
+    """A frame between shows both shots, as where frame rates were converted."""
+    first, second = _shot(rng, pictures), _shot(rng, pictures)
+    share = np.float32(rng.uniform(0.25, 0.75))
+    clip = _joined(first, np.concatenate((share * first[-1:] + (1 - share) * second[:1], second)))
+    return clip._replace(mixed=True)
+
+
+def crossed_cut(rng: np.random.Generator, pictures: Pictures) -> Clip:
     """Shots with things that cross the view."""
     return _joined(*(_crossed(rng, pictures, _shot(rng, pictures)) for _ in range(2)))
 
@@ -307,7 +319,7 @@ def _crossed(rng: np.random.Generator, pictures: Pictures, frames: Frames) -> Fr
     return crossed
 
 
-KINDS_WITH_CUTS: dict[str, Kind] = {
+WITH_CUTS: dict[str, Kind] = {
     "still": plain_cut,
     "moving": moving_cut,
     "fast": fast_cut,
@@ -318,9 +330,10 @@ KINDS_WITH_CUTS: dict[str, Kind] = {
     "flicker": flickering_cut,
     "near a flash": cut_near_flash,
     "from or to black": cut_from_black,
-    "things that cross": regraded_cut,
+    "mixed in one frame": mixed_cut,
+    "things that cross": crossed_cut,
 }
-KINDS_WITHOUT: dict[str, Kind] = {
+WITHOUT_CUTS: dict[str, Kind] = {
     "still, grain": still,
     "pan, zoom, shake": moves,
     "whip pan": swings,
