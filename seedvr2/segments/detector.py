@@ -6,6 +6,7 @@ A cut that is missed costs a ghost, one too many costs next to nothing, so in do
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 
 from seedvr2.media.thumbnail import Thumbnail
 from seedvr2.segments.likeness import Likeness
@@ -14,9 +15,10 @@ from seedvr2.segments.likeness import Likeness
 # or something that passed, or the same shot came back so soon that it is as well to take it for one.
 _SIDE = 4
 CONTEXT, LOOKAHEAD = _SIDE, _SIDE - 1  # frames before and behind the one that is judged
-_UNLIKE = 0.28
+# How far apart frames on either side of a cut are at least, and by how much more where neighbours are apart as well.
+_UNLIKE, _RESTLESS = 0.28, 0.6
 _NOTHING = 5.0  # levels of contrast in an empty picture, at most
-_FADED = 0.67  # of the contrast two frames on, while a picture comes or goes
+_FADED = 0.9  # of the next frame's contrast, at most, while a picture comes or goes
 _SHORTEST = 2  # frames of a shot; a single one goes with what follows it
 
 
@@ -60,11 +62,12 @@ class ShotDetector:
         return begins
 
     def _is_cut(self, frame: int) -> bool:
-        return (
-            self._apart(frame, frame)
-            or (self._mixed(frame) and self._later(frame) and self._apart(frame, frame + 1))
-            or (self._mixed(frame - 1) and not self._later(frame - 1) and self._apart(frame - 1, frame))
-        )
+        # A frame of two shots goes with the one that it is more like.
+        if self._mixed(frame):
+            return self._later(frame) and self._apart(frame, frame + 1)
+        if self._mixed(frame - 1):
+            return not self._later(frame - 1) and self._apart(frame - 1, frame)
+        return self._apart(frame, frame)
 
     def _mixed(self, frame: int) -> bool:
         """Whether two shots show in one frame, as where frame rates were converted."""
@@ -72,6 +75,7 @@ class ShotDetector:
         return known and self._at(frame).is_mixture(self._at(frame - 1), self._at(frame + 1))
 
     def _later(self, frame: int) -> bool:
+        """Whether a frame is more like the one behind it than like the one before it."""
         return self._distance(frame - 1, frame) > self._distance(frame, frame + 1)
 
     def _apart(self, end: int, start: int) -> bool:
@@ -82,8 +86,8 @@ class ShotDetector:
         befores = [self._distance(at - over, at) for at in range(max(low + over, end - 2), end)]
         afters = [self._distance(at - over, at) for at in range(start + over, min(high, start + over + 2))]
         steps = sorted(befores + afters)
-        usual = steps[-2] if len(steps) > 1 else 0.0
-        enough = _UNLIKE + usual / 2
+        usual = steps[-2] if len(steps) > 2 else max(steps, default=0.0)
+        enough = _UNLIKE + _RESTLESS * usual
         return (
             self._distance(end - 1, start) > enough
             and not self._fades(start, low, high)
@@ -92,10 +96,16 @@ class ShotDetector:
 
     def _fades(self, frame: int, first: int, end: int) -> bool:
         """Whether a picture comes out of nothing with this frame, or has become nothing, by and by."""
-        before, after = self._contrast(frame - 1), self._contrast(frame)
-        if before < min(after, _NOTHING):
-            return frame + 2 < end and after < _FADED * self._contrast(frame + 2)
-        return after < _NOTHING and frame - 3 >= first and before < _FADED * self._contrast(frame - 3)
+        if self._contrast(frame - 1) < min(self._contrast(frame), _NOTHING):
+            near = range(frame, frame + 3)
+        elif self._contrast(frame) < _NOTHING:
+            near = range(frame - 1, frame - 4, -1)
+        else:
+            return False
+        return all(
+            first <= further < end and self._contrast(nearer) < _FADED * self._contrast(further)
+            for nearer, further in pairwise(near)
+        )
 
     def _contrast(self, frame: int) -> float:
         return self._at(frame).contrast

@@ -25,7 +25,8 @@ _RADIUS = 6  # what is larger than this is the spread of light, what is smaller 
 # The variance of a pixel that is no texture: rounding, and what is left of noise.
 _NOISE = 0.5
 # How much each measure counts; fitted to transitions that `benchmarks/cuts.py` made of other photographs than it tests.
-_TEXTURE, _LIGHT, _COLOURS = 0.45, 0.35, 0.2
+_TEXTURE, _LIGHT, _COLOURS, _LEVEL = 0.45, 0.35, 0.2, 0.5
+_FLAT = 2.0  # levels of contrast of a picture that has about no texture
 _MIXED = 0.1  # of a picture: the least that shows through, and the most that is not explained so
 _CELL = 12  # levels of chroma that are one colour
 _CELLS = 256 // _CELL + 1
@@ -52,7 +53,8 @@ class Likeness:
         light = _mean_around(luma)
         texture = luma - light
         self.contrast = float(texture.std())
-        self._light = light - light.mean()
+        self._level = float(light.mean())
+        self._light = light - self._level
         self._unevenness = float(np.sqrt((self._light**2).mean()))
         self._blocks = _in_blocks(texture)
         self._energy = (self._blocks**2).sum(axis=1)
@@ -60,13 +62,16 @@ class Likeness:
         self._colours = _histogram((rgb[..., 2] - luma) * 0.564, (rgb[..., 0] - luma) * 0.713)
 
     def distance(self, other: Likeness) -> float:
-        """How unlike they are: 0 (the same) to 1."""
+        """How unlike they are: 0 (the same) to about 1."""
         gain = min(max((other.contrast + 0.5) / (self.contrast + 0.5), 1 / 3), 3.0)
         texture = (self._unexplained(other, gain) + other._unexplained(self, 1 / gain)) / 2
         apart = float(np.sqrt(((self._light - other._light) ** 2).mean()))
         light = apart / (self._unevenness + other._unevenness + 2)
         colours = float(np.abs(self._colours - other._colours).sum()) / 2
-        return _TEXTURE * texture + _LIGHT * light + _COLOURS * colours
+        level = abs(self._level - other._level) / 255
+        # Of pictures without texture nothing is unexplained, which says nothing: their colours have to.
+        flat = 1 / (1 + (max(self.contrast, other.contrast) / _FLAT) ** 2)
+        return _TEXTURE * texture + _LIGHT * light + (_COLOURS + _TEXTURE * flat) * colours + _LEVEL * level
 
     def is_mixture(self, one: Likeness, another: Likeness) -> bool:
         """Whether it is the two others at once, the one showing through the other."""
