@@ -150,6 +150,16 @@ def _flash(rng: np.random.Generator, frames: Frames, start: int, length: int) ->
     return lit
 
 
+def _barred(rng: np.random.Generator, *shots: Frames) -> list[Frames]:
+    """The same black bars over all of them: above and below, or left and right."""
+    axis, share = (1, 0.13) if rng.random() < 0.5 else (2, float(rng.choice((0.125, 0.34))))
+    bar = round(share * shots[0].shape[axis])
+    covered = [frames.swapaxes(1, axis).copy() for frames in shots]
+    for frames in covered:
+        frames[:, :bar] = frames[:, -bar:] = 0
+    return [frames.swapaxes(1, axis) for frames in covered]
+
+
 # What has cuts.
 
 
@@ -215,6 +225,10 @@ def mixed_cut(rng: np.random.Generator, pictures: Pictures) -> Clip:
     return clip._replace(mixed=True)
 
 
+def barred_cut(rng: np.random.Generator, pictures: Pictures) -> Clip:
+    return _joined(*_barred(rng, _shot(rng, pictures), _shot(rng, pictures)))
+
+
 def crossed_cut(rng: np.random.Generator, pictures: Pictures) -> Clip:
     """Shots with things that cross the view."""
     return _joined(*(_crossed(rng, pictures, _shot(rng, pictures)) for _ in range(2)))
@@ -249,6 +263,10 @@ def grain(rng: np.random.Generator, pictures: Pictures) -> Clip:
 
 def dark_grain(rng: np.random.Generator, pictures: Pictures) -> Clip:
     return _one(_grain(rng, _dark(rng, shoot(rng, _pick(rng, pictures), 40, moving(rng))), (1, 5)))
+
+
+def barred(rng: np.random.Generator, pictures: Pictures) -> Clip:
+    return _one(*_barred(rng, shoot(rng, _pick(rng, pictures), 40, moving(rng))))
 
 
 def flickers(rng: np.random.Generator, pictures: Pictures) -> Clip:
@@ -331,6 +349,7 @@ WITH_CUTS: dict[str, Kind] = {
     "near a flash": cut_near_flash,
     "from or to black": cut_from_black,
     "mixed in one frame": mixed_cut,
+    "between black bars": barred_cut,
     "things that cross": crossed_cut,
 }
 WITHOUT_CUTS: dict[str, Kind] = {
@@ -341,6 +360,7 @@ WITHOUT_CUTS: dict[str, Kind] = {
     "shake": shakes,
     "heavy grain": grain,
     "dark, grain": dark_grain,
+    "between black bars": barred,
     "flicker": flickers,
     "flashes": flashes,
     "strobe": strobes,

@@ -28,6 +28,7 @@ _NOISE = 0.5
 _TEXTURE, _LIGHT, _COLOURS, _LEVEL = 0.45, 0.35, 0.2, 0.5
 _FLAT = 2.0  # levels of contrast of a picture that has about no texture
 _MIXED = 0.1  # of a picture: the least that shows through, and the most that is not explained so
+_BLACK = 12  # levels of what is in a black bar, at most
 _CELL = 12  # levels of chroma that are one colour
 _CELLS = 256 // _CELL + 1
 
@@ -48,7 +49,7 @@ class Likeness:
 
     def __init__(self, picture: Thumbnail) -> None:
         """Takes (HEIGHT, WIDTH, 3) RGB, such as `small_picture` gives."""
-        rgb = picture.astype(np.float32)
+        rgb = _without_bars(picture).astype(np.float32)
         self._luma = luma = rgb @ np.array((0.299, 0.587, 0.114), np.float32)
         light = _mean_around(luma)
         texture = luma - light
@@ -95,6 +96,19 @@ class Likeness:
         """What lies around each block: (block, shift, pixel), and the energy of each (block, shift)."""
         around = self._padded.ravel()[_SHIFTS]
         return around, np.einsum("bsp,bsp->bs", around, around)
+
+
+def _without_bars(picture: Thumbnail) -> Thumbnail:
+    """The picture with its outermost rows and columns in place of black bars, which are alike in all shots."""
+    light = picture.max(axis=2)
+    for axis, edge in enumerate(light.shape):
+        lit = np.flatnonzero(light.max(axis=1 - axis) > _BLACK)
+        bar = min(int(lit[0]), edge - 1 - int(lit[-1])) if len(lit) else 0
+        if bar:
+            # What is next to a bar has a part of it.
+            inner = np.linspace(bar + 1, max(edge - 2 - bar, bar + 1), edge).round().astype(np.intp)
+            picture = picture.take(inner, axis)
+    return picture
 
 
 def _in_blocks(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -109,6 +109,8 @@ def test_each_frame_of_a_transparent_video_keeps_its_own_transparency(
         seen = np.flatnonzero(alpha > 0.5)
         assert abs(seen[0] - (8 + 16 * index)) <= 2
         assert abs(seen[-1] - (55 + 16 * index)) <= 2
+
+
 def test_each_shot_is_restored_by_itself_unless_told_otherwise(nano: Upscaler, tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mp4", list(pixels(scene(1, 7, step=2), scene(2, 7, step=2))))
 

@@ -36,6 +36,16 @@ def _faded(frames: Frames, length: int, ground: float) -> Frames:
     return np.concatenate((frames[:-length], ground + (frames[-length:] - ground) * share))
 
 
+def _with_banner(frames: Pixels) -> Pixels:
+    frames[:, 68:] = pixels(scene(9, 1))[0, 68:]
+    return frames
+
+
+def _in_bars(frames: Pixels) -> Pixels:
+    frames[:, :12] = frames[:, -12:] = 0
+    return frames
+
+
 CUTS: dict[str, tuple[Callable[[], Pixels], list[int]]] = {
     "still": (lambda: pixels(scene(1), scene(2)), [12]),
     "moving": (lambda: pixels(scene(1, step=3), scene(2, zoom=0.98)), [12]),
@@ -50,6 +60,9 @@ CUTS: dict[str, tuple[Callable[[], Pixels], list[int]]] = {
     "to black": (lambda: pixels(scene(1), np.zeros_like(scene(1))), [12]),
     "mixed in one frame": (lambda: pixels(scene(1), (0.3 * scene(1, 1) + 0.7 * scene(2, 1)), scene(2)), [12]),
     "mixed the other way": (lambda: pixels(scene(1), (0.7 * scene(1, 1) + 0.3 * scene(2, 1)), scene(2)), [13]),
+    "under a banner that stays": (lambda: _with_banner(pixels(scene(1, step=1), scene(2, step=1))), [12]),
+    "between black bars": (lambda: _in_bars(pixels(scene(1, step=1), scene(2, step=1))), [12]),
+    "flat colours": (lambda: pixels(np.full_like(scene(1), (200, 0, 0)), np.full_like(scene(1), (0, 0, 200))), [12]),
     "near the ends": (lambda: pixels(scene(1, 2), scene(2, 6), scene(3, 2)), [2, 8]),
 }
 
@@ -100,6 +113,7 @@ NO_CUTS: dict[str, Callable[[], Pixels]] = {
     "fade to black": lambda: pixels(_faded(scene(1, 20), 10, 0), np.zeros_like(scene(1))),
     "fade from white": lambda: pixels(_faded(scene(1, 20), 10, 255)[::-1]),
     "nothing at all": lambda: pixels(np.zeros_like(scene(1))),
+    "noise": lambda: np.random.default_rng(0).integers(0, 256, (20, HEIGHT, WIDTH, 3), dtype=np.uint8),
     "every frame twice": lambda: pixels(scene(1, 10, step=6).repeat(2, axis=0)),
 }
 

@@ -91,8 +91,7 @@ def test_advice_for_transparency_is_true(tmp_path: Path, asked: str) -> None:
     _, sink, _, after = copied(clip, tmp_path / f"out.{asked}", output_format=asked)
     (told,) = (warning for warning in sink.warnings if "transparent" in warning)
     assert told == (
-        "The video is partly transparent; the result shows it on black. "
-        "Choose output_format = webm or mov to keep it."
+        "The video is partly transparent; the result shows it on black. Choose output_format = webm or mov to keep it."
     )
     assert after[0].image.shape == (64, 96, 3)
     assert after[0].image[:, -8:].max() < 8
