@@ -40,6 +40,7 @@ class JobSettings:
             prepend=0 if picture else options.prepend_frames,
             uniform=options.uniform_batch_size and not picture,
             color_correction=options.color_correction,
+            shots=options.shots == "auto" and not picture,
         )
         restore = RestoreSettings(
             seed=options.seed,

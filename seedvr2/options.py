@@ -98,6 +98,7 @@ class UpscaleOptions:
     temporal_overlap: int = 0
     prepend_frames: int = 0
     uniform_batch_size: bool = False
+    shots: str = "auto"
     seed: int = 42
     color_correction: str = "lab"
     input_noise_scale: float = 0.0
@@ -141,6 +142,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _P("temporal_overlap", int, 0, "Frames shared by neighbouring batches and cross-faded", 0, 64),
     _P("prepend_frames", int, 0, "Mirrored frames put before the first one, removed again from the result", 0, 64),
     _P("uniform_batch_size", bool, False, "Pad the last batch to the full batch size"),
+    _P("shots", str, "auto", "Restore each shot by itself, so that nothing of one shows in the next", choices=("auto", "off")),
     _P("seed", int, 42, "Seed of the noise: the same seed gives the same result", 0, 2**32 - 1),
     _P("color_correction", str, "lab", "How the source's colours are carried over", choices=COLOR_CORRECTIONS),
     _P("input_noise_scale", float, 0.0, "Noise added to the source before encoding", 0, 1),

@@ -244,7 +244,7 @@ class Upscaler:
         loaded = self._loaded()
         job = JobSettings.prepare(loaded, info, options, plan)
         started, frames = time.monotonic(), 0
-        meter = ProgressMeter(report, info.frames, job.step)
+        meter = ProgressMeter(report, info.frames, job.step, plan.window if plan.overlap else 0)
         writer = WriteBehind(job.writing_depth(info))
 
         def on_stage(stage: str, share: float) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from seedvr2.media.info import Frame, MediaInfo
+from seedvr2.media.thumbnail import Thumbnail, thumbnail
 
 
 class Source(ABC):
@@ -38,6 +40,13 @@ class Source(ABC):
         Raises:
             MediaError: nothing more can be decoded, and nothing could be so far.
         """
+
+    def thumbnails(self, width: int, height: int, first: int = 0) -> Iterator[Thumbnail]:
+        """The frames of `frames` from number `first` on, small and quickly: (height, width, 3) uint8.
+
+        They may differ from the frames in the finer points of colour, and are not turned. Errors as for `frames`.
+        """
+        return (thumbnail(frame.image, width, height) for frame in islice(self.frames(), first, None))
 
     def prove(self) -> None:
         """Decode as much as shows that the file can be read. Errors as for `frames`."""

@@ -23,6 +23,7 @@ from seedvr2.pipeline.blending import crossfade_weights, reference_weights
 from seedvr2.pipeline.restore import BatchRestorer
 from seedvr2.pipeline.sizes import Sizes
 from seedvr2.pipeline.source_frames import Image, SourceFrames
+from seedvr2.segments.shots import split
 
 Item = TypeVar("Item")
 
@@ -37,6 +38,8 @@ class StreamSettings:
     prepend: int = 0
     uniform: bool = False
     color_correction: str = "lab"
+    # Each shot by itself, as if it were a clip of its own: batches, overlaps and what is put before it.
+    shots: bool = False
     # As the public implementation does it, where it differs: hard cuts for overlaps of 1, 2 and 4, two resizes.
     reference: bool = False
 
@@ -64,7 +67,8 @@ def restore_stream(
     """Restore a clip.
 
     Args:
-        items: the source's frames in order, in whatever form; read one batch ahead at most.
+        items: the source's frames in order, in whatever form; read one batch ahead at most, and a few frames more
+            where shots are told apart.
         image_of: the pixels of one, (H, W, 3 or 4) uint8 or uint16; asked for more than once.
         restorer: the model at work.
         settings: as in `StreamSettings`.
@@ -72,16 +76,23 @@ def restore_stream(
     Yields:
         Each item with its result, (h, w, 3 or 4) float32 in 0…1 on the model's device.
     """
-    pending: deque[_Slice[Item]] = deque()
     vae = restorer.model.vae.config
     settings = replace(settings, color_correction=correction_for(settings.color_correction, vae))
+    for shot in split(items, image_of) if settings.shots else (items,):
+        yield from _restore_shot(shot, image_of, restorer, settings)
+
+
+def _restore_shot(
+    items: Iterable[Item], image_of: Callable[[Item], Image], restorer: BatchRestorer, settings: StreamSettings
+) -> Iterator[tuple[Item, Tensor]]:
+    pending: deque[_Slice[Item]] = deque()
     batches = iter_batches(
         items,
         settings.batch_size,
         settings.overlap,
         settings.prepend,
         uniform=settings.uniform,
-        factor=vae.temporal_factor,
+        factor=restorer.model.vae.config.temporal_factor,
     )
     for batch in batches:
         fresh = _restore_batch(batch, image_of, restorer, settings)

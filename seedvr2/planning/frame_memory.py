@@ -21,11 +21,14 @@ from seedvr2.pipeline.batching import pad_indices
 from seedvr2.pipeline.sizes import Sizes, plan_sizes
 from seedvr2.planning import host_memory
 from seedvr2.planning.memory import TILES, decode_bytes, restore_bytes
+from seedvr2.segments.detector import LOOKAHEAD
 from seedvr2.units import gigabytes
 
 # Bytes per pixel and frame of three channels. Of the source: as it was decoded, and twice as float32 while a batch is
 # put together.
 _SOURCE = 28
+# Of a frame that waits until it is known whether a shot begins with it: as it was decoded.
+_WAITING = 3
 # Of the result: resized, padded, normalised and restored, all as float32, and the integers and the file made of it.
 _RESULT = 64
 # The networks really take this share of what `memory.py` counts for them.
@@ -56,7 +59,8 @@ class JobSize:
         """Bytes of the frames at the peak, beside the networks."""
         channels = 4 / 3 if self.info.has_alpha else 1
         source, result = self.info.width * self.info.height, prod(self.sizes.padded)
-        return int(self.batch * (source * _SOURCE + result * _RESULT) * channels)
+        waiting = LOOKAHEAD * source * _WAITING if self.info.kind == "video" else 0
+        return int((self.batch * (source * _SOURCE + result * _RESULT) + waiting) * channels)
 
     def total(self) -> int:
         """Bytes in all, beside the weights."""

@@ -35,7 +35,9 @@ from seedvr2.network.compiled import Compilable
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.progress import Progress
 from tests.seedvr2.media import clips
+from tests.seedvr2.media.clips import write_video
 from tests.seedvr2.network.networks import random_dit, random_vae
+from tests.seedvr2.segments.scenes import pixels, scene
 
 CLIP = Path(__file__).parents[2] / "benchmarks" / "assets" / "city.mp4"
 SMALL = UpscaleOptions(resolution=64)
@@ -107,6 +109,20 @@ def test_each_frame_of_a_transparent_video_keeps_its_own_transparency(
         seen = np.flatnonzero(alpha > 0.5)
         assert abs(seen[0] - (8 + 16 * index)) <= 2
         assert abs(seen[-1] - (55 + 16 * index)) <= 2
+
+
+def test_each_shot_is_restored_by_itself_unless_told_otherwise(nano: Upscaler, tmp_path: Path) -> None:
+    source = write_video(tmp_path / "in.mp4", list(pixels(scene(1, 7, step=2), scene(2, 7, step=2))))
+
+    def batches(**options: str) -> int:
+        reports: list[Progress] = []
+        target = tmp_path / f"{len(list(tmp_path.iterdir()))}.mp4"
+        result = nano.upscale(source, target, UpscaleOptions(resolution=32, **options), on_progress=reports.append)
+        assert result.frames == 14
+        return sum(report.stage == "restoring" for report in reports) // 2
+
+    assert batches() == batches(shots="auto") == 4  # 5 + 2 frames of each
+    assert batches(shots="off") == 3
 
 
 def test_a_job_can_be_stopped_and_leaves_nothing(nano: Upscaler, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from seedvr2.errors import MediaError
@@ -18,6 +20,7 @@ from seedvr2.media.info import MAX_PIXELS, Frame, MediaInfo, Pixels
 from seedvr2.media.need import check_room, video_need
 from seedvr2.media.orientation import Orientation, display_orientation
 from seedvr2.media.source import Source
+from seedvr2.media.thumbnail import SAMPLES, Thumbnail, averaged
 from seedvr2.media.videos.canvas import Canvas, Look, PixelShapes
 from seedvr2.media.videos.color_tags import ColorTags, read_tags
 from seedvr2.media.videos.colorspace import RgbReader
@@ -124,6 +127,23 @@ class VideoSource(Source):
                 self._found.append(whole.telling)
         if end is None:
             raise MediaError(_nothing_in(name))
+
+    def thumbnails(self, width: int, height: int, first: int = 0) -> Iterator[Thumbnail]:
+        """See `Source.thumbnails`."""
+        scaler = VideoReformatter()
+        with reading(self.path), open_container(self.path) as container:
+            packets = self._packets(container, pick_video(container, self.path.name))
+            for decoded in islice(Decoder(packets.packets()), first, None):
+                # On one core: the decoder has work for the others.
+                some = scaler.reformat(
+                    decoded,
+                    SAMPLES * width,
+                    SAMPLES * height,
+                    "rgb24",
+                    interpolation=Interpolation.FAST_BILINEAR,
+                    threads=1,
+                )
+                yield averaged(some.to_ndarray(), width, height)
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> PacketReader:
         return PacketReader(self.path, container, stream.index, [stream.index])

@@ -16,9 +16,12 @@ from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import plan_sizes
 from seedvr2.pipeline.source_frames import to_float
 from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
+from seedvr2.segments.detector import LOOKAHEAD
 from tests.seedvr2.network.networks import SMALL_DIT, SMALL_VAE, random_dit, random_vae
+from tests.seedvr2.segments.scenes import HEIGHT, WIDTH, pixels, scene
 
 SIZES = plan_sizes(20, 14, 30)
+SCENE_SIZES = plan_sizes(WIDTH, HEIGHT, 16)
 
 
 def _model() -> Model:
@@ -33,7 +36,8 @@ def _frames(count: int, channels: int = 3, dtype: type = np.uint8) -> list[np.nd
 
 def _run(frames: list[np.ndarray], restore: RestoreSettings | None = None, **settings: object) -> list[torch.Tensor]:
     restorer = BatchRestorer(_model(), restore or RestoreSettings())
-    stream = restore_stream(enumerate(frames), lambda item: item[1], restorer, StreamSettings(SIZES, **settings))  # type: ignore[arg-type]
+    chosen = StreamSettings(**{"sizes": SIZES, **settings})  # type: ignore[arg-type]
+    stream = restore_stream(enumerate(frames), lambda item: item[1], restorer, chosen)
     result = list(stream)
     assert [item[0] for item, _ in result] == list(range(len(frames)))
     return [image for _, image in result]
@@ -159,6 +163,48 @@ def test_no_more_than_two_batches_of_the_source_are_read_ahead() -> None:
     ):
         ahead = max(ahead, read - done)
     assert done == 40 and ahead <= 10
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"overlap": 2},
+        {"prepend": 3},
+        {"uniform": True, "batch_size": 9},
+        {"overlap": 1, "prepend": 2, "color_correction": "wavelet_adaptive"},
+        {"color_correction": "adain", "batch_size": 9},
+    ],
+)
+def test_each_shot_comes_out_as_it_would_alone(settings: dict[str, object]) -> None:
+    shots = [list(pixels(scene(seed, length, step=2))) for seed, length in enumerate((7, 4, 6))]
+    clip = [frame for shot in shots for frame in shot]
+    # Another noise for each batch of a clip: they are counted from the shot's beginning.
+    restore = RestoreSettings(
+        input_noise_scale=0.5,
+        noise=lambda index, shape: torch.randn(shape, generator=torch.Generator().manual_seed(index)),
+    )
+    together = _run(clip, restore, sizes=SCENE_SIZES, shots=True, **settings)
+    alone = [image for shot in shots for image in _run(shot, restore, sizes=SCENE_SIZES, **settings)]
+    assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
+    if not settings:
+        mixed = _run(clip, restore, sizes=SCENE_SIZES)
+        assert torch.equal(mixed[4], alone[4]) and not torch.allclose(mixed[7], alone[7], atol=1e-2)
+
+
+def test_telling_shots_apart_reads_a_few_frames_more() -> None:
+    read = 0
+
+    def source() -> Iterator[np.ndarray]:
+        nonlocal read
+        for frame in pixels(scene(1, 13, step=2), scene(2, 14, step=2)):
+            read += 1
+            yield frame
+
+    settings = StreamSettings(SCENE_SIZES, shots=True)
+    restored = restore_stream(source(), lambda frame: frame, BatchRestorer(_model(), RestoreSettings()), settings)
+    ahead = [read - done for done, _ in enumerate(restored)]
+    assert len(ahead) == 27 and max(ahead) <= 5 + 1 + LOOKAHEAD
 
 
 def test_a_vae_that_keeps_time_needs_no_padding() -> None:
