@@ -1,8 +1,7 @@
 """From shots to segments: whole shots together, and long shots divided where a batch begins.
 
-A segment gives its frames by itself. Where it begins or ends within a shot, it computes the batches that lie across the
-border too, and its neighbour computes the same ones again: what a batch gives depends on its frames alone, so both get
-the same.
+A segment can be made without those before it. Where it begins within a shot, the batches before that share frames with
+its own are computed again: what a batch gives depends on its frames alone, so they come out the same.
 """
 
 from __future__ import annotations
@@ -12,6 +11,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from seedvr2.pipeline.batching import effective_overlap
+from seedvr2.pipeline.sizes import Size
+
+# Frames of a segment: 20 s of a film.
+_MOST = 480
+# Of a small model less is not worth a new beginning of the encoder.
+_LEAST = 24
+# Pixels of results for some minutes of work, by whether the model is a large one and whether it runs on a GPU.
+_PIXELS = {(False, False): 5e7, (False, True): 2e9, (True, False): 2e6, (True, True): 5e8}
+_LARGE = 10**9  # bytes of weights
+
+
+def frames_at_a_time(size: Size, weights: int, *, gpu: bool) -> int:
+    """How many frames a segment should have at most, so that an interruption costs minutes: 480, or fewer.
+
+    The same on each machine of a kind, as segments begin with a key frame. Nothing is measured for it.
+
+    Args:
+        size: width and height of the result. weights: bytes of the model.
+    """
+    large = weights > _LARGE
+    frames = int(_PIXELS[large, gpu] / (size[0] * size[1]))
+    return min(max(frames, 1 if large else _LEAST), _MOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +49,14 @@ class Grid:
     prepend: int = 0
 
     @property
+    def shared(self) -> int:
+        """Frames that two batches really share."""
+        return effective_overlap(self.window, self.overlap)
+
+    @property
     def step(self) -> int:
         """Frames from the beginning of one batch to that of the next."""
-        return self.window - effective_overlap(self.window, self.overlap)
+        return self.window - self.shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +65,16 @@ class Segment:
 
     Attributes:
         start, stop: its frames; the last one is before `stop`.
-        first, last: the frames that it is computed from, which are more where it begins or ends within a shot.
-        shots: where shots begin between `first` and `last`; `first` is among them only if one begins there.
+        first: the frame that its computation begins with, which is an earlier one where it begins within a shot.
+        batch: which batch of its shot begins with `first`; 0 where that is where the shot begins.
+        shots: the frames from `first` on with which other shots begin.
     """
 
     start: int
     stop: int
     first: int
-    last: int
+    batch: int
     shots: tuple[int, ...]
-
-    @property
-    def begins_within_shot(self) -> bool:
-        """Whether `first` is a later frame of a shot, so that a batch before it shares frames with the first one."""
-        return self.first not in self.shots
 
 
 def divide(shots: Sequence[int], frames: int, most: int, grid: Grid) -> list[Segment]:
@@ -80,23 +102,19 @@ def divide(shots: Sequence[int], frames: int, most: int, grid: Grid) -> list[Seg
 
 
 def _whole(shots: Sequence[int], stop: int) -> Segment:
-    return Segment(shots[0], stop, shots[0], stop, tuple(shots))
+    return Segment(shots[0], stop, shots[0], 0, tuple(shots[1:]))
 
 
 def _parts(start: int, stop: int, most: int, grid: Grid) -> Iterator[Segment]:
     """A long shot in pieces of about the same length."""
     length = stop - start
     pieces = -(-length // most)
-    borders = sorted({_on_grid(length * index // pieces, grid) for index in range(1, pieces)})
-    inner = [start + border for border in borders if 0 < border < length]
-    overlap = effective_overlap(grid.window, grid.overlap)
-    for begin, end in itertools.pairwise((start, *inner, stop)):
-        # The frames that a batch shares with the one before are coloured together with that one's.
-        first = begin if begin == start or not overlap else max(begin - grid.step, start)
-        last = min(end + grid.window, stop) if end != stop and overlap else end
-        yield Segment(begin, end, first, last, (start,) if first == start else ())
-
-
-def _on_grid(offset: int, grid: Grid) -> int:
-    """The beginning of a batch that is nearest to a frame of a shot."""
-    return round((offset + grid.prepend) / grid.step) * grid.step - grid.prepend
+    # Numbers of the batches with which pieces begin.
+    begins = sorted({round((length * index / pieces + grid.prepend) / grid.step) for index in range(1, pieces)})
+    inner = [number for number in begins if 0 < number * grid.step - grid.prepend < length]
+    edges = [start, *(start + number * grid.step - grid.prepend for number in inner), stop]
+    for number, (begin, end) in zip((0, *inner), itertools.pairwise(edges), strict=True):
+        # The frames that a batch shares with those before are coloured together with theirs.
+        batch = max(number - -(-grid.shared // grid.step), 0)
+        first = start + batch * grid.step - grid.prepend
+        yield Segment(begin, end, *((first, batch) if first > start else (start, 0)), ())

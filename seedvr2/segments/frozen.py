@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from seedvr2.errors import MediaError
 from seedvr2.options import UpscaleOptions
 from seedvr2.planning.plan import Plan
 from seedvr2.publishing import sync_folder
@@ -25,8 +24,6 @@ NAME = "plan.json"
 _FORMAT = 1
 # The beginning and the end tell a file that was replaced; a film is not read twice for it.
 _HEAD_AND_TAIL = 4 * 2**20
-# Options that say nothing about the frames of a segment.
-_OF_THE_RESULT = frozenset({"output_format"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +51,11 @@ class FrozenPlan:
     Attributes:
         engine: version of this program. models: names and SHA-256 of the transformer and of the VAE.
         device: kind of processor or GPU, and `dtype`: what is computed in. threads: of torch.
-        settings: tiles, window and so on. options: as they were asked for.
-        encoder: name, options and threads of the encoder.
+        settings: tiles, window and so on. options: as they were asked for. suffix: of the result.
+        encoder: all that decides about what the encoder gives.
         source: which file it is for. size: width and height of the result.
         frames: in the source. segments: the pieces, in order.
+        notes: sentences on how the plan came to be, for the one who gets the result.
     """
 
     engine: str
@@ -67,34 +65,36 @@ class FrozenPlan:
     threads: int
     settings: Plan
     options: UpscaleOptions
+    suffix: str
     encoder: Mapping[str, Any]
     source: SourceMark
     size: tuple[int, int]
     frames: int
     segments: tuple[Segment, ...]
+    notes: tuple[str, ...] = ()
 
     def makes_the_same(self, other: FrozenPlan) -> bool:
-        """Whether both give the same frames: the machine's choices (`settings`, segments) do not count."""
+        """Whether both give the same result, but for the machine's choices: `settings`, threads and segments."""
         return self._identity() == other._identity()
 
     def _identity(self) -> dict[str, Any]:
         values = self.as_dict()
-        for name in ("settings", "segments", "frames"):
+        for name in ("settings", "threads", "segments", "frames", "notes"):
             del values[name]
-        values["options"] = {name: value for name, value in values["options"].items() if name not in _OF_THE_RESULT}
         return values
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "format": _FORMAT,
-            **{name: getattr(self, name) for name in ("engine", "device", "dtype", "threads", "frames")},
+            **{name: getattr(self, name) for name in ("engine", "device", "dtype", "threads", "suffix", "frames")},
             "models": [list(model) for model in self.models],
             "settings": self.settings.as_dict(),
             "options": self.options.as_dict(),
             "encoder": dict(self.encoder),
             "source": asdict(self.source),
             "size": list(self.size),
+            "notes": list(self.notes),
             "segments": [
                 {**asdict(segment), "shots": list(segment.shots), "index": index}
                 for index, segment in enumerate(self.segments)
@@ -119,28 +119,18 @@ class FrozenPlan:
             threads=int(values["threads"]),
             settings=Plan.from_dict(values["settings"]),
             options=UpscaleOptions.parse(values["options"]),
+            suffix=str(values["suffix"]),
             encoder=dict(values["encoder"]),
             source=SourceMark(int(values["source"]["bytes"]), str(values["source"]["sha256"])),
             size=(int(values["size"][0]), int(values["size"][1])),
             frames=int(values["frames"]),
             segments=segments,
+            notes=tuple(str(note) for note in values["notes"]),
         )
         stops = [0, *(segment.stop for segment in segments)]
         if [segment.start for segment in segments] != stops[:-1] or stops[-1] != plan.frames or not segments:
             raise ValueError("segments with gaps")
         return plan
-
-    def check_source(self, path: Path) -> None:
-        """See that the source is still the file that was planned for.
-
-        Raises:
-            MediaError: it is another one now. OSError: it cannot be read.
-        """
-        if SourceMark.of(path) != self.source:
-            raise MediaError(
-                f"{path.name} has changed since its work began, and the part that is done would not fit; "
-                "put the former file back, or start anew with this one."
-            )
 
 
 def _segment(entry: Mapping[str, Any]) -> Segment:
@@ -148,7 +138,7 @@ def _segment(entry: Mapping[str, Any]) -> Segment:
         start=int(entry["start"]),
         stop=int(entry["stop"]),
         first=int(entry["first"]),
-        last=int(entry["last"]),
+        batch=int(entry["batch"]),
         shots=tuple(int(shot) for shot in entry["shots"]),
     )
 

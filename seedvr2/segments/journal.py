@@ -18,12 +18,16 @@ NAME = "units.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A finished segment: its number, frames, and what its file holds. `warnings` came up while it was made."""
+    """A finished segment: its number, frames, and what its file holds.
+
+    `seconds` it took to make, and `warnings` came up meanwhile.
+    """
 
     index: int
     frames: int
     bytes: int
     sha256: str
+    seconds: float = 0.0
     warnings: tuple[str, ...] = ()
 
 
@@ -55,13 +59,13 @@ class Journal:
 
     def file(self, index: int) -> Path:
         """Where the frames of a segment are, once it is done."""
-        return self._folder / f"seg-{index:05d}.mp4"
+        return self._folder / f"seg-{index:05d}.packets"
 
     def part(self, index: int) -> Path:
         """Where a segment is while it is made."""
         return self._folder / f"seg-{index:05d}.part"
 
-    def add(self, index: int, frames: int, warnings: tuple[str, ...] = ()) -> Done:
+    def add(self, index: int, frames: int, seconds: float = 0.0, warnings: tuple[str, ...] = ()) -> Done:
         """Take over the finished `part` of a segment: its bytes first, then its name, then the line.
 
         Raises:
@@ -70,7 +74,7 @@ class Journal:
         part, file = self.part(index), self.file(index)
         with part.open("rb") as opened:
             os.fsync(opened.fileno())
-        done = Done(index, frames, part.stat().st_size, sha256_of(part), warnings)
+        done = Done(index, frames, part.stat().st_size, sha256_of(part), seconds, warnings)
         part.replace(file)
         sync_folder(self._folder)
         line = json.dumps(asdict(done), separators=(",", ":")).encode("ascii") + b"\n"
@@ -117,6 +121,8 @@ def _parse(line: bytes) -> Done | None:
     try:
         values: Any = json.loads(line)
         done = Done(**{field.name: values[field.name] for field in fields(Done)})
-        return Done(int(done.index), int(done.frames), int(done.bytes), str(done.sha256), tuple(done.warnings))
+        warnings = tuple(str(warning) for warning in done.warnings)
+        counts = int(done.index), int(done.frames), int(done.bytes)
+        return Done(*counts, str(done.sha256), float(done.seconds), warnings)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

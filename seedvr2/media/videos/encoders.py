@@ -84,9 +84,7 @@ def _deeper(encoder: Encoder) -> str:
 # What an encoder gives depends on how many threads it has, so it does not follow the machine.
 _THREADS = "4"
 # 18 is taken for visually lossless; `medium` is x264's own balance of size and time. Browsers play 8 bits only.
-_H264 = Encoder(
-    "libx264", "yuv420p", options={"crf": "18", "preset": "medium", "profile": "high", "threads": _THREADS}
-)
+_H264 = Encoder("libx264", "yuv420p", options={"crf": "18", "preset": "medium", "profile": "high", "threads": _THREADS})
 
 
 def _hevc(info: MediaInfo, light: Light) -> Encoder:
@@ -118,4 +116,6 @@ def _prores(info: MediaInfo) -> Encoder:
     if info.has_alpha:
         options = {"profile": "4444", "alpha_bits": "16", "vendor": "apl0", "threads": _THREADS}
         return Encoder("prores_ks", "yuva444p10le", alpha=True, bit_depth=depth, options=options)
-    return Encoder("prores_ks", "yuv422p10le", bit_depth=depth, options={"profile": "hq", "vendor": "apl0", "threads": _THREADS})
+    return Encoder(
+        "prores_ks", "yuv422p10le", bit_depth=depth, options={"profile": "hq", "vendor": "apl0", "threads": _THREADS}
+    )

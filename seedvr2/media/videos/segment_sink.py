@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -72,8 +73,6 @@ class SegmentSink(Sink):
         """See `Sink.abort`."""
         if not self._file.closed:
             # What it buffers may not go onto a full disk.
-            try:
+            with suppress(OSError):
                 self._file.close()
-            except OSError:
-                pass
             self._path.unlink(missing_ok=True)
