@@ -76,6 +76,11 @@ class Segment:
     batch: int
     shots: tuple[int, ...]
 
+    @property
+    def begins_shot(self) -> bool:
+        """Whether its first frame is that of a shot."""
+        return self.batch == 0 and self.first == self.start
+
 
 def divide(shots: Sequence[int], frames: int, most: int, grid: Grid) -> list[Segment]:
     """The segments of a source.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -44,9 +45,10 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Segments that are made in one go, with their numbers."""
+    """Segments that are made in one go, with their numbers; `begins` are the first frames of all shots of the video."""
 
     segments: tuple[tuple[int, Segment], ...]
+    begins: tuple[int, ...]
 
     @property
     def first(self) -> int:
@@ -65,10 +67,11 @@ class Run:
 
     @property
     def shots(self) -> tuple[int, ...]:
-        """The frames after the first with which shots begin, counted from the first."""
-        begins = {shot for _, segment in self.segments for shot in segment.shots}
-        begins |= {segment.start for _, segment in self.segments if segment.batch == 0}
-        return tuple(shot - self.first for shot in sorted(begins) if shot > self.first)
+        """The frames after the first with which shots begin, counted from the first; also those after the end.
+
+        The end may lie within a shot, and the last batch looks beyond it.
+        """
+        return tuple(begin - self.first for begin in self.begins if begin > self.first)
 
     @property
     def batch(self) -> int:
@@ -144,15 +147,13 @@ class VideoJob:
 
     def runs(self) -> Iterator[Run]:
         """What is still to be made, in as few pieces as possible."""
-        done, waiting = self._folder.journal.done, []
-        for index, segment in enumerate(self.plan.segments):
-            if index not in done:
-                waiting.append((index, segment))
-            elif waiting:
-                yield Run(tuple(waiting))
-                waiting = []
-        if waiting:
-            yield Run(tuple(waiting))
+        segments, done = self.plan.segments, self._folder.journal.done
+        begins = {shot for segment in segments for shot in segment.shots}
+        begins |= {segment.start for segment in segments if segment.begins_shot}
+        shots = tuple(sorted(begins))
+        for made, group in itertools.groupby(enumerate(segments), lambda each: each[0] in done):
+            if not made:
+                yield Run(tuple(group), shots)
 
     def recorder(self, run: Run, told: Callable[[], tuple[str, ...]]) -> SegmentRecorder:
         """Takes the frames of a run; `told`: the warnings so far."""

@@ -7,32 +7,29 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedvr2.segments.cutting import Grid, Segment, divide
+from seedvr2.segments.cutting import Grid, Segment, divide, frames_at_a_time
 
 
 def test_short_shots_are_taken_together() -> None:
     assert divide([0, 10, 20, 50], 60, 40, Grid(5)) == [
-        Segment(0, 20, 0, 20, (0, 10)),
-        Segment(20, 60, 20, 60, (20, 50)),
+        Segment(0, 20, 0, 0, (10,)),
+        Segment(20, 60, 20, 0, (50,)),
     ]
 
 
 def test_a_long_shot_is_divided_where_batches_begin() -> None:
-    assert divide([0], 103, 40, Grid(5)) == [
-        Segment(0, 35, 0, 35, (0,)),
-        Segment(35, 70, 35, 70, ()),
-        Segment(70, 103, 70, 103, ()),
-    ]
+    parts = divide([0], 103, 40, Grid(5))
+    assert parts == [Segment(0, 35, 0, 0, ()), Segment(35, 70, 35, 7, ()), Segment(70, 103, 70, 14, ())]
+    assert [part.begins_shot for part in parts] == [True, False, False]
 
 
-def test_overlapping_batches_across_a_border_are_computed_by_both_sides() -> None:
-    parts = divide([0, 20], 124, 60, Grid(9, 3))
-    assert parts[0] == Segment(0, 20, 0, 20, (0,))
-    assert [(part.start, part.stop) for part in parts[1:]] == [(20, 74), (74, 124)]
-    assert (parts[1].first, parts[1].last) == (20, 83)
-    assert (parts[2].first, parts[2].last) == (68, 124)
-    assert not parts[1].begins_within_shot
-    assert parts[2].begins_within_shot
+def test_batches_that_reach_across_a_border_are_computed_again() -> None:
+    first, second, third = divide([0, 20], 124, 60, Grid(9, 3))
+    assert first == Segment(0, 20, 0, 0, ())
+    assert second == Segment(20, 74, 20, 0, ())
+    assert third == Segment(74, 124, 68, 8, ())
+    # With more than half of a batch shared, a frame is in three of them.
+    assert divide([0], 20, 10, Grid(5, 3))[1] == Segment(10, 20, 6, 3, ())
 
 
 def test_prepended_frames_move_the_grid() -> None:
@@ -55,10 +52,18 @@ def test_every_frame_is_in_one_segment(lengths: list[int], most: int, window: in
     assert [segment.start for segment in segments] == [0, *(segment.stop for segment in segments[:-1])]
     assert segments[-1].stop == frames
     for segment in segments:
-        assert segment.first <= segment.start < segment.stop <= segment.last
+        assert segment.first <= segment.start < segment.stop
         assert segment.stop - segment.start <= max(most, 0) + 2 * window
-        # What it is computed from never leaves the shots that its own frames are in.
+        # What it is computed from never reaches back beyond its shot, and begins with a batch of it.
         begin = max(shot for shot in shots if shot <= segment.start)
-        end = min((shot for shot in (*shots, frames) if shot >= segment.stop), default=frames)
-        assert begin <= segment.first
-        assert segment.last <= end
+        assert segment.first == max(begin, begin + segment.batch * grid.step - (prepend if segment.batch else 0))
+        if segment.batch:
+            assert segment.first + grid.shared <= segment.start
+        assert all(segment.start < shot < segment.stop for shot in segment.shots)
+
+
+def test_a_segment_takes_minutes() -> None:
+    assert frames_at_a_time((64, 64), 10**7, gpu=False) == 480
+    assert frames_at_a_time((1920, 1080), 10**7, gpu=False) == 24
+    assert frames_at_a_time((1920, 1080), 7 * 10**9, gpu=True) == 241
+    assert frames_at_a_time((1920, 1080), 7 * 10**9, gpu=False) == 1

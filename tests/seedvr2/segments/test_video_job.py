@@ -217,7 +217,8 @@ def test_two_runs_of_one_job_are_told_apart(nano: Upscaler, clip: Path, tmp_path
 
 
 def test_sound_is_whole_where_segments_meet(nano: Upscaler, tmp_path: Path) -> None:
-    clip = ROOT / "benchmarks" / "assets" / "city.mp4"
+    frames = list(pixels(scene(1, 24, step=2)))
+    clip = write_video(tmp_path / "in.mp4", frames, audio=[("aac", {})], audio_seconds=1.5)
     target = tmp_path / "out.mp4"
     with pytest.raises(Interrupted):
         nano.upscale(clip, target, UpscaleOptions(resolution=32), on_progress=interrupt_at(14))
