@@ -23,8 +23,9 @@ import torch
 from av.filter import Graph
 from torch import Tensor
 
+from benchmarks.camera import Pixels
 from benchmarks.quality import load
-from benchmarks.transitions import WITH_CUTS, WITHOUT_CUTS, Clip, Pixels, moving_cut
+from benchmarks.transitions import WITH_CUTS, WITHOUT_CUTS, Clip, moving_cut
 from seedvr2.media import open_source
 from seedvr2.model import Model
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings

@@ -1,32 +1,16 @@
-"""Clips whose cuts are known: a camera that moves over photographs, and whatever is easily taken for a cut.
+"""Clips whose cuts are known, and whatever is easily taken for a cut.
 
-Each kind is a function from a random generator and a source of pictures to a clip and its cuts. What happens to a
-whole clip, such as grain, flicker and compression, is drawn for every one of them.
+Each kind is a function from a random generator and a source of pictures to a clip and its cuts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
-WIDTH, HEIGHT = 320, 180
-Pixels = npt.NDArray[np.uint8]
-Frames = npt.NDArray[np.float32]
-
-
-class Pictures(Protocol):
-    """Where scenes come from."""
-
-    def __len__(self) -> int: ...
-
-    def picture(self, index: int) -> Pixels:
-        """(H, W, 3)."""
-        ...
+from benchmarks.camera import HEIGHT, STILL, WIDTH, Camera, Frames, Pictures, Pixels, fast, moving, pick, shoot
 
 
 class Clip(NamedTuple):
@@ -40,69 +24,7 @@ class Clip(NamedTuple):
     mixed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Camera:
-    """How it moves over a picture: shares of its view a frame, zoom as a factor a frame."""
-
-    pan: float = 0.0
-    zoom: float = 1.0
-    shake: float = 0.0
-
-
-STILL = Camera()
 Kind = Callable[[np.random.Generator, Pictures], Clip]
-
-
-def _pick(rng: np.random.Generator, pictures: Pictures) -> Pixels:
-    while True:
-        picture = pictures.picture(int(rng.integers(len(pictures))))
-        if picture.shape[1] >= 1.5 * WIDTH and picture.shape[0] >= 1.5 * HEIGHT:
-            return picture
-
-
-def shoot(rng: np.random.Generator, picture: Pixels, count: int, camera: Camera = STILL) -> Frames:
-    """`count` frames of a picture, seen by a camera that turns back where the picture ends; in 0…255."""
-    height, width = picture.shape[:2]
-    view = float(rng.uniform(0.35, 0.6)) * min(width, height * WIDTH / HEIGHT)
-    room = np.array([width - view, height - view * HEIGHT / WIDTH])
-    place = rng.uniform(0, 1, 2) * room
-    angle = float(rng.uniform(0, 2 * np.pi))
-    step = camera.pan * view * np.array([np.cos(angle), np.sin(angle) * HEIGHT / WIDTH])
-    blurred = 4 if camera.pan > 0.03 else 1
-    made = []
-    for index in range(count):
-        size = view * camera.zoom**index
-        jolt = rng.normal(0, camera.shake, 2) * view
-        parts = []
-        for part in range(blurred):
-            middle = place + step * (index + 0.5 * part / blurred) + jolt
-            # A triangular wave: there and back.
-            corner = room - np.abs(middle % (2 * np.maximum(room, 1)) - room) + (view - size) / 2
-            parts.append(_view(picture, corner, size))
-        made.append(np.mean(parts, axis=0))
-    return np.stack(made).astype(np.float32)
-
-
-def _view(picture: Pixels, corner: npt.NDArray[np.float64], size: float) -> Frames:
-    reach = max(size, 8.0)
-    box = [corner[0], corner[1], corner[0] + reach, corner[1] + reach * HEIGHT / WIDTH]
-    limits = picture.shape[1], picture.shape[0]
-    for axis in range(2):
-        low, high = box[axis], box[axis + 2]
-        moved = max(-low, 0.0) - max(high - limits[axis], 0.0)
-        box[axis], box[axis + 2] = max(low + moved, 0.0), min(high + moved, float(limits[axis]))
-    image = Image.fromarray(picture).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR, box=tuple(box), reducing_gap=2)
-    return np.asarray(image, dtype=np.float32)
-
-
-def moving(rng: np.random.Generator) -> Camera:
-    """An ordinary camera."""
-    return Camera(float(rng.uniform(0, 0.02)), float(rng.uniform(0.99, 1.01)), float(rng.choice((0.0, 0.002, 0.005))))
-
-
-def fast(rng: np.random.Generator) -> Camera:
-    """One that is swung around."""
-    return Camera(float(rng.uniform(0.04, 0.12)), float(rng.uniform(0.98, 1.02)), 0.01)
 
 
 def _length(rng: np.random.Generator) -> int:
@@ -124,7 +46,7 @@ def _finished(frames: Frames) -> Pixels:
 
 
 def _shot(rng: np.random.Generator, pictures: Pictures, camera: Camera | None = None) -> Frames:
-    return shoot(rng, _pick(rng, pictures), _length(rng), moving(rng) if camera is None else camera)
+    return shoot(rng, pick(rng, pictures), _length(rng), moving(rng) if camera is None else camera)
 
 
 def _grain(rng: np.random.Generator, frames: Frames, levels: tuple[float, float] = (4, 16)) -> Frames:
@@ -185,7 +107,7 @@ def dark_cut(rng: np.random.Generator, pictures: Pictures) -> Clip:
 
 def similar_cut(rng: np.random.Generator, pictures: Pictures) -> Clip:
     """Two views of one place."""
-    picture = _pick(rng, pictures)
+    picture = pick(rng, pictures)
     half = picture.shape[1] // 2
     # Views that hardly share anything, and the second one sometimes mirrored as from the other side.
     left, right = picture[:, : half + half // 5], picture[:, half - half // 5 :]
@@ -195,7 +117,7 @@ def similar_cut(rng: np.random.Generator, pictures: Pictures) -> Clip:
 
 def short_shot(rng: np.random.Generator, pictures: Pictures) -> Clip:
     """A shot of a few frames between two others."""
-    between = shoot(rng, _pick(rng, pictures), int(rng.integers(4, 9)), moving(rng))
+    between = shoot(rng, pick(rng, pictures), int(rng.integers(4, 9)), moving(rng))
     return _joined(_shot(rng, pictures), between, _shot(rng, pictures))
 
 
@@ -238,43 +160,43 @@ def crossed_cut(rng: np.random.Generator, pictures: Pictures) -> Clip:
 
 
 def still(rng: np.random.Generator, pictures: Pictures) -> Clip:
-    return _one(_grain(rng, shoot(rng, _pick(rng, pictures), 40, STILL), (0, 6)))
+    return _one(_grain(rng, shoot(rng, pick(rng, pictures), 40, STILL), (0, 6)))
 
 
 def moves(rng: np.random.Generator, pictures: Pictures) -> Clip:
-    return _one(shoot(rng, _pick(rng, pictures), 40, moving(rng)))
+    return _one(shoot(rng, pick(rng, pictures), 40, moving(rng)))
 
 
 def swings(rng: np.random.Generator, pictures: Pictures) -> Clip:
-    return _one(shoot(rng, _pick(rng, pictures), 40, fast(rng)))
+    return _one(shoot(rng, pick(rng, pictures), 40, fast(rng)))
 
 
 def zooms(rng: np.random.Generator, pictures: Pictures) -> Clip:
-    return _one(shoot(rng, _pick(rng, pictures), 30, Camera(0, float(rng.choice((0.96, 0.97, 1.02))))))
+    return _one(shoot(rng, pick(rng, pictures), 30, Camera(0, float(rng.choice((0.96, 0.97, 1.02))))))
 
 
 def shakes(rng: np.random.Generator, pictures: Pictures) -> Clip:
-    return _one(shoot(rng, _pick(rng, pictures), 40, Camera(0.005, 1, float(rng.uniform(0.01, 0.04)))))
+    return _one(shoot(rng, pick(rng, pictures), 40, Camera(0.005, 1, float(rng.uniform(0.01, 0.04)))))
 
 
 def grain(rng: np.random.Generator, pictures: Pictures) -> Clip:
-    return _one(_grain(rng, shoot(rng, _pick(rng, pictures), 40, moving(rng)), (10, 30)))
+    return _one(_grain(rng, shoot(rng, pick(rng, pictures), 40, moving(rng)), (10, 30)))
 
 
 def dark_grain(rng: np.random.Generator, pictures: Pictures) -> Clip:
-    return _one(_grain(rng, _dark(rng, shoot(rng, _pick(rng, pictures), 40, moving(rng))), (1, 5)))
+    return _one(_grain(rng, _dark(rng, shoot(rng, pick(rng, pictures), 40, moving(rng))), (1, 5)))
 
 
 def barred(rng: np.random.Generator, pictures: Pictures) -> Clip:
-    return _one(*_barred(rng, shoot(rng, _pick(rng, pictures), 40, moving(rng))))
+    return _one(*_barred(rng, shoot(rng, pick(rng, pictures), 40, moving(rng))))
 
 
 def flickers(rng: np.random.Generator, pictures: Pictures) -> Clip:
-    return _one(_flicker(rng, shoot(rng, _pick(rng, pictures), 40, moving(rng))))
+    return _one(_flicker(rng, shoot(rng, pick(rng, pictures), 40, moving(rng))))
 
 
 def flashes(rng: np.random.Generator, pictures: Pictures) -> Clip:
-    frames = shoot(rng, _pick(rng, pictures), 40, moving(rng))
+    frames = shoot(rng, pick(rng, pictures), 40, moving(rng))
     for start in (6, 16, 28):
         frames = _flash(rng, frames, start + int(rng.integers(4)), int(rng.integers(1, 4)))
     return _one(frames)
@@ -282,7 +204,7 @@ def flashes(rng: np.random.Generator, pictures: Pictures) -> Clip:
 
 def strobes(rng: np.random.Generator, pictures: Pictures) -> Clip:
     """Light and dark in turns of one to three frames."""
-    frames = shoot(rng, _pick(rng, pictures), 40, moving(rng))
+    frames = shoot(rng, pick(rng, pictures), 40, moving(rng))
     on, off = int(rng.integers(1, 3)), int(rng.integers(1, 4))
     lit = np.arange(40) % (on + off) < on
     return _one(np.where(lit[:, None, None, None], frames, frames * np.float32(0.15)))
@@ -290,9 +212,9 @@ def strobes(rng: np.random.Generator, pictures: Pictures) -> Clip:
 
 def lower_third(rng: np.random.Generator, pictures: Pictures) -> Clip:
     """A banner with text appears, and goes."""
-    frames = shoot(rng, _pick(rng, pictures), 40, moving(rng))
+    frames = shoot(rng, pick(rng, pictures), 40, moving(rng))
     top = HEIGHT - int(rng.integers(30, 64))
-    banner = shoot(rng, _pick(rng, pictures), 1, STILL)[0, top:HEIGHT]
+    banner = shoot(rng, pick(rng, pictures), 1, STILL)[0, top:HEIGHT]
     colour = rng.uniform(0, 255, 3).astype(np.float32)
     frames[12:30, top : HEIGHT - 8, 16:-16] = (0.8 * colour + 0.2 * banner)[: HEIGHT - 8 - top, 16:-16]
     return _one(frames)
@@ -301,7 +223,7 @@ def lower_third(rng: np.random.Generator, pictures: Pictures) -> Clip:
 def fades(rng: np.random.Generator, pictures: Pictures) -> Clip:
     """Out of a scene and into another one, through black or white."""
     length = int(rng.integers(8, 25))
-    out, into = (shoot(rng, _pick(rng, pictures), length + 12, moving(rng)) for _ in range(2))
+    out, into = (shoot(rng, pick(rng, pictures), length + 12, moving(rng)) for _ in range(2))
     ground = np.float32(rng.choice((0, 0, 255)))
     share = np.linspace(0, 1, length, dtype=np.float32)[:, None, None, None]
     out[-length:] += (ground - out[-length:]) * share
@@ -311,7 +233,7 @@ def fades(rng: np.random.Generator, pictures: Pictures) -> Clip:
 
 def dissolves(rng: np.random.Generator, pictures: Pictures) -> Clip:
     length = int(rng.integers(8, 25))
-    first, second = (shoot(rng, _pick(rng, pictures), length + 12, moving(rng)) for _ in range(2))
+    first, second = (shoot(rng, pick(rng, pictures), length + 12, moving(rng)) for _ in range(2))
     share = np.linspace(0, 1, length + 2, dtype=np.float32)[1:-1, None, None, None]
     mixed = first[-length:] * (1 - share) + second[:length] * share
     return _one(np.concatenate((first[:-length], mixed, second[length:])))
@@ -319,11 +241,11 @@ def dissolves(rng: np.random.Generator, pictures: Pictures) -> Clip:
 
 def crosses(rng: np.random.Generator, pictures: Pictures) -> Clip:
     """Something crosses the view close to the camera."""
-    return _one(_crossed(rng, pictures, shoot(rng, _pick(rng, pictures), 40, moving(rng))))
+    return _one(_crossed(rng, pictures, shoot(rng, pick(rng, pictures), 40, moving(rng))))
 
 
 def _crossed(rng: np.random.Generator, pictures: Pictures, frames: Frames) -> Frames:
-    thing = shoot(rng, _pick(rng, pictures), 1, STILL)[0]
+    thing = shoot(rng, pick(rng, pictures), 1, STILL)[0]
     wide, tall = int(rng.integers(60, 180)), int(rng.integers(90, 170))
     speed = float(rng.uniform(8, 40)) * float(rng.choice((-1, 1)))
     top = int(rng.integers(HEIGHT - tall))

@@ -19,7 +19,7 @@ from daemon.inbox.problems import Problems
 from daemon.inbox.scan import Found
 from daemon.inbox.sidecar import is_sidecar
 from daemon.jobs.job import Job, State
-from daemon.store.files import cut, free_names
+from daemon.store.files import free_names
 from daemon.store.job_store import JobStore
 from daemon.store.safe_folder import SafeFolder, folder_below
 from daemon.store.safe_open import below, fingerprint, same_content
@@ -164,7 +164,7 @@ class Aftermath:
         self._store.mark_seen(job.draft.source, fingerprint(status), job.id)
         try:
             if job.state is State.COMPLETED:
-                here.remove(error_name(name))
+                here.remove(error_name(here, name))
             else:
                 write_reason(here, name, job.error)
         except OSError as error:
@@ -205,14 +205,14 @@ class Aftermath:
             with folder_below(self._inbox, PurePath(DONE, found.folder), make=True) as there:
                 moved = here.move(name, there)
                 _follow(here, name, there, moved)
-                there.write(cut(moved, NOTE_SUFFIX), (reason + "\n").encode())
+                there.write(there.name_beside(moved, NOTE_SUFFIX), (reason + "\n").encode())
                 return there.path / moved
 
 
 def _follow(here: SafeFolder, name: str, there: SafeFolder, moved: str) -> None:
     """Move what lay beside a source to where that went."""
     bring_after(here, name, there, moved, following(here, name))
-    here.remove(error_name(name))
+    here.remove(error_name(here, name))
 
 
 def _moved_before(there: SafeFolder, name: str, known: tuple[int, ...]) -> str:

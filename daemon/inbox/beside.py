@@ -6,23 +6,23 @@ import logging
 from pathlib import Path
 
 from daemon.inbox.names import ERROR_SUFFIX
-from daemon.store.files import cut
 from daemon.store.safe_folder import SafeFolder, folder_below
 from daemon.store.safe_open import below
 
 log = logging.getLogger(__name__)
 
 
-def error_name(name: str) -> str:
-    """What the reason of a failure of the file called `name` is called."""
-    return cut(name, ERROR_SUFFIX)
+def error_name(folder: SafeFolder, name: str) -> str:
+    """What the reason of a failure of the file called `name` is called in `folder`."""
+    return folder.name_beside(name, ERROR_SUFFIX)
 
 
 def write_reason(folder: SafeFolder, name: str, reason: str) -> None:
     """Put a readable reason beside a file; rewriting the same one changes nothing."""
     text = (reason.strip() + "\n").encode("utf-8", "replace")
-    if folder.read(error_name(name), len(text) + 1) != text:
-        folder.write(error_name(name), text)
+    beside = error_name(folder, name)
+    if folder.read(beside, len(text) + 1) != text:
+        folder.write(beside, text)
 
 
 def tell_beside(root: Path, path: Path, reason: str) -> None:
@@ -32,6 +32,6 @@ def tell_beside(root: Path, path: Path, reason: str) -> None:
             if reason:
                 write_reason(folder, path.name, reason)
             else:
-                folder.remove(error_name(path.name))
+                folder.remove(error_name(folder, path.name))
     except OSError as error:
         log.warning("inbox: %s: the reason beside it cannot be changed: %s", path.name, error.strerror)

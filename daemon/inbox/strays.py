@@ -60,14 +60,14 @@ def _bring_after(root: Path, folder: SafeFolder, relative: PurePath, names: set[
         for source in sorted(aside):
             # The reason is written last, so a file without one was put aside by half. One that is here again may be
             # a new one: then they are its own.
-            if is_companion(source) or source in names or error_name(source) in aside:
+            if is_companion(source) or source in names or error_name(shelf, source) in aside:
                 continue
             with contextlib.suppress(OSError):
                 _complete(folder, shelf, source, names)
 
 
 def _complete(folder: SafeFolder, shelf: SafeFolder, source: str, names: set[str]) -> None:
-    companions, reason = following(folder, source), error_name(source)
+    companions, reason = following(folder, source), error_name(folder, source)
     if not companions and reason not in names:
         return
     log.info("inbox: moving what belongs to %s after it to %s, which a crash prevented", source, FAILED)

@@ -11,13 +11,15 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from daemon.store.files import free_names
+from daemon.store.files import cut, free_names
 from daemon.store.safe_open import open_folder
 
 # link() is refused so on file systems without hard links, and for files of others where the kernel protects them.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY = ".seedvr2d-"
+# What eCryptfs takes, the least of all that are in use.
+_NAMES_ANYWHERE = 143
 # In the name of each temporary file: those of a process that has ended are nobody's.
 _RUN = secrets.token_hex(8)
 
@@ -54,6 +56,16 @@ class SafeFolder:
             if error.errno == errno.ENAMETOOLONG:
                 return None
             raise
+
+    def name_beside(self, name: str, suffix: str) -> str:
+        """`name + suffix`, shortened where this folder takes no name so long: encrypted ones take fewer bytes."""
+        whole = cut(name, suffix)
+        try:
+            os.stat(whole, dir_fd=self._descriptor, follow_symlinks=False)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return cut(name, suffix, _NAMES_ANYWHERE)
+        return whole
 
     def names(self) -> list[str]:
         """All entries."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ DECODING_ERRORS = (
     RuntimeError,  # Pillow's AVIF
     MemoryError,
     zlib.error,
+    struct.error,
 )
 # FFmpeg also says these of files that end too early, or that it does not like for no special reason.
 _DOUBTFUL = frozenset({errno.EIO, errno.EPERM, errno.EACCES})

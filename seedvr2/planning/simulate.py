@@ -191,7 +191,7 @@ def _halves(vae: VideoVAE) -> Iterator[tuple[Callable[..., Tensor], str]]:
 
 
 def table() -> Iterator[str]:
-    """The table for docs/gpu.md, a line at a time."""
+    """The table for docs/gpu.md, a line at a time; "←" is what the card before does."""
     yield "| model | job | " + " | ".join(f"{card} GB" for card in CARDS) + " |"
     yield "|---" * (len(CARDS) + 2) + "|"
     for name in MODELS:
@@ -199,7 +199,8 @@ def table() -> Iterator[str]:
             for size, resolution in RESOLUTIONS.items():
                 request = request_of(name, resolution, picture=picture)
                 cells = [cell(run_on(SimulatedLayer(card), request)) for card in CARDS]
-                yield f"| {name} | {'picture' if picture else 'video'} {size} | " + " | ".join(cells) + " |"
+                shown = [each if index == 0 or each != cells[index - 1] else "←" for index, each in enumerate(cells)]
+                yield f"| {name} | {'picture' if picture else 'video'} {size} | " + " | ".join(shown) + " |"
 
 
 def cell(outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daemon.inbox.beside import error_name
+from daemon.inbox.names import ERROR_SUFFIX
 from daemon.inbox.scan import FAILED
 from tests.cases.outcome import Outcome, problems
 from tests.cases.table import RUNS, SHORT_EDGE
@@ -66,7 +66,7 @@ def test_every_case_file_comes_out_right_through_the_inbox(daemon: Daemon) -> No
         jobs = {entry["original_filename"]: entry for entry in daemon.history() if entry["status"] in FINISHED}
         outcomes = {name: _finished(daemon, jobs[name]) for name in names if name in jobs}
         for name in names:
-            reason = daemon.inbox / FAILED / error_name(name)
+            reason = daemon.inbox / FAILED / f"{name}{ERROR_SUFFIX}"
             if name not in jobs and reason.exists():
                 outcomes[name] = Outcome(None, error=reason.read_text().strip())
         return outcomes if len(outcomes) == len(names) else {}

@@ -93,9 +93,13 @@ def _near_rate(each: Difference) -> bool:
 
 def _priming(each: Difference) -> bool:
     before, after = numbers(each.before), numbers(each.after)
-    return abs(before[0] - after[0]) < 0.07 and close(_TICK_S)(
-        Difference("", each.source.get("audio0.heard"), each.result.get("audio0.heard"), {}, {})
-    )
+    heard = [numbers(fields.get("audio0.heard")) for fields in (each.source, each.result)]
+    return abs(before[0] - after[0]) < 0.07 and all(heard) and abs(heard[0][0] - heard[1][0]) < _PACKET_S
+
+
+def _timecode_kept(each: Difference) -> bool:
+    had = each.source.get("video0.tags.timecode", each.source.get("format.tags.timecode"))
+    return had is not None and each.result.get("video0.tags.timecode") == had
 
 
 def all_match(pattern: str) -> Callable[[Difference], bool]:
@@ -109,6 +113,19 @@ def _one_sided(each: Difference) -> bool:
 
 def _file_keeps_it(each: Difference) -> bool:
     return _second(each.result.get("format.tags.creation_time")) == _second(each.before or each.after)
+
+
+def _file_has_it(each: Difference) -> bool:
+    tag = each.field.partition(".tags.")[2]
+    ogg = each.source["format.format_name"] == "ogg"
+    return ogg and each.after is None and each.result.get(f"format.tags.{tag}") == each.before
+
+
+def _stream_had_it(each: Difference) -> bool:
+    tag = each.field.partition(".tags.")[2]
+    ogg = each.source["format.format_name"] == "ogg"
+    had = each.source.get(f"video0.tags.{tag}", "")
+    return ogg and each.before is None and each.after in (had, f"{had[:-1]}.000000Z")
 
 
 def _same_second(each: Difference) -> bool:
@@ -167,11 +184,15 @@ VIDEO_RULES: tuple[Rule, ...] = (
     Rule(rf"({_STREAM}|format)\.tags\.({_OLD_FILE})", "of the old file or its coding"),
     Rule(rf"{_STREAM}\.tags\.language", "an unknown language", lambda each: {each.before, each.after} <= {"und", None}),
     Rule(rf"{_STREAM}\.tags\.creation_time", "the file's own is kept", _file_keeps_it),
+    Rule(rf"{_STREAM}\.tags\.\w+", "the file's, which an Ogg repeats in each stream", _file_has_it),
+    Rule(r"format\.tags\.\w+", "an Ogg has them in its streams alone", _stream_had_it),
     Rule(rf"{_STREAM}\.disposition\.default", "mp4 has no such mark: each track is on", became("1")),
     Rule(r"format\.tags\.creation_time", "zeros behind the seconds", _same_second),
     Rule(r"data0", "the titles of chapters are a track in mp4", lambda each: "bin_data" in (each.before, each.after)),
     Rule(r"attachment\d+", "mp4 has none", became(None), "attached file"),
     Rule(r"(data\d+|(video\d+|format)\.tags\.timecode)", "not taken over", became(None), "timecode"),
+    Rule(r"(format|video0)\.tags\.timecode", "it is the video's, whoever had it before", _timecode_kept),
+    Rule(r"data0", "the timecode is a track in mp4", lambda each: "video0.tags.timecode" in each.result),
     Rule(r"cover0\.tags\.(filename|mimetype)", "an attachment of Matroska has a name and a type", was(None)),
     # Of the picture.
     Rule(r"video0\.(coded_)?(width|height)", "twice the size", _doubled),

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 from PIL import Image
+from PIL.ExifTags import Base
 
 from tests.cases import measure
 
@@ -97,7 +98,9 @@ def picture_fields(path: Path) -> Fields:
     """A picture by exiftool: `Group:Name`; by Pillow its resolution, which each format has in a unit of its own."""
     fields = {key: str(value) for key, value in measure.exiftool(path).items() if not _NOT_CONTENT.fullmatch(key)}
     with Image.open(path) as image:
-        if max(dpi := image.info.get("dpi", (0, 0))) > 1:
+        # WebP has it in its EXIF.
+        noted = [float(image.getexif().get(tag, 0)) for tag in (Base.XResolution, Base.YResolution)]
+        if max(dpi := image.info.get("dpi", noted)) > 1:
             fields["Resolution"] = f"{float(dpi[0]):.0f} {float(dpi[1]):.0f}"
     return fields
 

@@ -13,7 +13,16 @@ from tests.matrix.explained import VIDEO_RULES, unexplained
 from tests.matrix.readings import differences, video_fields
 
 # Some of each kind for every run; the others take minutes.
-_QUICK = {"h264_aac.mp4", "vp9_opus.webm", "bframes.ts", "rotated_90.mp4", "titles_srt.mkv", "edit_list.mp4"}
+_QUICK = {
+    "h264_aac.mp4",
+    "vp9_opus.webm",
+    "bframes.ts",
+    "rotated_90.mp4",
+    "titles_srt.mkv",
+    "edit_list.mp4",
+    "tagged.ogv",
+}
+_QUICK |= {"h264_truehd.mkv"}
 
 
 def _rows(formats: tuple[str, ...]) -> list[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,7 +101,7 @@ class PictureSource(TaggedSource):
                 with picture_file(self.path) as file:
                     data = file.read()
                 pixels = decode_deep(with_page_first(data, header.page), header.deep_codec)
-        except (av.FFmpegError, NotImplementedError):
+        except (av.FFmpegError, NotImplementedError, struct.error, IndexError):
             return None
         if pixels is None:
             return None

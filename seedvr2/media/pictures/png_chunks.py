@@ -6,8 +6,10 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
+from seedvr2.media.info import MAX_PIXELS
 from seedvr2.media.pictures.spliced import Part, splice
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -17,6 +19,7 @@ _HEADER_END = len(SIGNATURE) + 25
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # First row, first column, and the steps between rows and columns of the passes of an interlaced picture.
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+_HEADER_BYTES = 13
 _ZEROS = 1 << 20
 # It tells which way is up.
 _LONGEST_EXIF = 1 << 20
@@ -51,7 +54,8 @@ def read_chunks(file: BinaryIO) -> list[Chunk]:
 
 def for_decoder(file: BinaryIO, chunks: list[Chunk]) -> BinaryIO:
     """The file as decoders get it: no more than makes the picture, and only what is shown of an animation."""
-    hidden = hides_picture(chunks)
+    header = chunks[0].read(file) if chunks else b""
+    hidden = hides_picture(chunks) and _has_size(header)
     parts: list[Part] = [SIGNATURE]
     for chunk in chunks:
         if chunk.kind not in FOR_DECODERS and not (chunk.kind == b"eXIf" and chunk.length < _LONGEST_EXIF):
@@ -59,7 +63,7 @@ def for_decoder(file: BinaryIO, chunks: list[Chunk]) -> BinaryIO:
         if hidden and chunk.kind == b"IDAT":
             if not any(part == b"IDAT" for part in parts):
                 # The canvas that the first frame is drawn on is empty, and not the picture for other programs.
-                parts += [*_spelled(b"IDAT", _blank(file, chunks[0]))]
+                parts += [*_spelled(b"IDAT", _blank(header))]
             continue
         parts.append((chunk.offset - 8, chunk.length + 12))
     return splice(file, parts)
@@ -90,9 +94,18 @@ def _spelled(kind: bytes, data: bytes) -> tuple[bytes, ...]:
     return struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
-def _blank(file: BinaryIO, header: Chunk) -> bytes:
+def _has_size(header: bytes) -> bool:
+    """Whether a header states a size that is accepted; all others are refused whatever else is in the file."""
+    if len(header) != _HEADER_BYTES:
+        return False
+    width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
+    return 0 < width * height <= MAX_PIXELS
+
+
+@lru_cache(maxsize=2)
+def _blank(header: bytes) -> bytes:
     """Compressed pixels that are all zero."""
-    size = _unpacked_size(header.read(file))
+    size = _unpacked_size(header)
     packer = zlib.compressobj(1)
     parts = [packer.compress(bytes(min(_ZEROS, size - start))) for start in range(0, size, _ZEROS)]
     return b"".join((*parts, packer.flush()))

@@ -55,8 +55,12 @@ def read_directories(file: BinaryIO) -> list[Directory]:
         return []
     order = "<" if head.startswith(b"II") else ">"
     big = head[2:4] in (b"+\0", b"\0+")
-    (offset,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, 8 if big else 4)
-    return list(_chain(_Reader(file, order, big), offset, set(), deep=True))
+    reader = _Reader(file, order, big)
+    try:
+        (offset,) = reader.at(8 if big else 4, "Q" if big else "I")
+    except struct.error:
+        return []
+    return list(_chain(reader, offset, set(), deep=True))
 
 
 def with_page_first(data: bytes, page: int) -> bytes:

@@ -61,8 +61,8 @@ class Header:
 
     def add_tags(self, video: VideoStream, others: Iterable[tuple[Stream, Stream]]) -> None:
         """Copy the tags of the file, of its video and of its other tracks, given in pairs of source and result."""
-        target = self._output.streams.video[0]
-        tags, of_video = portable_tags(self._source.metadata), lasting_tags(video.metadata)
+        target, others = self._output.streams.video[0], list(others)
+        tags, of_video = portable_tags(self._file_tags(video, (old for old, _ in others))), lasting_tags(video.metadata)
         timecode = first_timecode(self._source, video, self._side_data)
         for found in (tags, of_video):
             _drop(found, "timecode")
@@ -80,6 +80,14 @@ class Header:
             self._add_keys(self._mp4, tags, pairs)
         else:
             self._tell_of_user_data()
+
+    def _file_tags(self, video: VideoStream, others: Iterable[Stream]) -> dict[str, str]:
+        """The tags of the file; an Ogg has none, but repeats them in each of its streams."""
+        tags = dict(self._source.metadata)
+        if self._source.format.name == "ogg":
+            for stream in (video, *others):
+                tags = {key: text for key, text in stream.metadata.items() if key.lower() != "language"} | tags
+        return tags
 
     def _add_languages(self, pairs: Iterable[tuple[Stream, Stream]]) -> None:
         for old, new in pairs:

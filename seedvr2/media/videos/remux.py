@@ -119,16 +119,31 @@ class Remuxer:
         streams = [self._input.streams[index] for index in self._tracks]
         if not any(stream.type != "attachment" for stream in streams):
             return
-        clocks = {stream.index: Clock(stream.time_base or Fraction(1, 1000), None) for stream in streams}
-        for item in self._reader:
-            if item is None or not item.packet.size:
-                continue
+        clocks = {stream.index: Clock(stream.time_base or Fraction(1, 1000), None, ties=True) for stream in streams}
+        for item in self._shown():
             packet = item.packet
             stored = packet.dts if packet.dts is not None else packet.pts
             time = clocks[item.track].stamp(stored, None, packet.duration or 0)
             ahead = packet.pts - stored if packet.pts is not None and stored is not None else 0
             packet.dts = time - round(self._origin / packet.time_base)
             packet.pts = packet.dts + max(0, ahead)
+            yield item
+
+    def _shown(self) -> Generator[Timed]:
+        """Packets without those that the source has cut off, where the output would play them.
+
+        mp4 notes a cut beside the packets. Elsewhere the last one before it stays: a decoder begins with it.
+        """
+        keeps_cuts = self._output.format.name not in ("matroska", "webm")
+        before: dict[int, Timed] = {}
+        for item in self._reader:
+            if item is None or not item.packet.size:
+                continue
+            if item.packet.is_discard and not keeps_cuts:
+                before[item.track] = item
+                continue
+            if (last := before.pop(item.track, None)) is not None:
+                yield last
             yield item
 
     def _copy_tags(self, video: VideoStream) -> None:

@@ -32,8 +32,14 @@ _CUT = Fraction(21, 20)
 class Clock:
     """Gives each frame or packet a time later than the one before: the file's own wherever that is possible."""
 
-    def __init__(self, time_base: Fraction, rate: Fraction | None, *, by_packets: bool = False) -> None:
-        """With `by_packets` the file, an AVI, has no times of presentation, but numbers its packets."""
+    def __init__(
+        self, time_base: Fraction, rate: Fraction | None, *, by_packets: bool = False, ties: bool = False
+    ) -> None:
+        """With `by_packets` the file, an AVI, has no times of presentation, but numbers its packets.
+
+        With `ties` several may have the same time: packets of sound can be shorter than a tick.
+        """
+        self._least = 0 if ties else 1
         self._step = max(1, round(1 / (rate * time_base))) if rate else 1
         self._second = max(1, round(1 / time_base))  # in ticks
         self._by_packets = by_packets
@@ -66,7 +72,7 @@ class Clock:
         return fed[max(0, place - self._lag)]
 
     def _increasing(self, time: int) -> int:
-        if self._last is None or self._last < time < self._last + _LONGEST_PAUSE * self._second:
+        if self._last is None or self._last + self._least <= time < self._last + _LONGEST_PAUSE * self._second:
             return time
         self.moved += 1
         if 0 <= self._last - time < _DISORDER * (self._next - self._last):

@@ -34,6 +34,9 @@ _OPUS_LAYOUTS = {**_AAC_LAYOUTS, 4: "quad"}
 _OPUS_RATE = 48000
 # Samples in a packet, where the decoder does not say and there is only one answer.
 _FRAME_SIZES = {"ac3": 1536}
+# The same for those whose packets last as long at each multiple of a rate, at 48 and 44.1 kHz.
+_SHORT_FRAMES = {"truehd": 40, "mlp": 40}
+_SHARED_TICKS = ("matroska", "webm")
 
 
 class Track(ABC):
@@ -56,9 +59,11 @@ class Track(ABC):
 
     def _mux(self, packet: Packet[Any]) -> None:
         assert packet.dts is not None
-        # What was coded anew, or rounded to another clock, may fall on one tick.
-        if self._last_dts is not None and packet.dts <= self._last_dts:
-            packet.dts = self._last_dts + 1
+        # What was coded anew, or rounded to another clock, may fall on one tick, of which Matroska takes several: moved
+        # on by a tick each, short packets would last longer than they are.
+        if self._last_dts is not None:
+            step = 0 if self._output.format.name in _SHARED_TICKS else 1
+            packet.dts = max(packet.dts, self._last_dts + step)
         packet.pts = packet.dts if packet.pts is None else max(packet.pts, packet.dts)
         self._last_dts = packet.dts
         packet.stream = self.target
@@ -207,10 +212,13 @@ def _sample_counter(source: Stream) -> SampleCounter | None:
     if not isinstance(source, AudioStream) or not source.time_base or not source.codec_context.sample_rate:
         return None
     context = source.codec_context
-    size = context.frame_size or _FRAME_SIZES.get(context.codec.canonical_name, 0)
-    if not size or source.time_base <= Fraction(1, context.sample_rate):
+    name, rate = context.codec.canonical_name, context.sample_rate
+    size = context.frame_size or _FRAME_SIZES.get(name, 0)
+    if name in _SHORT_FRAMES:
+        size = _SHORT_FRAMES[name] * rate // (44100 if rate % 44100 == 0 else 48000)
+    if not size or source.time_base <= Fraction(1, rate):
         return None
-    return SampleCounter(context.sample_rate, size)
+    return SampleCounter(rate, size)
 
 
 def is_text(stream: Stream) -> bool:

@@ -78,6 +78,26 @@ def test_what_only_one_file_meets_is_that_file_s_in_the_end(running: Running) ->
     assert running.finished(running.submit())["status"] == "completed"
 
 
+def test_a_disk_of_the_inbox_that_fails_blames_no_file_and_holds_up_no_upload(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = [errno.EIO]
+
+    def ask(folder: Path) -> None:
+        if failing and folder == running.inbox:
+            raise OSError(failing[0], os.strerror(failing[0]))
+
+    monkeypatch.setattr(surroundings, "probe_disk", ask)
+    running.executor.errors += [MachineError("a.png cannot be read.", errno.EIO)]
+    picture(running.inbox / "a.png")
+    eventually(lambda: "the disk of the inbox folder fails: Input/output error" in problems(running))
+    assert running.finished(running.submit())["status"] == "completed"
+    assert [job.state for job in running.service.store.open_jobs()] == [State.QUEUED]
+    failing.clear()
+    eventually((running.inbox / "_done" / "a.png").exists)
+    eventually(lambda: not problems(running))
+
+
 def test_others_go_on_while_one_rests(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(surroundings, "FIRST_REST_S", 3600.0)
     monkeypatch.setattr(surroundings, "LONGEST_REST_S", 3600.0)

@@ -142,3 +142,14 @@ def test_pipes_sockets_and_devices_are_refused_at_once(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe.png", tmp_path / "socket.png", Path("/dev/zero")):
         with pytest.raises(MediaError, match="is a pipe or a device"):
             open_source(path)
+
+
+@pytest.mark.parametrize(
+    "head", [b"II*\0", b"MM\0*\0\0", b"II+\0\x08\0\0\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"GIF8", b"RIFF"]
+)
+@pytest.mark.parametrize("suffix", [".tif", ".nef", ".png"])
+def test_a_file_that_ends_within_its_first_bytes(tmp_path: Path, head: bytes, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(head)
+    with pytest.raises(MediaError, match=path.name):
+        open_source(path)

@@ -59,9 +59,10 @@ def read_exif(entries: Image.Exif) -> ExifData:
 
 def copy_exif(source: Image.Exif, target: MutableMapping[int, Any]) -> None:
     """Copy what describes the picture, and not its storage, to another directory of tags."""
-    for tag, value in source.items():
+    for tag in source:
+        # Not read where it is not wanted: Pillow warns of values that are not as the standard has them.
         if tag not in _STORAGE_TAGS and tag not in (IFD.Exif, IFD.GPSInfo):
-            target[tag] = value
+            target[tag] = source[tag]
     for ifd in (IFD.Exif, IFD.GPSInfo):
         if entries := dict(source.get_ifd(ifd)):
             if entries.pop(IFD.Interop, None) and (inner := source.get_ifd(IFD.Interop)):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
-from PIL import Image
+from PIL import Image, TiffTags
 
 from seedvr2.media.pictures.tags import photoshop
 from seedvr2.media.pictures.tags.exif import C2PA, GEOTIFF, PHOTOSHOP_LAYERS
@@ -26,17 +25,16 @@ def read_tiff_tags(image: Image.Image) -> PictureTags:
         for key, tags in (("layers", PHOTOSHOP_LAYERS), ("geotiff", GEOTIFF), ("c2pa", (C2PA,)))
         if any(tag in directory for tag in tags)
     }
-    return PictureTags(xmp=_raw(directory, XMP), resources=resources or None, items=frozenset(items))
+    # The end that a text has in a TIFF is none of XMP's.
+    xmp = (_raw(directory, XMP) or b"").rstrip(b"\0") or None
+    return PictureTags(xmp=xmp, resources=resources or None, items=frozenset(items))
 
 
 def _raw(directory: Any, tag: int) -> bytes | None:
-    """The bytes of a tag, which some programs write as numbers of four bytes."""
-    value = directory.get(tag)
-    if isinstance(value, (int, tuple)):
-        numbers = value if isinstance(value, tuple) else (value,)
-        order = ">" if directory.prefix == b"MM" else "<"
-        large = max(numbers) > 255
-        value = struct.pack(f"{order}{len(numbers)}{'I' if large else 'B'}", *numbers)
-    if isinstance(value, str):
-        value = value.encode("latin-1", "replace")
-    return value or None
+    """The bytes of a tag as they stand in the file: some programs say that they are text, or numbers of four bytes."""
+    if tag not in directory:
+        return None
+    # Of numbers where one is expected, Pillow would give the first.
+    directory.tagtype[tag] = TiffTags.UNDEFINED
+    value = directory[tag]
+    return value if isinstance(value, bytes) and value else None

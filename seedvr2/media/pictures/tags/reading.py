@@ -13,6 +13,7 @@ from seedvr2.media.pictures.tags import xmp as xmp_tags
 from seedvr2.media.pictures.tags.exif import BROKEN
 from seedvr2.media.pictures.tags.of_bmp import read_bmp_profile
 from seedvr2.media.pictures.tags.of_boxes import read_box_tags
+from seedvr2.media.pictures.tags.of_gif import read_gif_xmp
 from seedvr2.media.pictures.tags.of_jpeg import read_jpeg_tags
 from seedvr2.media.pictures.tags.of_png import read_png_tags
 from seedvr2.media.pictures.tags.of_tiff import read_tiff_tags
@@ -85,6 +86,8 @@ def _by_format(image: Image.Image, path: Path) -> PictureTags:
         return read_jpeg_tags(path, image)
     if kind == "TIFF":
         return read_tiff_tags(image)
+    if kind == "GIF":
+        return PictureTags(xmp=read_gif_xmp(path))
     if kind == "WEBP":
         return PictureTags(items=read_webp_items(path))
     if kind in ("BMP", "DIB"):

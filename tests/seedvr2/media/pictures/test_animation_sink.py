@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from PIL.ExifTags import Base
 
-from seedvr2.errors import OptionError
+from seedvr2.errors import MediaError, OptionError
 from seedvr2.media import open_sink, open_source
 from seedvr2.media.info import Frame
 from seedvr2.media.pictures import png_chunks
@@ -125,6 +125,16 @@ def test_a_single_frame_that_is_not_the_hidden_picture_is_a_picture(tmp_path: Pa
         source.prove()
         (shown_one,) = source.frames()
     assert source.info.kind == "picture" and shown_one.image[6, 6].tolist() == [0, 0, 255]
+
+
+def test_a_hidden_picture_that_claims_too_many_pixels_is_refused_at_once(tmp_path: Path) -> None:
+    data = bytearray((CASES / "27_apng_default_image.png").read_bytes())
+    for size in ((2_000_000_000, 2_000_000_000), (60_000, 60_000), (0, 5)):
+        data[16:24] = struct.pack(">II", *size)
+        data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+        (tmp_path / "a.png").write_bytes(data)
+        with pytest.raises(MediaError, match=r"^a\.png "):
+            open_source(tmp_path / "a.png").prove()
 
 
 def test_an_animation_of_sixteen_bits_says_what_is_lost(tmp_path: Path) -> None:
