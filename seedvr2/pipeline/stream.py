@@ -84,10 +84,11 @@ def restore_stream(
     """
     vae = restorer.model.vae.config
     settings = replace(settings, color_correction=correction_for(settings.color_correction, vae))
+    parts: Iterable[Iterable[Item]] = (items,)
     if shots is not None:
         parts = split_at(items, shots)
-    else:
-        parts = split(items, image_of) if settings.shots else iter((items,))
+    elif settings.shots:
+        parts = split(items, image_of)
     for part in parts:
         yield from _restore_shot(part, image_of, restorer, settings, batch)
         batch = 0

@@ -6,12 +6,12 @@ PyAV can hand such side data from one packet to the next, but not make it of byt
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import av
 from av.packet import Packet
 
-_KIND = "matroska_block_additional"
+_KIND: Final = "matroska_block_additional"
 _ID_BYTES = 8
 
 
@@ -22,7 +22,7 @@ def addition_of(packet: Packet[Any]) -> bytes:
 
 def add_to(packet: Packet[Any], addition: bytes) -> None:
     """Give a packet the addition that `addition_of` read from another."""
-    with av.open(BytesIO(_file(addition)), format="matroska") as container:
+    with av.open(BytesIO(_file(addition)), "r", format="matroska") as container:
         for carrier in container.demux(video=0):
             if carrier.has_sidedata(_KIND):
                 packet.set_sidedata(carrier.get_sidedata(_KIND))

@@ -40,7 +40,8 @@ def real(tmp_path: Path) -> Iterator[ChildExecutor]:
 
 def run(executor: Executor, source: Path, target: Path) -> str:
     outcome = executor.run(
-        source, target, SMALL, model="", on_progress=lambda *_: None, cancelled=lambda: False
+        source, target, SMALL, model="", on_progress=lambda *_: None, cancelled=lambda: False,
+        keep=target.parent / "segments",
     )  # fmt: skip
     return outcome.model
 

@@ -65,7 +65,7 @@ def shown(path: Path) -> list[tuple[Any, ...]]:
         return [(frame.pts * frame.time_base, frame.image.tobytes()) for frame in source.frames()]
 
 
-class Interrupted(Exception):  # noqa: N818 - not a fault
+class Interrupted(Exception):
     """Stands for whatever ends a run."""
 
 
