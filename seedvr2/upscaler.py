@@ -410,7 +410,7 @@ class _Stretch:
 
 
 def _stretch_of(run: Run, source: Iterator[Frame], sink: Sink, frames: int, shared: int) -> _Stretch:
-    """`source`: its frames from the first of the run on, of `frames` in all. `shared`: frames that two batches share."""
+    """`source`: frames from the first of the run on, of `frames` in all. `shared`: frames that two batches share."""
     # The first batch leaves out what it shares with the one before.
     begins = run.first + (shared if run.batch else 0)
     return _Stretch(

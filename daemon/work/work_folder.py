@@ -28,7 +28,7 @@ _NOTE, _REACHED = "result.json", "reached"
 
 
 class WorkFolder:
-    """The work folder of this daemon. Used by one thread at a time."""
+    """The work folder of this daemon. But for `forget`, used by one thread at a time."""
 
     def __init__(self, outputs: Path, owner: str) -> None:
         self.root = outputs / WORK / owner
@@ -83,6 +83,11 @@ class WorkFolder:
         """Remove what a job left."""
         shutil.rmtree(self.of(job_id), ignore_errors=True)
         self.leave()
+
+    def forget(self, job_id: str) -> None:
+        """Remove what was kept for a job that waited and is not wanted any more. For any thread."""
+        # The folder of all stays: the worker may be about to use it.
+        shutil.rmtree(self.of(job_id), ignore_errors=True)
 
     def leave(self) -> None:
         """Leave nothing behind in the users' folder while there is no work in it."""

@@ -1,6 +1,7 @@
 """Packets of an encoder in a file of their own, exactly as they came.
 
-No container keeps them so: mp4 writes delays as edit lists and durations as differences, Matroska rounds to milliseconds. One file is one stretch of a video, which begins with a key frame.
+No container keeps them so: mp4 writes delays as edit lists and durations as differences, Matroska rounds to
+milliseconds. One file is one stretch of a video, which begins with a key frame.
 """
 
 from __future__ import annotations

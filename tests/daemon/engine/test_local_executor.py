@@ -168,7 +168,8 @@ def test_a_run_reports_and_can_be_cancelled(executor: LocalExecutor, tmp_path: P
     target.unlink()
     with pytest.raises(Cancelled):
         executor.run(
-            source, target, options, model="", on_progress=note, cancelled=lambda: len(shares) > 3, keep=tmp_path / "other"
+            source, target, options, model="", on_progress=note, cancelled=lambda: len(shares) > 3,
+            keep=tmp_path / "other",
         )  # fmt: skip
     assert not target.exists()
     executor.unload()
