@@ -234,6 +234,9 @@ class Upscaler:
                 # What was chosen when the job began stays, whatever is free now.
                 task.plan = job.plan.settings
                 torch.set_num_threads(job.plan.threads)
+                if not any(job.runs()):
+                    # Only the join was missing, for which no model is needed.
+                    return self._joined(task, job, clip, time.monotonic(), ())
                 return self._run(task, clip, request, task.plan, job)
 
     def _freeze(self, task: _Task, job: VideoJob, clip: Source, request: Request, plan: Plan, note: str) -> None:
@@ -332,27 +335,49 @@ class Upscaler:
             if video is None:
                 sink = open_sink(task.target, clip, *job.sizes.output, options)
                 frames = restore(_Stretch(clip.frames(), sink))
-                warnings, before = (*clip.warnings, *sink.warnings, *restorer.warnings), 0.0
+                warnings = (*clip.warnings, *sink.warnings, *restorer.warnings)
             else:
-                before, frames = video.seconds, total or 0
                 shared = effective_overlap(plan.window, plan.overlap)
                 for run in video.runs():
                     assert isinstance(clip, VideoSource)
                     source = clip.frames(run.first)
-                    restore(_stretch_of(run, source, video.recorder(run, told), frames, shared))
+                    restore(_stretch_of(run, source, video.recorder(run, told), video.plan.frames, shared))
                 on_stage("writing", 1.0)
-                warnings = video.finish()
+                self._planner.ended_well(plan, request)
+                return self._joined(task, video, clip, started, restorer.warnings)
         self._planner.ended_well(plan, request)
-        width, height = job.sizes.output
         return UpscaleResult(
             path=task.target,
             model=loaded.name,
-            width=width,
-            height=height,
+            width=job.sizes.output[0],
+            height=job.sizes.output[1],
             frames=frames,
-            seconds=before + time.monotonic() - started,
+            seconds=time.monotonic() - started,
             tiled=plan.tile is not None,
             warnings=(*warnings, *shortened(info, options), *smaller_batches(plan, options, info)),
+        )
+
+    def _joined(self, task: _Task, video: VideoJob, clip: Source, started: float, told: Sequence[str]) -> UpscaleResult:
+        """Make the result of the segments. `told`: warnings of this run."""
+        plan, frames = video.plan, video.plan.frames
+
+        def report() -> None:
+            task.check()
+            task.report(Progress("writing", frames, frames, float(frames)))
+
+        warnings = (*video.finish(report), *told)
+        options, info = task.options, clip.info
+        return UpscaleResult(
+            path=task.target,
+            model=task.files.name,
+            width=plan.size[0],
+            height=plan.size[1],
+            frames=frames,
+            seconds=max(video.seconds, time.monotonic() - started),
+            tiled=plan.settings.tile is not None,
+            warnings=tuple(
+                dict.fromkeys((*warnings, *shortened(info, options), *smaller_batches(plan.settings, options, info)))
+            ),
         )
 
     def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Forecast:

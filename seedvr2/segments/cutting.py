@@ -77,6 +77,11 @@ class Segment:
     shots: tuple[int, ...]
 
     @property
+    def frames(self) -> int:
+        """How many there are."""
+        return self.stop - self.start
+
+    @property
     def begins_shot(self) -> bool:
         """Whether its first frame is that of a shot."""
         return self.batch == 0 and self.first == self.start

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -94,15 +95,20 @@ class Journal:
         self._done[index] = done
         return done
 
-    def verify(self) -> None:
+    def verify(self, frames: Sequence[int], on_step: Callable[[], None] = lambda: None) -> None:
         """Forget the segments whose files are not what was written, and remove what is unfinished or unknown.
+
+        Args:
+            frames: how many each segment is to have. on_step: called before each look at a file; may raise.
 
         Raises:
             OSError: the disk refuses to be read.
         """
         for index, done in list(self._done.items()):
+            on_step()
             file = self.file(index)
-            if not file.is_file() or file.stat().st_size != done.bytes or sha256_of(file) != done.sha256:
+            planned = 0 <= index < len(frames) and done.frames == frames[index]
+            if not planned or not file.is_file() or done.bytes != file.stat().st_size or sha256_of(file) != done.sha256:
                 log.warning("segment %d is not what was written; it is made again", index)
                 del self._done[index]
         kept = {self.file(index) for index in self._done}

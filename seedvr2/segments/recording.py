@@ -43,7 +43,7 @@ class SegmentRecorder(Sink):
             raise self._miscounted("more")
         self._part.write(image, frame)
         _, segment = self._left[0]
-        if self._part.frames == segment.stop - segment.start:
+        if self._part.frames == segment.frames:
             self._record(self._part)
             self._begin()
 

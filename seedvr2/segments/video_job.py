@@ -119,7 +119,7 @@ class VideoJob:
 
         Args:
             settings: of the machine, and `most`: frames of a segment; both used for a new plan only.
-            report: called every few frames while shots are looked for; may raise.
+            report: called now and then while files are read; may raise.
             anew: a new plan in any case, with `note` as to why.
 
         Raises:
@@ -135,7 +135,7 @@ class VideoJob:
                 raise MediaError(self._changed())
             if kept is not None and not anew and kept.makes_the_same(wanted):
                 self.plan = kept
-                self._folder.journal.verify()
+                self._folder.journal.verify([segment.frames for segment in kept.segments], report)
                 return
         known = self._scanned(mark, report)
         shots = known.shots if self._options.shots == "auto" else (0,)
@@ -178,20 +178,22 @@ class VideoJob:
         """Of work on the finished segments."""
         return sum(done.seconds for done in self._folder.journal.done.values())
 
-    def finish(self) -> tuple[str, ...]:
+    def finish(self, report: Callable[[], None]) -> tuple[str, ...]:
         """Join the segments and publish the result; answers all warnings of the job.
+
+        `report` is called every few frames; may raise.
 
         Raises:
             MediaError: a segment is not what it should be. MachineError: the disk refuses.
         """
         journal, segments = self._folder.journal, self.plan.segments
         files = [journal.file(index) for index in range(len(segments))]
-        counts = [segment.stop - segment.start for segment in segments]
+        counts = [segment.frames for segment in segments]
         size, codec = self.plan.size, self._options.video_codec
         result = ResultFile(self._target, self.suffix, self._clip, *size, codec)
         try:
             with writing(self._target.name):
-                join(result, files, counts)
+                join(result, files, counts, report)
         finally:
             result.abort()
         told = [warning for _, done in sorted(journal.done.items()) for warning in done.warnings]

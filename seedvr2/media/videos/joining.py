@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -12,12 +12,18 @@ from seedvr2.errors import MediaError
 from seedvr2.media.videos.packet_file import Coded, read_packets, read_stretch
 from seedvr2.media.videos.result_file import ResultFile
 
+# Packets from one report to the next.
+_OFTEN = 100
 
-def join(result: ResultFile, files: Sequence[Path], frames: Sequence[int]) -> None:
+
+def join(
+    result: ResultFile, files: Sequence[Path], frames: Sequence[int], report: Callable[[], None] = lambda: None
+) -> None:
     """Bring the packets of all stretches into a result and complete it.
 
     Args:
         result: as it was opened. files: the stretches in their order. frames: how many each is to have.
+        report: called every few frames; may raise.
 
     Raises:
         MediaError: the stretches are not what they should be, or do not go into the file. MachineError: a disk refuses.
@@ -33,7 +39,9 @@ def join(result: ResultFile, files: Sequence[Path], frames: Sequence[int]) -> No
         delay = max(delay, _delay(order))
     base = read_stretch(files[0]).time_base
     times = _decoding_times(_packets(files, data=False), delay)
-    for coded in _packets(files):
+    for number, coded in enumerate(_packets(files)):
+        if number % _OFTEN == 0:
+            report()
         result.mux([coded.packet(base, next(times))])
     result.complete()
 
