@@ -125,7 +125,14 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
     )
     worker.on_progress = hub.publish
     operations = Operations(
-        store, queue, worker, estimates, hub, uploads=folders.all_uploads, max_waiting=config.jobs.max_waiting
+        store,
+        queue,
+        worker,
+        estimates,
+        hub,
+        work=work,
+        uploads=folders.all_uploads,
+        max_waiting=config.jobs.max_waiting,
     )
     intake = Intake(config, store, executor, operations.submit)
     context = Context(

@@ -40,7 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    upscale = commands.add_parser("upscale", help="upscale a video, a picture, or a folder of them")
+    upscale = commands.add_parser(
+        "upscale",
+        help="upscale a video, a picture, or a folder of them",
+        epilog="A video that was interrupted goes on where it was when the same command is given again: its finished "
+        "parts wait in a hidden folder beside OUT, .OUT.segments, which goes when the result is there.",
+    )
     upscale.add_argument("source", type=Path, metavar="IN", help="a video, a picture or a folder")
     upscale.add_argument("target", type=Path, metavar="OUT", help="the file to write, or a folder")
     _add_model_arguments(upscale)

@@ -68,6 +68,11 @@ def _bytes(info: MediaInfo, size: Size) -> int:
     return size[0] * size[1] * (4 if info.has_alpha else 3) * (2 if info.bit_depth > 8 else 1)
 
 
+def size_warnings(info: MediaInfo, options: UpscaleOptions, plan: Plan) -> tuple[str, ...]:
+    """Sentences about a result that is smaller, or made of smaller batches, than might be expected."""
+    return (*shortened(info, options), *smaller_than_source(info, options), *smaller_batches(plan, options, info))
+
+
 def shortened(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
     """A sentence where nobody asked for a limit, but there is one."""
     short, long = sorted((info.width, info.height))

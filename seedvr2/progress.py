@@ -39,23 +39,28 @@ OnProgress = Callable[[Progress], None]
 class ProgressMeter:
     """Turns the stages of batches into reports about the whole."""
 
-    def __init__(self, report: OnProgress, frames_total: int | None, batch_step: int, held: int = 0) -> None:
-        """`batch_step`: frames that a batch adds at most. `held`: how many of them wait for the next one."""
+    def __init__(
+        self, report: OnProgress, frames_total: int | None, batch_step: int, held: int = 0, done: int = 0
+    ) -> None:
+        """`batch_step`: frames that a batch adds at most. `held`: how many of them wait for the next one.
+
+        `done`: frames that earlier runs have finished.
+        """
         self._report = report
         self._total = frames_total
         self._step = batch_step
-        self._frames = 0
+        self._frames = self._before = done
         self._held = held
         self._batches = -1
-        self._begun = 0
-        self._work = 0.0
+        self._begun = done
+        self._work = float(done)
 
     def stage(self, name: str, share: float) -> None:
         """`share` (0…1) of stage `name` of the present batch is done."""
         if name == "encoding" and share == 0.0:
             self._batches += 1
             # Where a shot ends, batches are shorter.
-            self._begun = min(self._batches * self._step, self._frames + self._held)
+            self._begun = min(self._before + self._batches * self._step, self._frames + self._held)
         start, width = _SHARES[name]
         self._tell(name, self._begun + (start + width * share) * self._step)
 

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
 
+from seedvr2 import __version__
+from seedvr2.catalogue.hashes import checked_sha256, sha256_of
 from seedvr2.errors import Cancelled, OutOfMemoryError
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
-from seedvr2.job_settings import JobSettings, shortened, smaller_batches, smaller_than_source
+from seedvr2.job_settings import JobSettings, size_warnings
 from seedvr2.media import Frame, Pixels, Sink, Source, open_sink, open_source
+from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
+from seedvr2.nano import DIT_FILE, VAE_FILE
 from seedvr2.network.compiled import compiling
 from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.batching import effective_overlap
 from seedvr2.pipeline.frame_transfer import frame_transfer
 from seedvr2.pipeline.overlap import ReadAhead, WriteBehind
 from seedvr2.pipeline.restore import BatchRestorer
+from seedvr2.pipeline.sizes import sizes_of
 from seedvr2.pipeline.stream import restore_stream, to_integer
 from seedvr2.planning.card import DeviceLayer
 from seedvr2.planning.forecast import Forecast, make_forecast
@@ -29,6 +36,8 @@ from seedvr2.planning.machine import MachinePlanner
 from seedvr2.planning.plan import Plan
 from seedvr2.planning.planner import Request, next_smaller
 from seedvr2.progress import OnProgress, Progress, ProgressMeter
+from seedvr2.segments.cutting import frames_at_a_time
+from seedvr2.segments.video_job import Circumstances, Run, VideoJob
 from seedvr2.selection import ModelFiles, select_model
 from seedvr2.trouble import is_out_of_memory
 
@@ -159,8 +168,12 @@ class Upscaler:
         model: str = "auto",
         on_progress: OnProgress | None = None,
         cancelled: IsCancelled | None = None,
+        keep: Path | None = None,
     ) -> UpscaleResult:
         """Upscale one picture or video.
+
+        A video is made in segments, which are kept as they are finished: where it is interrupted, in whatever way, the
+        same call goes on with the first one that is missing, and gives the same frames.
 
         Args:
             source: the file to read; it is never changed.
@@ -169,6 +182,8 @@ class Upscaler:
             model: name of a model, or `auto`.
             on_progress: called often, from this thread.
             cancelled: asked at each slice of the VAE; True stops with `Cancelled`.
+            keep: the folder for the segments of a video, which is made, and is left to the caller. Where None, a hidden
+                one beside the target, `.NAME.segments`, which goes when the result is there.
 
         Raises:
             MediaError: the source cannot be read or the target not written.
@@ -176,82 +191,111 @@ class Upscaler:
             NeverFitsError: this machine could not hold the job; nothing was decoded.
             CheckpointError, OutOfMemoryError, MachineError, Cancelled: as their names say.
         """
-        report = on_progress or (lambda _progress: None)
-        stop = cancelled or (lambda: False)
         options = options or UpscaleOptions()
-        files = self._files(model)
+        task = _Task(
+            source=source,
+            target=target,
+            options=options,
+            files=self._files(model),
+            keep=keep,
+            report=on_progress or (lambda _progress: None),
+            stop=cancelled or (lambda: False),
+        )
+        threads = torch.get_num_threads()
         try:
-            with open_source(source, options) as clip:
-                request = self._planner.request(files, clip.info, options)
-                plan = self._planner.plan(request, clip.info)
-                try:
-                    return self._run(clip, target, files, request, plan, report, stop)
-                except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
-                    if not isinstance(error, OutOfMemoryError) and not is_out_of_memory(error):
-                        raise
+            try:
+                return self._attempt(task)
+            except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
+                if not isinstance(error, OutOfMemoryError) and not is_out_of_memory(error):
+                    raise
+                if task.plan is None:  # not even planned
+                    raise
             # Outside the except block: the traceback would keep the failed run's tensors alive.
-            return self._run_smaller(source, target, files, request, plan, report, stop)
+            return self._attempt_smaller(task, task.plan)
         except (RuntimeError, MemoryError, OSError) as error:
             if not is_out_of_memory(error):
                 raise
             release_memory()
             raise _out_of_memory(self.device) from error
         finally:
+            torch.set_num_threads(threads)
             return_freed_blocks()  # not earlier: `_run` holds the last tensors until it returns
 
-    def _run_smaller(
-        self,
-        source: Path,
-        target: Path,
-        files: ModelFiles,
-        request: Request,
-        failed: Plan,
-        report: OnProgress,
-        stop: IsCancelled,
-    ) -> UpscaleResult:
+    def _attempt(self, task: _Task, smaller: Plan | None = None, note: str = "") -> UpscaleResult:
+        """Open the source and make all of it. `smaller`: how, instead of what the planner says; `note`: why."""
+        with open_source(task.source, task.options) as clip:
+            request = self._planner.request(task.files, clip.info, task.options)
+            plan = smaller or self._planner.plan(request, clip.info)
+            if not isinstance(clip, VideoSource):
+                task.plan = plan
+                return self._run(task, clip, request, plan)
+            with VideoJob(clip, task.target, task.options, task.keep) as job:
+                self._freeze(task, job, clip, request, plan, note)
+                # What was chosen when the job began stays, whatever is free now.
+                task.plan = job.plan.settings
+                torch.set_num_threads(job.plan.threads)
+                if not any(job.runs()):
+                    # Only the join was missing, for which no model is needed.
+                    return self._joined(task, job, clip, time.monotonic(), ())
+                return self._run(task, clip, request, task.plan, job)
+
+    def _freeze(self, task: _Task, job: VideoJob, clip: Source, request: Request, plan: Plan, note: str) -> None:
+        info, options = clip.info, task.options
+
+        def report(*_counts: object) -> None:
+            task.check()
+            task.report(Progress("loading", 0, info.frames, 0.0))
+
+        sizes = sizes_of((info.width, info.height), options, request.facts.multiple)
+        circumstances = Circumstances(
+            engine=f"{__version__}, torch {torch.__version__}",
+            models=tuple((path.name, _hash(path, report)) for path in (task.files.dit, task.files.vae)),
+            device=_device_name(self.device),
+            dtype=str(self.dtype).removeprefix("torch."),
+            threads=torch.get_num_threads(),
+            size=sizes.output,
+        )
+        most = frames_at_a_time(sizes.output, request.facts.weights, gpu=self.device.type != "cpu")
+        job.freeze(circumstances, plan, most, report, note=note, anew=bool(note))
+
+    def _attempt_smaller(self, task: _Task, failed: Plan) -> UpscaleResult:
         """Once more, with less than what failed."""
         release_memory()
+        with open_source(task.source, task.options) as clip:
+            request = self._planner.request(task.files, clip.info, task.options)
         self._planner.ran_out(failed, request)
         plan = next_smaller(failed, request)
         if plan is None:
             raise _out_of_memory(self.device)
-        log.warning("%s: out of memory with %s; again with %s", source.name, failed.words(), plan.words())
+        log.warning("%s: out of memory with %s; again with %s", task.source.name, failed.words(), plan.words())
+        note = f"Memory ran out with {failed.words()}, so it was made again with {plan.words()}."
         try:
-            with open_source(source, request.options) as clip:
-                result = self._run(clip, target, files, request, plan, report, stop)
+            result = self._attempt(task, plan, note)
         except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
             if isinstance(error, OutOfMemoryError) or is_out_of_memory(error):
                 # Not tried a third time, but the next such job need not begin with it.
                 self._planner.ran_out(plan, request)
             raise
-        note = f"Memory ran out with {failed.words()}, so it was made again with {plan.words()}."
-        return replace(result, warnings=(*result.warnings, note))
+        return replace(result, warnings=tuple(dict.fromkeys((*result.warnings, note))))
 
     def _run(
-        self,
-        clip: Source,
-        target: Path,
-        files: ModelFiles,
-        request: Request,
-        plan: Plan,
-        report: OnProgress,
-        stop: IsCancelled,
+        self, task: _Task, clip: Source, request: Request, plan: Plan, video: VideoJob | None = None
     ) -> UpscaleResult:
         options, info = request.options, clip.info
-        report(Progress("loading", 0, info.frames, 0.0))
-        self._load(files, plan.blocks_to_swap)
+        total, done = (video.plan.frames, video.frames_done) if video else (info.frames, 0)
+        task.report(Progress("loading", done, total, float(done)))
+        self._load(task.files, plan.blocks_to_swap)
         self._planner.started()
         loaded = self._loaded()
         job = JobSettings.prepare(loaded, info, options, plan)
-        started, frames = time.monotonic(), 0
-        meter = ProgressMeter(report, info.frames, job.step, plan.window if plan.overlap else 0)
+        started = time.monotonic()
+        meter = ProgressMeter(task.report, total, job.step, plan.window if plan.overlap else 0, done)
         writer = WriteBehind(job.writing_depth(info))
 
         def on_stage(stage: str, share: float) -> None:
             # Not only with the next frame, which may be minutes away.
             writer.check()
-            if stop():
-                raise Cancelled(f"{clip.path.name} was cancelled; nothing was written.")
+            task.check()
             meter.stage(stage, share)
 
         if not plan.in_turn:
@@ -260,38 +304,78 @@ class Upscaler:
             loaded.vae.onload()
         restorer = BatchRestorer(loaded, job.restore, on_stage)
         transfer = frame_transfer(self.device)
-        ready = (replace(frame, image=transfer.staged(frame.image)) for frame in clip.frames())
+
+        def restore(stretch: _Stretch) -> int:
+            """Frames that were written."""
+            nonlocal writer
+            writer, frames = WriteBehind(job.writing_depth(info)), 0
+            ready = (replace(frame, image=transfer.staged(frame.image)) for frame in stretch.frames)
+            restored = partial(restore_stream, shots=stretch.shots, batch=stretch.batch)
+            with (
+                stretch.sink as sink,
+                ReadAhead(ready, job.reading_depth(info)) as frames_in,
+                writer,
+                closing(restored(frames_in, lambda frame: frame.image, restorer, job.stream)) as stream,
+            ):
+                for frame, image in islice(stream, stretch.unused, stretch.limit):
+                    writer.put(partial(_write, sink, transfer.fetched(to_integer(image, sink.bit_depth)), frame))
+                    frames += 1
+                    meter.frame()
+                if video is None:
+                    on_stage("writing", 1.0)
+            return frames
+
+        def told() -> tuple[str, ...]:
+            return (*clip.warnings, *restorer.warnings)
+
         with (
             compiling(self._compile),
-            open_sink(target, clip, *job.sizes.output, options) as sink,
             loaded.dit.keeping_expanded(self._planner.spare_on_host(plan, request, info)),
-            ReadAhead(ready, job.reading_depth(info)) as frames_in,
-            writer,
-            closing(restore_stream(frames_in, lambda frame: frame.image, restorer, job.stream)) as stream,
         ):
-            for frame, image in stream:
-                writer.put(partial(_write, sink, transfer.fetched(to_integer(image, sink.bit_depth)), frame))
-                frames += 1
-                meter.frame()
-            on_stage("writing", 1.0)
+            if video is None:
+                sink = open_sink(task.target, clip, *job.sizes.output, options)
+                frames = restore(_Stretch(clip.frames(), sink))
+                warnings = (*clip.warnings, *sink.warnings, *restorer.warnings)
+            else:
+                shared = effective_overlap(plan.window, plan.overlap)
+                for run in video.runs():
+                    assert isinstance(clip, VideoSource)
+                    source = clip.frames(run.first)
+                    restore(_stretch_of(run, source, video.recorder(run, told), video.plan.frames, shared))
+                on_stage("writing", 1.0)
+                self._planner.ended_well(plan, request)
+                return self._joined(task, video, clip, started, restorer.warnings)
         self._planner.ended_well(plan, request)
-        width, height = job.sizes.output
         return UpscaleResult(
-            path=target,
+            path=task.target,
             model=loaded.name,
-            width=width,
-            height=height,
+            width=job.sizes.output[0],
+            height=job.sizes.output[1],
             frames=frames,
             seconds=time.monotonic() - started,
             tiled=plan.tile is not None,
-            warnings=(
-                *clip.warnings,
-                *sink.warnings,
-                *restorer.warnings,
-                *shortened(info, options),
-                *smaller_than_source(info, options),
-                *smaller_batches(plan, options, info),
-            ),
+            warnings=(*warnings, *size_warnings(info, options, plan)),
+        )
+
+    def _joined(self, task: _Task, video: VideoJob, clip: Source, started: float, told: Sequence[str]) -> UpscaleResult:
+        """Make the result of the segments. `told`: warnings of this run."""
+        plan, frames = video.plan, video.plan.frames
+
+        def report() -> None:
+            task.check()
+            task.report(Progress("writing", frames, frames, float(frames)))
+
+        warnings = (*video.finish(report), *told)
+        options, info = task.options, clip.info
+        return UpscaleResult(
+            path=task.target,
+            model=task.files.name,
+            width=plan.size[0],
+            height=plan.size[1],
+            frames=frames,
+            seconds=max(video.seconds, time.monotonic() - started),
+            tiled=plan.settings.tile is not None,
+            warnings=tuple(dict.fromkeys((*warnings, *size_warnings(info, options, plan.settings)))),
         )
 
     def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Forecast:
@@ -310,6 +394,66 @@ class Upscaler:
     def _loaded(self) -> Model:
         assert self._model is not None
         return self._model
+
+
+@dataclass(slots=True)
+class _Task:
+    """What was asked for; `plan` is how it is done, as soon as that is known."""
+
+    source: Path
+    target: Path
+    options: UpscaleOptions
+    files: ModelFiles
+    keep: Path | None
+    report: OnProgress
+    stop: IsCancelled
+    plan: Plan | None = None
+
+    def check(self) -> None:
+        """Raise `Cancelled` if it is not wanted any more."""
+        if self.stop():
+            raise Cancelled(f"{self.source.name} was cancelled; nothing was written.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Frames that are restored in one go, and where they go to.
+
+    Attributes:
+        shots, batch: as for `restore_stream`. unused: frames that are restored first for the others' sake alone.
+        limit: how many to restore; all there are, if it is None.
+    """
+
+    frames: Iterator[Frame]
+    sink: Sink
+    shots: Sequence[int] | None = None
+    batch: int = 0
+    unused: int = 0
+    limit: int | None = None
+
+
+def _stretch_of(run: Run, source: Iterator[Frame], sink: Sink, frames: int, shared: int) -> _Stretch:
+    """`source`: frames from the first of the run on, of `frames` in all. `shared`: frames that two batches share."""
+    # The first batch leaves out what it shares with the one before.
+    begins = run.first + (shared if run.batch else 0)
+    return _Stretch(
+        source,
+        sink,
+        run.shots,
+        run.batch,
+        run.start - begins,
+        # To the end of the source, where there may be something to warn of.
+        run.stop - begins if run.stop < frames else None,
+    )
+
+
+def _hash(path: Path, on_progress: Callable[[int, int], None]) -> str:
+    # The files that come with this program are none of a folder of models, where hashes are remembered.
+    return sha256_of(path) if path in (DIT_FILE, VAE_FILE) else checked_sha256(path, on_progress)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _write(sink: Sink, image: Callable[[], Pixels], frame: Frame) -> None:

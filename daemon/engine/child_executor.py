@@ -147,6 +147,7 @@ class ChildExecutor:
         model: str,
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
+        keep: Path,
     ) -> Outcome:
         """Upscale `source` into `target`. Raises EngineError, too."""
         for _ in range(_STARTS):
@@ -157,7 +158,7 @@ class ChildExecutor:
                 except ChildGoneError:
                     # It ended for want of work at this moment, or was ended: it never heard of the job.
                     continue
-                call.send(say.Run(call.id, str(source), str(target), options.as_dict(), model))
+                call.send(say.Run(call.id, str(source), str(target), options.as_dict(), model, str(keep)))
                 try:
                     return self._follow(child, call, on_progress, cancelled)
                 except ChildGoneError as gone:

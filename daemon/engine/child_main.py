@@ -131,6 +131,7 @@ class _Server:
             model=run.model,
             on_progress=on_progress,
             cancelled=cancelled,
+            keep=Path(run.keep),
         )
         self._channel.send(say.Finished(run.id, **asdict(outcome) | {"warnings": list(outcome.warnings)}))
 

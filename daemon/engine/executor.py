@@ -80,8 +80,12 @@ class Executor(Protocol):
         model: str,
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
+        keep: Path,
     ) -> Outcome:
         """Upscale `source` into `target`, which appears whole or not at all.
+
+        `keep` is a folder, made where it is needed, for the finished segments of a video; a later call with the same
+        goes on from there.
 
         Raises `Cancelled` soon after `cancelled()` answers true. OutOfMemoryError may pass with smaller tiles and
         batches, but for NeverFitsError, which is final. EngineError of `daemon/errors.py` says that what it runs in

@@ -116,6 +116,7 @@ class LocalExecutor:
         model: str,
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
+        keep: Path,
     ) -> Outcome:
         """Upscale `source` into `target`."""
         self._fetch(model, cancelled, lambda: on_progress("downloading", 0, None, None))
@@ -126,6 +127,7 @@ class LocalExecutor:
             model=model or self._settings.default,
             on_progress=lambda now: on_progress(now.stage, now.frames_done, now.frames_total, now.fraction),
             cancelled=cancelled,
+            keep=keep,
         )
         return Outcome(
             model=result.model,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The child is started from the files that are there then, which an update may have changed under a running service.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,14 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Upscale `source` into `target`; answered by `Finished` or `Fault`."""
+    """Upscale `source` into `target`, with segments in `keep`; answered by `Finished` or `Fault`."""
 
     id: int
     source: str
     target: str
     options: dict[str, Any]
     model: str
+    keep: str
 
 
 @dataclass(frozen=True, slots=True)

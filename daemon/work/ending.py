@@ -52,7 +52,7 @@ class Ending:
         if cancelled() and self.job.state is State.QUEUED:
             self.job = self.job.cancel(time.time(), CANCELLED)
         if self.job.result is None or self.job.finished:
-            self._work.discard(self.job.id)
+            _tidy(self._work, self.job)
             return self._store.save(self.job)
         # After a failed attempt the record may be further than the job in hand.
         stored = self._store.get(self.job.id)
@@ -93,5 +93,13 @@ class Resumption:
     def _recorded(self, job: Job) -> Job:
         # The note of how far it came is only needed until the record says so.
         job = self._store.save(job)
-        self._work.discard(job.id)
+        _tidy(self._work, job)
         return job
+
+
+def _tidy(work: WorkFolder, job: Job) -> None:
+    """Remove what the next start of a job has no use for."""
+    if job.state is State.QUEUED:
+        work.clear(job.id)
+    else:
+        work.discard(job.id)

@@ -18,6 +18,7 @@ from daemon.store.uploads import is_upload
 from daemon.store.uploads import remove as remove_upload
 from daemon.work.estimates import Estimates
 from daemon.work.publish import description_path, identity
+from daemon.work.work_folder import WorkFolder
 from daemon.work.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Operations:
         estimates: Estimates,
         hub: EventHub,
         *,
+        work: WorkFolder,
         uploads: Sequence[Path],
         max_waiting: int,
     ) -> None:
@@ -46,6 +48,7 @@ class Operations:
         self._worker = worker
         self._estimates = estimates
         self._hub = hub
+        self._work = work
         self._uploads = tuple(uploads)
         self._max_waiting = max_waiting
 
@@ -114,6 +117,7 @@ class Operations:
         except OSError:
             self._queue.put(job)
             raise
+        self._work.forget(job.id)
         self._hub.publish(job)
         log.info("job %s: cancelled while it waited", job.id)
         self._worker.settle(job)

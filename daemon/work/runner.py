@@ -95,7 +95,7 @@ class JobRunner:
             return job.cancel(time.time(), "Cancelled on request.")
         except (EngineError, CardFullError) as error:
             reached = self._work.reached(job.id)
-            self._work.discard(job.id)
+            self._work.clear(job.id)
             return self.engine.failed(job, error, reached)
         except MachineError as error:
             raise self._refused(job, str(error), error.errno) from error
@@ -112,7 +112,7 @@ class JobRunner:
 
     def _refused(self, job: Job, reason: str, number: int) -> RefusedError:
         # At once: how much room there is afterwards tells how much was missing.
-        self._work.discard(job.id)
+        self._work.clear(job.id)
         return RefusedError(job.requeue(orderly=True), reason, number)
 
     def _result_of(self, job: Job, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Result:
@@ -135,7 +135,8 @@ class JobRunner:
         # From here on the result is there, and only putting it in its place may fail.
         result = self._named(job, outcome, options, suffix)
         self._work.note_result(job.id, result)
-        self._estimates.measured(outcome.model, job.draft.work, seconds)
+        # What earlier starts have done is part of the work, too.
+        self._estimates.measured(outcome.model, job.draft.work, max(seconds, outcome.seconds))
         return result
 
     def _engine(
@@ -149,7 +150,13 @@ class JobRunner:
     ) -> Outcome:
         try:
             return self._executor.run(
-                source, target, options, model=job.draft.model, on_progress=meter, cancelled=cancelled
+                source,
+                target,
+                options,
+                model=job.draft.model,
+                on_progress=meter,
+                cancelled=cancelled,
+                keep=self._work.segments(job.id),
             )
         except (MemoryError, RuntimeError, OSError) as error:
             if not is_out_of_memory(error):

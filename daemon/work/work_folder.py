@@ -18,15 +18,17 @@ from daemon.errors import StoreError
 from daemon.jobs.job import Job, Result
 from daemon.store.files import write_durably
 from daemon.store.owner import lock_folder
+from seedvr2.segments.journal import Journal
 
 log = logging.getLogger(__name__)
 WORK = ".work"
 STEM = "result"
+SEGMENTS = "segments"
 _NOTE, _REACHED = "result.json", "reached"
 
 
 class WorkFolder:
-    """The work folder of this daemon. Used by one thread at a time."""
+    """The work folder of this daemon. But for `forget`, used by one thread at a time."""
 
     def __init__(self, outputs: Path, owner: str) -> None:
         self.root = outputs / WORK / owner
@@ -55,18 +57,37 @@ class WorkFolder:
                     "way round. End it, or delete the file 'owner' in one of the two."
                 )
 
+    def segments(self, job_id: str) -> Path:
+        """Where the engine keeps the finished segments of a job, from one start to the next."""
+        return self.of(job_id) / SEGMENTS
+
     def fresh(self, job_id: str) -> Path:
-        """An empty folder for a job that begins. Raises OSError."""
-        shutil.rmtree(self.of(job_id), ignore_errors=True)
+        """A folder for a job that begins, with nothing in it but its finished segments. Raises OSError."""
+        self.clear(job_id)
         self.claim()
         folder = self.of(job_id)
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         return folder
+
+    def clear(self, job_id: str) -> None:
+        """Remove what a job left, but for its finished segments, with which it goes on."""
+        if not self.segments(job_id).is_dir():
+            self.discard(job_id)
+            return
+        for entry in self.of(job_id).iterdir():
+            if entry.name != SEGMENTS:
+                with contextlib.suppress(OSError):
+                    entry.unlink()
 
     def discard(self, job_id: str) -> None:
         """Remove what a job left."""
         shutil.rmtree(self.of(job_id), ignore_errors=True)
         self.leave()
+
+    def forget(self, job_id: str) -> None:
+        """Remove what was kept for a job that waited and is not wanted any more. For any thread."""
+        # The folder of all stays: the worker may be about to use it.
+        shutil.rmtree(self.of(job_id), ignore_errors=True)
 
     def leave(self) -> None:
         """Leave nothing behind in the users' folder while there is no work in it."""
@@ -126,13 +147,26 @@ class WorkFolder:
         return path if path.is_file() else None
 
     def note_reached(self, job_id: str, frames: int) -> None:
-        """Note how many frames are done. Outlives the process, not a power cut; never fails."""
+        """Note how many frames are done. Outlives the process, not a power cut; never fails.
+
+        Of a job in segments only these count, which are on the disk: it goes on from there and nowhere else.
+        """
+        if self.segments(job_id).is_dir():
+            return
         with contextlib.suppress(OSError):
             (self.of(job_id) / _REACHED).write_text(str(frames), encoding="ascii")
 
     def reached(self, job_id: str) -> int:
         """How many frames were done when the process ended."""
+        if self.segments(job_id).is_dir():
+            return self._finished_frames(job_id)
         try:
             return int((self.of(job_id) / _REACHED).read_text("ascii"))
         except (OSError, ValueError):
+            return 0
+
+    def _finished_frames(self, job_id: str) -> int:
+        try:
+            return sum(done.frames for done in Journal(self.segments(job_id)).done.values())
+        except OSError:
             return 0

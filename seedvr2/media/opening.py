@@ -117,6 +117,20 @@ def output_suffix(info: MediaInfo, options: UpscaleOptions) -> str:
     return f".{asked}"
 
 
+def sink_suffix(target: Path, source: Source, options: UpscaleOptions) -> str:
+    """The suffix of a result that is to be called `target`. Raises OptionError, as `open_sink`."""
+    suffix = output_suffix(source.info, options)
+    own = _SPELLINGS.get(target.suffix.lower(), target.suffix.lower())
+    known = [f".{name}" for name in result_formats(source.info)]
+    if own and own != suffix:
+        # Said by the format or by the name: what is asked for must be one thing, and one that can be made.
+        if options.output_format != "auto" or own not in known:
+            what = f"{target.name} would not fit output_format = {options.output_format}"
+            raise OptionError("output_format", f"{what}; use a name that ends in {', '.join(known)}.")
+        suffix = own
+    return suffix
+
+
 def open_sink(target: Path, source: Source, width: int, height: int, options: UpscaleOptions) -> Sink:
     """Begin the result of `source`.
 
@@ -130,15 +144,7 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
         MediaError: it cannot be written there.
         OptionError: the format cannot hold what the source is.
     """
-    suffix = output_suffix(source.info, options)
-    own = _SPELLINGS.get(target.suffix.lower(), target.suffix.lower())
-    known = [f".{name}" for name in result_formats(source.info)]
-    if own and own != suffix:
-        # Said by the format or by the name: what is asked for must be one thing, and one that can be made.
-        if options.output_format != "auto" or own not in known:
-            what = f"{target.name} would not fit output_format = {options.output_format}"
-            raise OptionError("output_format", f"{what}; use a name that ends in {', '.join(known)}.")
-        suffix = own
+    suffix = sink_suffix(target, source, options)
     if isinstance(source, AnimationSource):
         return _animation_sink(target, suffix, source, width, height, options)
     if source.info.kind == "video":

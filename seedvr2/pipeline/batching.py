@@ -39,6 +39,7 @@ def iter_batches(
     *,
     uniform: bool = False,
     factor: int = 4,
+    begun: int = 0,
 ) -> Iterator[Batch[Item]]:
     """Group a stream of unknown length; one batch and one frame are held, or the prepended frames.
 
@@ -49,11 +50,12 @@ def iter_batches(
         prepend: mirrored frames to put before the first.
         uniform: pad every batch to `batch_size` before anything else.
         factor: frames per latent frame.
+        begun: batches before the items, with the last of which the first one shares frames.
     """
     overlap = effective_overlap(batch_size, overlap)
     stream = _with_mirrored_front(iter(items), prepend)
     frames = list(islice(stream, batch_size))
-    index = start = shared = 0
+    index, start, shared = begun, 0, overlap if begun else 0
     while frames:
         # One frame ahead tells whether another batch follows.
         ahead = list(islice(stream, 1))

@@ -7,7 +7,7 @@ over all the frames that a batch added, so a batch is held back until no later o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -23,7 +23,7 @@ from seedvr2.pipeline.blending import crossfade_weights, reference_weights
 from seedvr2.pipeline.restore import BatchRestorer
 from seedvr2.pipeline.sizes import Sizes
 from seedvr2.pipeline.source_frames import Image, SourceFrames
-from seedvr2.segments.shots import split
+from seedvr2.segments.shots import split, split_at
 
 Item = TypeVar("Item")
 
@@ -69,6 +69,9 @@ def restore_stream(
     image_of: Callable[[Item], Image],
     restorer: BatchRestorer,
     settings: StreamSettings,
+    *,
+    shots: Sequence[int] | None = None,
+    batch: int = 0,
 ) -> Generator[tuple[Item, Tensor], None, None]:
     """Restore a clip.
 
@@ -78,19 +81,35 @@ def restore_stream(
         image_of: the pixels of one, (H, W, 3 or 4) uint8 or uint16; asked for more than once.
         restorer: the model at work.
         settings: as in `StreamSettings`.
+        shots: the items with which shots begin, after the first item, where that is known already.
+        batch: where the items begin within a shot: which of its batches begins there. The frames that this one shares
+            with the one before are not among those that are given.
 
     Yields:
         Each item with its result, (h, w, 3 or 4) float32 in 0…1 on the model's device.
     """
     vae = restorer.model.vae.config
     settings = replace(settings, color_correction=correction_for(settings.color_correction, vae))
-    for shot in split(items, image_of) if settings.shots else (items,):
-        yield from _restore_shot(shot, image_of, restorer, settings)
+    parts: Iterable[Iterable[Item]] = (items,)
+    if shots is not None:
+        parts = split_at(items, shots)
+    elif settings.shots:
+        parts = split(items, image_of)
+    for part in parts:
+        yield from _restore_shot(part, image_of, restorer, settings, batch)
+        batch = 0
 
 
 def _restore_shot(
-    items: Iterable[Item], image_of: Callable[[Item], Image], restorer: BatchRestorer, settings: StreamSettings
+    items: Iterable[Item],
+    image_of: Callable[[Item], Image],
+    restorer: BatchRestorer,
+    settings: StreamSettings,
+    begun: int,
 ) -> Iterator[tuple[Item, Tensor]]:
+    """`begun`: batches of the shot that lie before the items."""
+    if begun:
+        settings = replace(settings, prepend=0)
     pending: deque[_Slice[Item]] = deque()
     batches = iter_batches(
         items,
@@ -99,10 +118,12 @@ def _restore_shot(
         settings.prepend,
         uniform=settings.uniform,
         factor=restorer.model.vae.config.temporal_factor,
+        begun=begun,
     )
     for batch in batches:
         fresh = _restore_batch(batch, image_of, restorer, settings)
-        _blend(pending, fresh, batch.overlap, settings)
+        if batch.index > begun:
+            _blend(pending, fresh, batch.overlap, settings)
         pending.append(_without_overlap(fresh, batch.overlap))
         # Nothing of it is to be alive beside the next batch but what is held back.
         del fresh
@@ -149,7 +170,10 @@ def _blend(pending: deque[_Slice[Item]], fresh: _Slice[Item], overlap: int, sett
     weights = (reference_weights if settings.reference else crossfade_weights)(overlap)
     for index, weight in enumerate(weights.tolist()):
         position = fresh.start + index
-        held = next(part for part in pending if part.start <= position < part.stop)
+        held = next((part for part in pending if part.start <= position < part.stop), None)
+        if held is None:
+            # Where the work began within a shot, the frames before are left out.
+            continue
         held.decoded[position - held.start].lerp_(fresh.decoded[index], 1 - weight)
         if held.alpha is not None and fresh.alpha is not None:
             held.alpha[position - held.start].lerp_(fresh.alpha[index], 1 - weight)

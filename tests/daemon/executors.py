@@ -87,6 +87,7 @@ class FakeExecutor:
         model: str,
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
+        keep: Path,
     ) -> Outcome:
         began = time.monotonic()
         self.load(model)

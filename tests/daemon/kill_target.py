@@ -51,10 +51,13 @@ class Hurt(FakeExecutor):
         model: str,
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
+        keep: Path,
     ) -> Outcome:
         self._kill_over("run", source)
         self._wait_while("hold", cancelled)
-        outcome = super().run(source, target, options, model=model, on_progress=on_progress, cancelled=cancelled)
+        outcome = super().run(
+            source, target, options, model=model, on_progress=on_progress, cancelled=cancelled, keep=keep
+        )
         descriptor = os.open(target, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -28,7 +28,7 @@ from seedvr2.errors import (
     OutOfMemoryError,
 )
 from seedvr2.media import Frame, Pixels, open_source
-from seedvr2.media.videos.video_sink import VideoSink
+from seedvr2.media.videos.segment_sink import SegmentSink
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.network import fused
 from seedvr2.network.compiled import Compilable
@@ -169,8 +169,8 @@ def test_a_source_that_fails_in_the_middle_is_told_as_what_it_is(
 ) -> None:
     whole = VideoSource.frames
 
-    def gone(self: VideoSource) -> Iterator[Frame]:
-        yield from islice(whole(self), 7)
+    def gone(self: VideoSource, first: int = 0) -> Iterator[Frame]:
+        yield from islice(whole(self, first), 7)
         raise MachineError("The share is gone.", errno.ESTALE)
 
     monkeypatch.setattr(VideoSource, "frames", gone)
@@ -196,7 +196,7 @@ def test_what_cannot_be_written_is_told_before_there_is_more_to_write(
 ) -> None:
     tried = threading.Event()
 
-    def full(self: VideoSink, image: Pixels, frame: Frame) -> None:
+    def full(self: SegmentSink, image: Pixels, frame: Frame) -> None:
         tried.set()
         raise MachineError("The disk is full.", errno.ENOSPC)
 
@@ -206,7 +206,7 @@ def test_what_cannot_be_written_is_told_before_there_is_more_to_write(
             assert tried.wait(10)
 
     seen: list[Progress] = []
-    monkeypatch.setattr(VideoSink, "write", full)
+    monkeypatch.setattr(SegmentSink, "write", full)
     with pytest.raises(MachineError, match="The disk is full"):
         nano.upscale(CLIP, tmp_path / "out.mp4", SMALL, on_progress=on_progress)
     assert max(progress.frames_done for progress in seen) <= 5 and list(tmp_path.iterdir()) == []

@@ -90,8 +90,11 @@ class VideoSource(Source):
         """Whether frames come as they are stored, neither turned nor cropped."""
         return self._first.orientation == Orientation() and not self._cropping
 
-    def frames(self) -> Iterator[Frame]:
-        """See `Source.frames`. Damaged parts are left out, with a warning at the end."""
+    def frames(self, first: int = 0) -> Iterator[Frame]:
+        """See `Source.frames`. Damaged parts are left out, with a warning at the end.
+
+        `first`: the number of the frame to begin with; those before it are decoded, but not converted.
+        """
         name = self.path.name
         deep, alpha = self.info.bit_depth > 8, self.info.has_alpha
         with reading(self.path), open_container(self.path) as container:
@@ -102,11 +105,12 @@ class VideoSource(Source):
             to_rgb = RgbReader(self._codec, name, alpha=alpha, deep=deep)
             canvas, look = Canvas(self._first), self._first
             last: Frame | None = None
+            end: int | None = None
             resized = barred = False
             packets = self._packets(container, stream)
             decoder = Decoder(packets.packets())
             whole = Deinterlacer(stream, self._codec, idle=not self._deinterlace)
-            for decoded, picture in whole(decoder):
+            for number, (decoded, picture) in enumerate(whole(decoder)):
                 pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration, decoder.fed)
                 if last is not None:
                     # Containers tell how long a packet lasts in the order of decoding, which is another.
@@ -114,13 +118,15 @@ class VideoSource(Source):
                 look = self._look(decoded, look.orientation)
                 place = canvas.place(look)
                 resized, barred = resized or look.size != self._first.size, barred or place.barred
+                end = pts + (decoded.duration or 0)
+                if number < first:
+                    continue
                 image = look.orientation.apply(self._in_rgb(to_rgb, picture, place.size))
                 last = Frame(
                     canvas.draw(image, place), pts, self.time_base, decoded.duration or None, captions(decoded)
                 )
             if last is not None:
                 yield last
-            end = last.pts + (last.duration or 0) if last is not None else None
             self._found = [*_joined(packets.joins), *self._report(decoder, clock, end, declared)]
             self._found += _report_shapes(resized=resized, barred=barred)
             if whole.found and whole.telling not in self.info.warnings:

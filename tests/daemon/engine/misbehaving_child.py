@@ -108,6 +108,7 @@ class StandIn(FakeExecutor):
         model: str,
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
+        keep: Path,
     ) -> Outcome:
         misbehave("run", source.stem)
         deaf = due("run.deaf")
@@ -115,7 +116,9 @@ class StandIn(FakeExecutor):
             if cancelled() and not deaf:
                 break
             time.sleep(0.01)
-        return super().run(source, target, options, model=model, on_progress=on_progress, cancelled=cancelled)
+        return super().run(
+            source, target, options, model=model, on_progress=on_progress, cancelled=cancelled, keep=keep
+        )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ def real(tmp_path: Path) -> Iterator[ChildExecutor]:
 
 def run(executor: Executor, source: Path, target: Path) -> str:
     outcome = executor.run(
-        source, target, SMALL, model="", on_progress=lambda *_: None, cancelled=lambda: False
+        source, target, SMALL, model="", on_progress=lambda *_: None, cancelled=lambda: False,
+        keep=target.parent / f"{target.name}.segments",
     )  # fmt: skip
     return outcome.model
 
@@ -56,7 +57,8 @@ def test_a_run_reports_and_can_be_cancelled(real: ChildExecutor, tmp_path: Path)
         stages.add(stage)
         shares.append(share or 0.0)
 
-    outcome = real.run(source, target, SMALL, model="", on_progress=note, cancelled=lambda: False)
+    keep = tmp_path / "segments"
+    outcome = real.run(source, target, SMALL, model="", on_progress=note, cancelled=lambda: False, keep=keep)
     assert (outcome.model, outcome.width, outcome.height, outcome.frames) == (NANO, 96, 64, 6)
     assert target.is_file() and real.model == NANO
     assert stages == {"loading", "encoding", "restoring", "decoding", "writing"}
@@ -65,7 +67,8 @@ def test_a_run_reports_and_can_be_cancelled(real: ChildExecutor, tmp_path: Path)
     pid = real.pid
     with pytest.raises(Cancelled):
         real.run(
-            source, target, UpscaleOptions(resolution=512), model="", on_progress=note, cancelled=lambda: True
+            source, target, UpscaleOptions(resolution=512), model="", on_progress=note, cancelled=lambda: True,
+            keep=keep,
         )  # fmt: skip
     assert not target.exists()
     assert real.pid == pid, "it stopped by itself"

@@ -147,7 +147,7 @@ def test_a_model_is_fetched_when_a_job_asks_for_it(tmp_path: Path, monkeypatch: 
     with pytest.raises(Cancelled):
         executor.run(
             source, tmp_path / "b.png", UpscaleOptions(), model="3b_fp8",
-            on_progress=lambda stage, *_more: stages.append(stage), cancelled=lambda: True,
+            on_progress=lambda stage, *_more: stages.append(stage), cancelled=lambda: True, keep=tmp_path / "segments",
         )  # fmt: skip
     assert fetched == ["seedvr2_ema_3b_fp8_e4m3fn.safetensors"]
 
@@ -160,14 +160,16 @@ def test_a_run_reports_and_can_be_cancelled(executor: LocalExecutor, tmp_path: P
         shares.append(share or 0.0)
 
     options = UpscaleOptions(resolution=64, batch_size=5)
-    outcome = executor.run(source, target, options, model="", on_progress=note, cancelled=lambda: False)
+    keep = tmp_path / "segments"
+    outcome = executor.run(source, target, options, model="", on_progress=note, cancelled=lambda: False, keep=keep)
     assert (outcome.model, outcome.width, outcome.height, outcome.frames) == (NANO, 96, 64, 6)
     assert executor.model == NANO
     assert shares == sorted(shares)
     target.unlink()
     with pytest.raises(Cancelled):
         executor.run(
-            source, target, options, model="", on_progress=note, cancelled=lambda: len(shares) > 3
+            source, target, options, model="", on_progress=note, cancelled=lambda: len(shares) > 3,
+            keep=tmp_path / "other",
         )  # fmt: skip
     assert not target.exists()
     executor.unload()

@@ -17,7 +17,7 @@ from daemon.store.safe_open import SwappedError
 from seedvr2 import errors
 
 SAMPLES = [
-    say.Run(1, "/in/a\udcff.png", "/out/照片.png", {"resolution": 96, "tf32": False}, ""),
+    say.Run(1, "/in/a\udcff.png", "/out/照片.png", {"resolution": 96, "tf32": False}, "", "/keep"),
     say.Progress(1, "decoding", 3, None, None),
     say.Progress(1, "decoding", 3, 9, 1.0),
     say.Ready(say.VERSION, say.DeviceReport("cuda", name="RTX")),

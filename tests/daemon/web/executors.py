@@ -29,13 +29,14 @@ class Halting(FakeExecutor):
         model: str,
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
+        keep: Path,
     ) -> Outcome:
         def report(stage: str, done: int, total: int | None, share: float | None) -> None:
             on_progress(stage, done, total, share)
             while done == self.steps // 2 and not cancelled() and not self.go.wait(0.01):
                 pass
 
-        return super().run(source, target, options, model=model, on_progress=report, cancelled=cancelled)
+        return super().run(source, target, options, model=model, on_progress=report, cancelled=cancelled, keep=keep)
 
 
 class Painting(FakeExecutor):

@@ -15,7 +15,7 @@ import pytest
 
 from seedvr2.errors import MachineError, MediaError
 from seedvr2.media import open_sink, open_source
-from seedvr2.media.videos.video_sink import flatten
+from seedvr2.media.videos.frame_coder import flatten
 from seedvr2.options import UpscaleOptions
 from tests.seedvr2.media import clips
 

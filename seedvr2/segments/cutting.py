@@ -1,0 +1,130 @@
+"""From shots to segments: whole shots together, and long shots divided where a batch begins.
+
+A segment can be made without those before it. Where it begins within a shot, the batches before that share frames with
+its own are computed again: what a batch gives depends on its frames alone, so they come out the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from seedvr2.pipeline.batching import effective_overlap
+from seedvr2.pipeline.sizes import Size
+
+# Frames of a segment: 20 s of a film.
+_MOST = 480
+# Of a small model less is not worth a new beginning of the encoder.
+_LEAST = 24
+# Pixels of results for some minutes of work, by whether the model is a large one and whether it runs on a GPU.
+_PIXELS = {(False, False): 5e7, (False, True): 2e9, (True, False): 2e6, (True, True): 5e8}
+_LARGE = 10**9  # bytes of weights
+
+
+def frames_at_a_time(size: Size, weights: int, *, gpu: bool) -> int:
+    """How many frames a segment should have at most, so that an interruption costs minutes: 480, or fewer.
+
+    The same on each machine of a kind, as segments begin with a key frame. Nothing is measured for it.
+
+    Args:
+        size: width and height of the result. weights: bytes of the model.
+    """
+    large = weights > _LARGE
+    frames = int(_PIXELS[large, gpu] / (size[0] * size[1]))
+    return min(max(frames, 1 if large else _LEAST), _MOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where batches begin, counted from the first frame of a shot.
+
+    Attributes:
+        window: frames of a batch. overlap: of them, those that are also in the batch before.
+        prepend: mirrored frames before the first of the shot.
+    """
+
+    window: int
+    overlap: int = 0
+    prepend: int = 0
+
+    @property
+    def shared(self) -> int:
+        """Frames that two batches really share."""
+        return effective_overlap(self.window, self.overlap)
+
+    @property
+    def step(self) -> int:
+        """Frames from the beginning of one batch to that of the next."""
+        return self.window - self.shared
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a source that is made as one piece; frames are counted from 0 over the whole source.
+
+    Attributes:
+        start, stop: its frames; the last one is before `stop`.
+        first: the frame that its computation begins with, which is an earlier one where it begins within a shot.
+        batch: which batch of its shot begins with `first`; 0 where that is where the shot begins.
+        shots: the frames from `first` on with which other shots begin.
+    """
+
+    start: int
+    stop: int
+    first: int
+    batch: int
+    shots: tuple[int, ...]
+
+    @property
+    def frames(self) -> int:
+        """How many there are."""
+        return self.stop - self.start
+
+    @property
+    def begins_shot(self) -> bool:
+        """Whether its first frame is that of a shot."""
+        return self.batch == 0 and self.first == self.start
+
+
+def divide(shots: Sequence[int], frames: int, most: int, grid: Grid) -> list[Segment]:
+    """The segments of a source.
+
+    Args:
+        shots: the frames with which shots begin, ascending from 0.
+        frames: in the source.
+        most: frames that a segment should have at most; a batch is never divided.
+        grid: of the batches in a shot.
+    """
+    segments: list[Segment] = []
+    waiting: list[int] = []
+    for start, stop in itertools.pairwise((*shots, frames)):
+        if waiting and stop - waiting[0] > most:
+            segments.append(_whole(waiting, start))
+            waiting = []
+        if stop - start > most:
+            segments += _parts(start, stop, most, grid)
+        else:
+            waiting.append(start)
+    if waiting:
+        segments.append(_whole(waiting, frames))
+    return segments
+
+
+def _whole(shots: Sequence[int], stop: int) -> Segment:
+    return Segment(shots[0], stop, shots[0], 0, tuple(shots[1:]))
+
+
+def _parts(start: int, stop: int, most: int, grid: Grid) -> Iterator[Segment]:
+    """A long shot in pieces of about the same length."""
+    length = stop - start
+    pieces = -(-length // most)
+    # Numbers of the batches with which pieces begin.
+    begins = sorted({round((length * index / pieces + grid.prepend) / grid.step) for index in range(1, pieces)})
+    inner = [number for number in begins if 0 < number * grid.step - grid.prepend < length]
+    edges = [start, *(start + number * grid.step - grid.prepend for number in inner), stop]
+    for number, (begin, end) in zip((0, *inner), itertools.pairwise(edges), strict=True):
+        # The frames that a batch shares with those before are coloured together with theirs.
+        batch = max(number - -(-grid.shared // grid.step), 0)
+        first = start + batch * grid.step - grid.prepend
+        yield Segment(begin, end, *((first, batch) if first > start else (start, 0)), ())
