@@ -242,21 +242,17 @@ class Upscaler:
     def _freeze(self, task: _Task, job: VideoJob, clip: Source, request: Request, plan: Plan, note: str) -> None:
         info, options = clip.info, task.options
 
-        def report(*_counts: object) -> None:
-            task.check()
-            task.report(Progress("loading", 0, info.frames, 0.0))
-
         sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, request.facts.multiple)
         circumstances = Circumstances(
             engine=f"{__version__}, torch {torch.__version__}",
-            models=tuple((path.name, _hash(path, report)) for path in (task.files.dit, task.files.vae)),
+            models=tuple((path.name, _hash(path, task.check)) for path in (task.files.dit, task.files.vae)),
             device=_device_name(self.device),
             dtype=str(self.dtype).removeprefix("torch."),
             threads=torch.get_num_threads(),
             size=sizes.output,
         )
         most = frames_at_a_time(sizes.output, request.facts.weights, gpu=self.device.type != "cpu")
-        job.freeze(circumstances, plan, most, report, note=note, anew=bool(note))
+        job.freeze(circumstances, plan, most, task.check, note=note, anew=bool(note))
 
     def _attempt_smaller(self, task: _Task, failed: Plan) -> UpscaleResult:
         """Once more, with less than what failed."""
@@ -411,7 +407,7 @@ class _Task:
     stop: IsCancelled
     plan: Plan | None = None
 
-    def check(self) -> None:
+    def check(self, *_counts: int) -> None:
         """Raise `Cancelled` if it is not wanted any more."""
         if self.stop():
             raise Cancelled(f"{self.source.name} was cancelled; nothing was written.")
