@@ -36,17 +36,21 @@ from seedvr2.pipeline.stream import StreamSettings, restore_stream
 from seedvr2.selection import NANO, ModelFiles
 from training.data import CLIPS, Photographs
 from training.degrade import blur, degrade, from_pixels, gaussian, h264, jpeg, quantise, shrink, to_pixels
-from training.measures import flicker, gmsd, psnr, ssim
+from training.measures import flicker, gmsd, psnr, sharpness, ssim
 
 EDGE = 352
 CLIP_FRAMES = 20
 CLIP_KINDS = ("photo", "noise")
 FACTORS = (2, 4)
 FORMS = {"fp8_e4m3fn": ".safetensors", "Q8_0": ".gguf", "Q4_K_M": ".gguf"}
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+SOFTNESSES = (0.0, 0.5, 1.0)
+RESTRAINT_KINDS = ("clean", "photo", "noise", "JPEG 50")
 SMALL_TILES = Tiling((128, 128), (32, 32))
 
 Degradation = Callable[[int, Tensor, tuple[int, int]], Tensor]
 Upscale = Callable[[Tensor, tuple[int, int]], Tensor]
+Measure = Callable[[Tensor, Tensor], float]
 Scores = dict[str, list[float]]
 
 
@@ -124,7 +128,14 @@ def clip_cases(folder: Path, factor: int, kind: str) -> Iterator[Case]:
         yield Case(name, small, original)
 
 
-def nano(model: Model, colour: str = "lab", tiling: Tiling | None = None, batch_size: int = 5) -> Upscale:
+def nano(
+    model: Model,
+    colour: str = "lab",
+    tiling: Tiling | None = None,
+    batch_size: int = 5,
+    strength: float = 1.0,
+    softness: float = 0.0,
+) -> Upscale:
     """nano as a job runs it."""
 
     def upscale(source: Tensor, size: tuple[int, int]) -> Tensor:
@@ -132,7 +143,9 @@ def nano(model: Model, colour: str = "lab", tiling: Tiling | None = None, batch_
         sizes = plan_sizes(source.shape[3], source.shape[2], min(size), multiple=model.multiple)
         assert sizes.output == (width, height)
         restorer = BatchRestorer(model, RestoreSettings(tiling=tiling))
-        settings = StreamSettings(sizes, batch_size=batch_size, color_correction=colour)
+        settings = StreamSettings(
+            sizes, batch_size=batch_size, color_correction=colour, strength=strength, softness=softness
+        )
         results = restore_stream(to_pixels(source), lambda frame: frame, restorer, settings)
         return quantise(torch.stack([image for _, image in results]).permute(0, 3, 1, 2))
 
@@ -150,24 +163,26 @@ def lanczos(source: Tensor, size: tuple[int, int]) -> Tensor:
     return from_pixels(np.stack([np.asarray(frame) for frame in frames]))
 
 
-MEASURES = {"PSNR": psnr, "SSIM": ssim, "GMSD": gmsd}
+MEASURES: dict[str, Measure] = {"PSNR": psnr, "SSIM": ssim, "GMSD": gmsd}
 
 
-def score(upscale: Upscale, case: Case) -> dict[str, float]:
+def score(upscale: Upscale, case: Case, measures: dict[str, Measure] = MEASURES) -> dict[str, float]:
     """Every measure of one result; clips also flicker."""
     result = upscale(case.source, (case.original.shape[2], case.original.shape[3]))
-    found = {name: measure(result, case.original) for name, measure in MEASURES.items()}
+    found = {name: measure(result, case.original) for name, measure in measures.items()}
     if len(case.original) > 1:
         found["flicker"] = flicker(result, case.original)
     return found
 
 
-def compare(cases: Iterable[tuple[str, Case]], methods: dict[str, Upscale]) -> dict[str, dict[str, Scores]]:
+def compare(
+    cases: Iterable[tuple[str, Case]], methods: dict[str, Upscale], measures: dict[str, Measure] = MEASURES
+) -> dict[str, dict[str, Scores]]:
     """Scores by group, method and measure."""
     found: dict[str, dict[str, Scores]] = defaultdict(lambda: {name: defaultdict(list) for name in methods})
     for group, case in cases:
         for name, upscale in methods.items():
-            for measure, value in score(upscale, case).items():
+            for measure, value in score(upscale, case, measures).items():
                 found[group][name][measure].append(value)
         print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -191,7 +206,7 @@ def table(title: str, found: dict[str, dict[str, Scores]], against: tuple[str, .
 
 
 def _number(value: float | np.floating, measure: str) -> str:
-    return f"{value:.2f}" if measure in ("PSNR", "flicker") else f"{value:.4f}"
+    return f"{value:.2f}" if measure in ("PSNR", "flicker", "sharpness") else f"{value:.4f}"
 
 
 def one_line_each(title: str, found: dict[str, Scores], reference: str) -> str:
@@ -231,6 +246,20 @@ def measure_variants(folder: Path, model: Model, limit: int) -> str:
     return one_line_each("colour correction", found, "lab")
 
 
+def measure_restraint(folder: Path, model: Model, limit: int) -> str:
+    """How near to the original, and how sharp, results of each strength and softness are."""
+    methods = {f"strength {strength:g}": nano(model, strength=strength) for strength in STRENGTHS}
+    methods |= {f"softness {softness:g}": nano(model, softness=softness) for softness in SOFTNESSES if softness}
+    measures: dict[str, Measure] = {"PSNR": psnr, "SSIM": ssim, "sharpness": sharpness}
+    found = compare(picture_cases(folder, 2, RESTRAINT_KINDS, limit), methods, measures)
+    heads = " | ".join(f"{measure} {kind}" for kind in found for measure in measures)
+    lines = [f"| ×2 | {heads} |", "|---" * (len(found) * len(measures) + 1) + "|"]
+    for name in methods:
+        values = (_number(np.mean(found[kind][name][measure]), measure) for kind in found for measure in measures)
+        lines.append(f"| {name} | {' | '.join(values)} |")
+    return "\n".join(lines)
+
+
 def _with_drift(model: Model) -> Model:
     """The same model, corrected as one whose colours drift."""
     vae = copy(model.vae)
@@ -259,14 +288,16 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=NANO.dit.parent, help="folder of nano's files (as shipped)")
     parser.add_argument("--pictures", type=int, default=1000, help="stop after so many")
     parser.add_argument("--dtype", default="auto", help="what the networks compute in")
-    parser.add_argument("--only", choices=("pictures", "clips", "forms", "variants"), help="one table only")
+    parser.add_argument(
+        "--only", choices=("pictures", "clips", "forms", "variants", "restraint"), help="one table only"
+    )
     parser.add_argument("--picture", type=Path, help="also write a before/after picture here")
     arguments = parser.parse_args()
     folder, limit = arguments.folder, arguments.pictures
     files = ModelFiles(NANO.name, arguments.weights / NANO.dit.name, arguments.weights / NANO.vae.name)
     model = load(files, arguments.dtype)
     rivals: dict[str, Upscale] = {"bicubic": resize, "Lanczos": lanczos}
-    wanted = [arguments.only] if arguments.only else ["pictures", "clips", "forms", "variants"]
+    wanted = [arguments.only] if arguments.only else ["pictures", "clips", "forms", "variants", "restraint"]
     for factor in FACTORS:
         if "pictures" in wanted:
             cases = picture_cases(folder, factor, DEGRADATIONS, limit)
@@ -279,6 +310,8 @@ def main() -> None:
         print(measure_forms(folder, files, limit, arguments.dtype) + "\n", flush=True)
     if "variants" in wanted:
         print(measure_variants(folder, model, limit) + "\n", flush=True)
+    if "restraint" in wanted:
+        print(measure_restraint(folder, model, limit) + "\n", flush=True)
     if arguments.picture:
         before_after(folder, model, arguments.picture, {"space1": "photo", "loc1": "noise", "Wine": "blur"})
 

@@ -20,6 +20,7 @@ from mcp_tools.api import Api, segment
 from mcp_tools.settings import Settings
 
 Answer: TypeAlias = dict[str, Any]
+Fields: TypeAlias = dict[str, str | int | float]
 ColorCorrection = Annotated[
     str, Field(description="How the source's colours are kept: lab, wavelet, wavelet_adaptive, hsv, adain or none")
 ]
@@ -28,6 +29,15 @@ Model = Annotated[
     str | None, Field(description="Model file name, from list_available_models; null: the server's default")
 ]
 Resolution = Annotated[int, Field(description="Short edge of the result, in pixels")]
+Scale = Annotated[
+    float | None, Field(description="Short edge as a multiple of the source's, instead of resolution; at least 1")
+]
+Strength = Annotated[
+    float | None, Field(description="How much of the restoration is taken, 0 to 1; 0: the plain resize; null: default")
+]
+Softness = Annotated[
+    float | None, Field(description="How much softer the model sees the source, 0 to 1; null: default")
+]
 Seed = Annotated[int, Field(description="Seed of the noise: the same seed gives the same result")]
 TaskId = Annotated[str, Field(description="Task id, as submit_image_task or submit_video_task answered it")]
 
@@ -83,9 +93,13 @@ class Tools:
         dit_model: Model = None,
         color_correction: ColorCorrection = "lab",
         seed: Seed = 42,
+        scale: Scale = None,
+        strength: Strength = None,
+        softness: Softness = None,
     ) -> Answer:
         """Submit a picture for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
-        fields: dict[str, str | int] = {"resolution": resolution, "color_correction": color_correction, "seed": seed}
+        fields: Fields = {"resolution": resolution, "color_correction": color_correction, "seed": seed}
+        fields |= _given(scale=scale, strength=strength, softness=softness)
         return await self._submit(file_path, dit_model, fields)
 
     async def submit_video_task(
@@ -96,11 +110,15 @@ class Tools:
         dit_model: Model = None,
         color_correction: ColorCorrection = "lab",
         seed: Seed = 42,
+        scale: Scale = None,
+        strength: Strength = None,
+        softness: Softness = None,
     ) -> Answer:
         """Submit a video for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
-        fields: dict[str, str | int] = {
+        fields: Fields = {
             "resolution": resolution, "batch_size": batch_size, "color_correction": color_correction, "seed": seed,
         }  # fmt: skip
+        fields |= _given(scale=scale, strength=strength, softness=softness)
         return await self._submit(file_path, dit_model, fields)
 
     async def get_task_status(self, task_id: TaskId) -> Answer:
@@ -154,7 +172,7 @@ class Tools:
         """Load a model; answers when it is ready."""
         return await self._api.post("/api/models/switch", {"model": model, "wait": wait}, patient=True)
 
-    async def _submit(self, file_path: str, model: str | None, fields: dict[str, str | int]) -> Answer:
+    async def _submit(self, file_path: str, model: str | None, fields: Fields) -> Answer:
         if model:
             fields["dit_model"] = model
         with files.open_source(file_path, self._folders) as file:
@@ -171,6 +189,11 @@ def task_of(task_id: str) -> str:
     if not text:
         raise ToolError("Give the id of a task, as submit_image_task or submit_video_task answered it.")
     return text
+
+
+def _given(**values: float | None) -> Fields:
+    """The values that an assistant named; the others are left to the defaults of the service."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _title(name: str) -> str:

@@ -9,11 +9,11 @@ import torch
 
 from seedvr2.media import MediaInfo
 from seedvr2.model import Model
-from seedvr2.options import MAX_EDGE, UpscaleOptions
+from seedvr2.options import BY_NAME, MAX_EDGE, UpscaleOptions
 from seedvr2.pipeline.batching import effective_overlap
 from seedvr2.pipeline.overlap import depth
 from seedvr2.pipeline.restore import RestoreSettings
-from seedvr2.pipeline.sizes import Size, Sizes, plan_sizes
+from seedvr2.pipeline.sizes import Size, Sizes, sizes_of
 from seedvr2.pipeline.stream import StreamSettings
 from seedvr2.planning.plan import Plan
 
@@ -30,7 +30,7 @@ class JobSettings:
     @classmethod
     def prepare(cls, model: Model, info: MediaInfo, options: UpscaleOptions, plan: Plan) -> JobSettings:
         """The settings of a job that runs as `plan` says."""
-        sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, model.multiple)
+        sizes = sizes_of((info.width, info.height), options, model.multiple)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
         picture = info.kind == "picture"
         stream = StreamSettings(
@@ -41,6 +41,8 @@ class JobSettings:
             uniform=options.uniform_batch_size and not picture,
             color_correction=options.color_correction,
             shots=options.shots == "auto" and not picture,
+            strength=options.strength,
+            softness=options.softness,
         )
         restore = RestoreSettings(
             seed=options.seed,
@@ -69,10 +71,21 @@ def _bytes(info: MediaInfo, size: Size) -> int:
 def shortened(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
     """A sentence where nobody asked for a limit, but there is one."""
     short, long = sorted((info.width, info.height))
-    if not options.max_resolution and options.resolution * long > MAX_EDGE * short:
+    if not options.max_resolution and options.short_edge(short, long) * long > MAX_EDGE * short:
         yield (
-            f"With resolution = {options.resolution} the long edge would have more than {MAX_EDGE} pixels, "
+            f"With {options.size_asked} the long edge would have more than {MAX_EDGE} pixels, "
             "which is the most there is; the result is smaller."
+        )
+
+
+def smaller_than_source(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
+    """A sentence where the result has fewer pixels than the source, though nobody said how large it is to be."""
+    short, long = sorted((info.width, info.height))
+    unsaid = not options.scale and options.resolution == BY_NAME["resolution"].default
+    if unsaid and options.resolution < short and options.longest_edge >= long:
+        yield (
+            f"The result is smaller than the source, whose short edge has {short} pixels, since {options.size_asked}; "
+            "scale = 1 keeps the size of the source."
         )
 
 

@@ -20,7 +20,10 @@ MAX_EDGE = 16384
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: what it takes (`minimum`…`maximum` inclusive, or `choices`), its default, its meaning."""
+    """One parameter: what it takes (`minimum`…`maximum` inclusive, or `choices`), its default, its meaning.
+
+    `off` is a number outside that range that it takes too: it turns the parameter off.
+    """
 
     name: str
     kind: type[int] | type[float] | type[bool] | type[str]
@@ -29,6 +32,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    off: float | None = None
 
     def parse(self, value: Any) -> Any:
         """The value as `kind`, from Python, JSON, TOML or a form field; an empty text means the default.
@@ -54,7 +58,8 @@ class Parameter:
         noun = "a whole number" if self.kind is int else "a number"
         if self.maximum is None:
             return noun if self.minimum is None else f"{noun} from {self.minimum:g} up"
-        return f"{noun} from {self.minimum or 0:.12g} to {self.maximum:.12g}"
+        text = f"{noun} from {self.minimum or 0:.12g} to {self.maximum:.12g}"
+        return text if self.off is None else f"{self.off:g}, or {text}"
 
     def _convert(self, value: Any) -> Any:
         if self.kind is bool:
@@ -77,7 +82,7 @@ class Parameter:
             return value in self.choices
         if self.kind in (int, float):
             low, high = self.minimum, self.maximum
-            return (low is None or value >= low) and (high is None or value <= high)
+            return value == self.off or ((low is None or value >= low) and (high is None or value <= high))
         return True
 
 
@@ -93,7 +98,10 @@ class UpscaleOptions:
     """
 
     resolution: int = 1080
+    scale: float = 0.0
     max_resolution: int = 0
+    strength: float = 1.0
+    softness: float = 0.0
     batch_size: int = 5
     temporal_overlap: int = 0
     prepend_frames: int = 0
@@ -116,6 +124,20 @@ class UpscaleOptions:
         """The long edge that the result never exceeds: more than `MAX_EDGE` no codec takes, and few machines hold."""
         return self.max_resolution or MAX_EDGE
 
+    @property
+    def size_asked(self) -> str:
+        """The parameter that says how large the result is to be, in words: `scale = 2`, `resolution = 1080`."""
+        return f"scale = {self.scale:g}" if self.scale else f"resolution = {self.resolution}"
+
+    @property
+    def instead(self) -> str:
+        """What advice to use another `resolution` ends with: ` instead of scale` where that would win otherwise."""
+        return " instead of scale" if self.scale else ""
+
+    def short_edge(self, width: int, height: int) -> int:
+        """The short edge in pixels that the result of a source of that size is to have; `longest_edge` limits it."""
+        return min(round(self.scale * min(width, height)), MAX_EDGE) if self.scale else self.resolution
+
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> UpscaleOptions:
         """Options from a form, a sidecar or keyword arguments; what is absent or empty takes its default.
@@ -137,7 +159,10 @@ class UpscaleOptions:
 _P = Parameter
 PARAMETERS: tuple[Parameter, ...] = (
     _P("resolution", int, 1080, "Short edge of the result, in pixels", 16, MAX_EDGE),
+    _P("scale", float, 0.0, "Short edge of the result as a multiple of the source's, instead of resolution; 0: off", 1, 64, off=0),
     _P("max_resolution", int, 0, "Long edge of the result never exceeds this, in pixels; 0: 16384, the most there is", 0, MAX_EDGE),
+    _P("strength", float, 1.0, "How much of the restoration is taken; 0: the plain resize", 0, 1),
+    _P("softness", float, 0.0, "How much softer the model sees the source: 0 as it is, 1 at half its size", 0, 1),
     _P("batch_size", int, 5, "Frames restored together; 4n+1 (1, 5, 9, 13…) wastes no work", 1, 1001),
     _P("temporal_overlap", int, 0, "Frames shared by neighbouring batches and cross-faded", 0, 64),
     _P("prepend_frames", int, 0, "Mirrored frames put before the first one, removed again from the result", 0, 64),

@@ -17,8 +17,8 @@ from seedvr2 import __version__
 from seedvr2.catalogue.hashes import checked_sha256, sha256_of
 from seedvr2.errors import Cancelled, OutOfMemoryError
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
-from seedvr2.job_settings import JobSettings, shortened, smaller_batches
-from seedvr2.media import Frame, Pixels, Sink, Source, open_sink, open_source
+from seedvr2.job_settings import JobSettings, shortened, smaller_batches, smaller_than_source
+from seedvr2.media import Frame, MediaInfo, Pixels, Sink, Source, open_sink, open_source
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
 from seedvr2.nano import DIT_FILE, VAE_FILE
@@ -28,7 +28,7 @@ from seedvr2.pipeline.batching import effective_overlap
 from seedvr2.pipeline.frame_transfer import frame_transfer
 from seedvr2.pipeline.overlap import ReadAhead, WriteBehind
 from seedvr2.pipeline.restore import BatchRestorer
-from seedvr2.pipeline.sizes import plan_sizes
+from seedvr2.pipeline.sizes import sizes_of
 from seedvr2.pipeline.stream import restore_stream, to_integer
 from seedvr2.planning.card import DeviceLayer
 from seedvr2.planning.forecast import Forecast, make_forecast
@@ -242,7 +242,7 @@ class Upscaler:
     def _freeze(self, task: _Task, job: VideoJob, clip: Source, request: Request, plan: Plan, note: str) -> None:
         info, options = clip.info, task.options
 
-        sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, request.facts.multiple)
+        sizes = sizes_of((info.width, info.height), options, request.facts.multiple)
         circumstances = Circumstances(
             engine=f"{__version__}, torch {torch.__version__}",
             models=tuple((path.name, _hash(path, task.check)) for path in (task.files.dit, task.files.vae)),
@@ -350,7 +350,7 @@ class Upscaler:
             frames=frames,
             seconds=time.monotonic() - started,
             tiled=plan.tile is not None,
-            warnings=(*warnings, *shortened(info, options), *smaller_batches(plan, options, info)),
+            warnings=(*warnings, *_said_of(info, options, plan)),
         )
 
     def _joined(self, task: _Task, video: VideoJob, clip: Source, started: float, told: Sequence[str]) -> UpscaleResult:
@@ -362,7 +362,6 @@ class Upscaler:
             task.report(Progress("writing", frames, frames, float(frames)))
 
         warnings = (*video.finish(report), *told)
-        options, info = task.options, clip.info
         return UpscaleResult(
             path=task.target,
             model=task.files.name,
@@ -371,9 +370,7 @@ class Upscaler:
             frames=frames,
             seconds=max(video.seconds, time.monotonic() - started),
             tiled=plan.settings.tile is not None,
-            warnings=tuple(
-                dict.fromkeys((*warnings, *shortened(info, options), *smaller_batches(plan.settings, options, info)))
-            ),
+            warnings=tuple(dict.fromkeys((*warnings, *_said_of(clip.info, task.options, plan.settings)))),
         )
 
     def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Forecast:
@@ -454,12 +451,19 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def _said_of(info: MediaInfo, options: UpscaleOptions, plan: Plan) -> Iterator[str]:
+    """Sentences on a job that follow from what it is."""
+    yield from shortened(info, options)
+    yield from smaller_than_source(info, options)
+    yield from smaller_batches(plan, options, info)
+
+
 def _write(sink: Sink, image: Callable[[], Pixels], frame: Frame) -> None:
     sink.write(image(), frame)
 
 
 def _out_of_memory(device: torch.device) -> OutOfMemoryError:
     return OutOfMemoryError(
-        f"There is not enough memory on {device} for this job; use a smaller resolution or batch_size, "
+        f"There is not enough memory on {device} for this job; use a smaller result (resolution, scale) or batch_size, "
         "vae_tiling = on with vae_quality = low, or a smaller model."
     )

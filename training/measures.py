@@ -47,6 +47,16 @@ def gmsd(a: Tensor, b: Tensor) -> float:
     return float(similarity.flatten(1).std(1, correction=0).mean())
 
 
+def sharpness(a: Tensor, b: Tensor) -> float:
+    """Mean gradient of the luma along the edges of `b`, as a share of that of `b`: 1 is as sharp, more is sharper.
+
+    Edges are the tenth of the pixels of each frame where the gradient of `b` is strongest.
+    """
+    own, wanted = (torch.stack(torch.gradient(_luma(x)[:, 0], dim=(1, 2))).square().sum(0).sqrt() for x in (a, b))
+    edges = wanted >= wanted.flatten(1).quantile(0.9, dim=1).view(-1, 1, 1)
+    return float(own[edges].sum() / wanted[edges].sum())
+
+
 def flicker(a: Tensor, b: Tensor) -> float:
     """Mean error of the difference between neighbouring frames, in levels of 255: what changes that should not."""
     return float((a.diff(dim=0) - b.diff(dim=0)).abs().mean() * 255)

@@ -15,7 +15,7 @@ from benchmarks.gpu.weights import model_bytes, random_model
 from seedvr2.model import Model, release_memory
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
-from seedvr2.pipeline.sizes import Sizes, plan_sizes
+from seedvr2.pipeline.sizes import Sizes, sizes_of
 from seedvr2.pipeline.source_frames import Image
 from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
 from seedvr2.trouble import is_out_of_memory
@@ -121,4 +121,4 @@ class Session:
     def _sizes(self, size: tuple[int, int], options: UpscaleOptions) -> Sizes:
         scale = self._bench.scale
         multiple = max(16, scale.vae.spatial_factor * max(scale.dits[self._params].patch[1:]))
-        return plan_sizes(*size, options.resolution, options.longest_edge, multiple)
+        return sizes_of(size, options, multiple)

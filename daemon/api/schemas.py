@@ -37,6 +37,8 @@ def parameter(row: Parameter, default: Any = None) -> Schema:
     schema: Schema = {"type": KINDS[row.kind], "default": value, "description": f"{row.meaning}."}
     limits = {"minimum": row.minimum, "maximum": row.maximum}
     schema |= {key: row.kind(limit) for key, limit in limits.items() if limit is not None}
+    if row.off is not None:
+        schema["anyOf"] = [{"const": row.kind(row.off)}, {"minimum": schema.pop("minimum")}]
     return schema | {"enum": list(row.choices)} if row.choices else schema
 
 

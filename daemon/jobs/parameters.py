@@ -33,12 +33,17 @@ class JobRequest:
     def parse(cls, *layers: Mapping[str, Any]) -> JobRequest:
         """A request from layers of values; a later layer wins, an empty value leaves the earlier one standing.
 
+        Where a later layer asks for a `resolution`, the `scale` of an earlier one no longer stands against it.
+
         Raises:
             OptionError: a name is unknown (the nearest known one is named), or a value is not one that it takes.
         """
         merged: dict[str, Any] = {}
         for layer in layers:
-            merged.update(check(layer))
+            given = check(layer)
+            if "resolution" in given:
+                merged.pop("scale", None)
+            merged.update(given)
         model = str(merged.pop(MODEL.name, MODEL.default))
         priority = str(merged.pop(PRIORITY.name, PRIORITY.default))
         return cls(UpscaleOptions.parse(merged), model, priority)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from daemon.jobs.job import Media
 from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.sizes import sizes_of
 
 
 def output_size(media: Media, options: UpscaleOptions) -> tuple[int, int]:
-    """Width and height of the result, in pixels, to within a pixel or two."""
-    scale = options.resolution / max(min(media.width, media.height), 1)
-    scale = min(scale, options.longest_edge / max(media.width, media.height, 1))
-    return max(round(media.width * scale), 1), max(round(media.height * scale), 1)
+    """Width and height of the result, in pixels."""
+    return sizes_of((max(media.width, 1), max(media.height, 1)), options).output
 
 
 def work_of(media: Media, options: UpscaleOptions) -> float:

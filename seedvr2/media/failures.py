@@ -128,7 +128,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     if code == errno.ENOENT:
         return f"There is no file {name}."
     if code == errno.EISDIR:
-        return f"{name} is a folder; give a picture or a video."
+        return f"{name} is a folder; give a picture or a video. Of a sequence of pictures, make a video first."
     if isinstance(error, av.error.DecoderNotFoundError):
         return f"{name} uses a codec that cannot be decoded here; convert it to H.264 first."
     if code == errno.EIO or (isinstance(error, OSError) and "truncated" in str(error)):

@@ -19,6 +19,21 @@ def resize_in_two_steps(frames: Tensor, sizes: Sizes) -> Tensor:
     return (first if sizes.first == sizes.resized else bicubic(first, sizes.resized)).clamp(0, 1)
 
 
+def softened(frames: Tensor, sizes: Sizes, softness: float) -> Tensor:
+    """Frames (T, H, W, 3) made smaller, by 1 + `softness` (0…1), than they are or than the result, if that is smaller.
+
+    What a network sees of them is then softer than the source. The filter is a triangle, which takes all pixels alike
+    at any factor; means over whole pixels would leave some sharp and blur their neighbours.
+    """
+    if softness <= 0:
+        return frames
+    edges = zip((frames.shape[2], frames.shape[1]), sizes.resized, strict=True)
+    width, height = (max(round(min(pair) / (1 + softness)), 1) for pair in edges)
+    images = _channels_first(frames)
+    smaller = F.interpolate(images, (height, width), mode="bilinear", antialias=True, align_corners=False)
+    return smaller.permute(0, 2, 3, 1)
+
+
 def bicubic(images: Tensor, size: Size) -> Tensor:
     """Images (T, C, H, W) at another size (width, height); values may overshoot."""
     width, height = size

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from seedvr2.options import UpscaleOptions
+
 Size = tuple[int, int]  # width, height
 
 
@@ -39,6 +41,11 @@ def plan_sizes(width: int, height: int, resolution: int, max_resolution: int = 0
         padded=(_ceil(resized[0], multiple), _ceil(resized[1], multiple)),
         output=(resized[0] // 2 * 2, resized[1] // 2 * 2),
     )
+
+
+def sizes_of(source: Size, options: UpscaleOptions, multiple: int = 16) -> Sizes:
+    """The sizes of a source (width, height in square pixels, as displayed) that is upscaled with these options."""
+    return plan_sizes(*source, options.short_edge(*source), options.longest_edge, multiple)
 
 
 def _ceil(value: int, multiple: int) -> int:

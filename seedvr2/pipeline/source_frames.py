@@ -7,7 +7,7 @@ same frames would take many times as much, beside the decoder, which needs the m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from seedvr2.colour.frames import Frames
-from seedvr2.pipeline.preprocess import normalise, pad_to, resize, resize_in_two_steps
+from seedvr2.pipeline.preprocess import bicubic, normalise, pad_to, resize, resize_in_two_steps, softened
 from seedvr2.pipeline.sizes import Sizes
 
 Image = np.ndarray
@@ -29,6 +29,7 @@ class SourceFrames(Generic[Item]):
     Attributes:
         items: the frames, in whatever form. image_of: the pixels of one, (H, W, 3 or 4) uint8 or uint16.
         sizes: what they are resized to. reference: by way of the first size, as the public implementation does.
+        softness: how much softer than the source the networks see them, 0…1.
     """
 
     items: Sequence[Item]
@@ -36,6 +37,7 @@ class SourceFrames(Generic[Item]):
     device: torch.device
     sizes: Sizes
     reference: bool = False
+    softness: float = 0.0
 
     def clip(self, order: Sequence[int], dtype: torch.dtype) -> Tensor:
         """What the networks see: (3, T, H, W) in −1…1, the frames `order`, padded."""
@@ -43,7 +45,7 @@ class SourceFrames(Generic[Item]):
         # Channels last in memory, as the VAE wants it.
         frames = torch.empty((len(order), height, width, 3), dtype=dtype, device=self.device).permute(0, 3, 1, 2)
         for index in range(len(self.items)):
-            frame = normalise(pad_to(self._resized(index), self.sizes.padded))[0]
+            frame = normalise(pad_to(self._resized(index, self.softness), self.sizes.padded))[0]
             for place in (place for place, wanted in enumerate(order) if wanted == index):
                 frames[place] = frame
         return frames.transpose(0, 1)
@@ -51,10 +53,16 @@ class SourceFrames(Generic[Item]):
     @property
     def style(self) -> Frames:
         """What colours are corrected by: (T, 3, h, w) in −1…1 at the size of the result."""
+        plain = self.plain
+        return _Made(plain.shape, lambda index: normalise(plain[index]))
+
+    @property
+    def plain(self) -> Frames:
+        """The frames without any restoration: (T, 3, h, w) in 0…1 at the size of the result."""
         width, height = self.sizes.output
 
         def frame(index: int) -> Tensor:
-            return normalise(self._resized(index)[0, :, :height, :width])
+            return self._resized(index)[0, :, :height, :width]
 
         return _Made((len(self.items), 3, height, width), frame)
 
@@ -68,13 +76,26 @@ class SourceFrames(Generic[Item]):
 
         return _Made((len(self.items), 1, height, width), frame) if channels == 4 else None
 
+    @property
+    def plain_alpha(self) -> Frames | None:
+        """The same (T, 1, h, w), resized like the colours."""
+        alpha, (width, height) = self.alpha, self.sizes.output
+        if alpha is None:
+            return None
+
+        def frame(index: int) -> Tensor:
+            return bicubic(alpha[index][None], self.sizes.resized)[0, :, :height, :width].clamp(0, 1)
+
+        return _Made((alpha.shape[0], 1, height, width), frame)
+
     def from_index(self, first: int) -> SourceFrames[Item]:
         """The same without the frames before `first`."""
-        return SourceFrames(self.items[first:], self.image_of, self.device, self.sizes, self.reference)
+        return replace(self, items=self.items[first:])
 
-    def _resized(self, index: int) -> Tensor:
-        image = to_float(self.image_of(self.items[index])[..., :3], self.device)
-        return (resize_in_two_steps if self.reference else resize)(image[None], self.sizes)
+    def _resized(self, index: int, softness: float = 0.0) -> Tensor:
+        image = to_float(self.image_of(self.items[index])[..., :3], self.device)[None]
+        frame = softened(image, self.sizes, softness)
+        return (resize_in_two_steps if self.reference else resize)(frame, self.sizes)
 
 
 @dataclass(frozen=True, slots=True)

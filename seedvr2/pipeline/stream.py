@@ -30,7 +30,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """How frames are grouped, blended and coloured."""
+    """How frames are grouped, blended and coloured.
+
+    `strength` is the share of the restored frame in the result, beside the plain resize; `softness` how much softer
+    than the source the networks see it. Both 0…1.
+    """
 
     sizes: Sizes
     batch_size: int = 5
@@ -40,6 +44,8 @@ class StreamSettings:
     color_correction: str = "lab"
     # Each shot by itself, as if it were a clip of its own: batches, overlaps and what is put before it.
     shots: bool = False
+    strength: float = 1.0
+    softness: float = 0.0
     # As the public implementation does it, where it differs: hard cuts for overlaps of 1, 2 and 4, two resizes.
     reference: bool = False
 
@@ -141,7 +147,9 @@ def correction_for(method: str, vae: VAEConfig) -> str:
 def _restore_batch(
     batch: Batch[Item], image_of: Callable[[Item], Image], restorer: BatchRestorer, settings: StreamSettings
 ) -> _Slice[Item]:
-    source = SourceFrames(batch.frames, image_of, restorer.model.device, settings.sizes, settings.reference)
+    source = SourceFrames(
+        batch.frames, image_of, restorer.model.device, settings.sizes, settings.reference, settings.softness
+    )
     width, height = settings.sizes.output
     # Not by a name here: the restorer is to be the only one who has the clip, and drops it before it decodes.
     decoded = restorer.restore(source.clip(batch.padded, restorer.frame_dtype), batch.index)
@@ -179,13 +187,16 @@ def _without_overlap(part: _Slice[Item], overlap: int) -> _Slice[Item]:
 
 def _finish(part: _Slice[Item], settings: StreamSettings) -> Iterator[tuple[Item, Tensor]]:
     """Correct the colours of a slice and give out its frames, without the prepended ones."""
-    start, items, alpha = part.start, part.source.items, part.alpha
+    start, source, alpha = part.start, part.source, part.alpha
     corrected = _corrected(part, settings.color_correction)
     # What was decoded is dropped as soon as the correction has done with it.
     del part
     for index, frame in enumerate(corrected):
         if start + index >= settings.prepend:
-            yield items[index], _as_image(frame, None if alpha is None else alpha[index])
+            colours, own_alpha = _in_range(frame), None if alpha is None else alpha[index].clamp(0, 1)
+            if settings.strength < 1:
+                _hold_back(colours, own_alpha, source, index, 1 - settings.strength)
+            yield source.items[index], _as_image(colours, own_alpha)
 
 
 def _corrected(part: _Slice[Item], method: str) -> Iterator[Tensor]:
@@ -202,13 +213,29 @@ def _corrected(part: _Slice[Item], method: str) -> Iterator[Tensor]:
         yield frame.clone()
 
 
-def _as_image(frame: Tensor, alpha: Tensor | None) -> Tensor:
-    """A corrected frame (3, h, w) in −1…1, changed in place, and its alpha (1, h, w) as (h, w, 3 or 4) in 0…1."""
+def _in_range(frame: Tensor) -> Tensor:
+    """A corrected frame in −1…1, brought to 0…1 in place."""
     try:
-        image = check_finite(frame).clamp_(-1, 1).mul_(0.5).add_(0.5).permute(1, 2, 0)
+        return check_finite(frame).clamp_(-1, 1).mul_(0.5).add_(0.5)
     except NotFinite as error:
         raise numeric_error("colour correction") from error
-    return image if alpha is None else torch.cat((image, alpha.clamp(0, 1).permute(1, 2, 0)), dim=-1)
+
+
+def _hold_back(frame: Tensor, alpha: Tensor | None, source: SourceFrames[Item], index: int, share: float) -> None:
+    """Mix `share` of the plain resize of a frame into its result, both in 0…1, in place.
+
+    One share for all frequencies: fine detail of the two is weighted and not added, so grain that both have stays as it
+    is, and at a share of 1 nothing of the restoration is left, its colours included.
+    """
+    frame.lerp_(source.plain[index], share)
+    plain = source.plain_alpha
+    if alpha is not None and plain is not None:
+        alpha.lerp_(plain[index], share)
+
+
+def _as_image(frame: Tensor, alpha: Tensor | None) -> Tensor:
+    """A frame (3, h, w) and its alpha (1, h, w) as (h, w, 3 or 4)."""
+    return (frame if alpha is None else torch.cat((frame, alpha))).permute(1, 2, 0)
 
 
 def to_integer(image: Tensor, bits: int) -> Tensor:

@@ -19,7 +19,7 @@ from seedvr2.network.tiling import Tiling, tile_count
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import count_batches
 from seedvr2.pipeline.sampler import model_input
-from seedvr2.pipeline.sizes import plan_sizes
+from seedvr2.pipeline.sizes import sizes_of
 from seedvr2.planning.machine import MachinePlanner
 from seedvr2.planning.memory import available_bytes
 from seedvr2.planning.planner import Request
@@ -101,7 +101,7 @@ def make_forecast(info: MediaInfo, options: UpscaleOptions, files: ModelFiles, p
     return Forecast(
         model=files.name,
         source_size=work.source,
-        output_size=plan_sizes(*work.source, options.resolution, options.longest_edge, facts.multiple).output,
+        output_size=sizes_of(work.source, options, facts.multiple).output,
         frames=work.frames,
         batches=batches,
         batch_frames=batch,

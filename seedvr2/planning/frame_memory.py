@@ -18,7 +18,7 @@ from seedvr2.media.need import OWN
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import pad_indices
-from seedvr2.pipeline.sizes import Sizes, plan_sizes
+from seedvr2.pipeline.sizes import Sizes, sizes_of
 from seedvr2.planning import host_memory
 from seedvr2.planning.memory import TILES, decode_bytes, restore_bytes
 from seedvr2.segments.detector import LOOKAHEAD
@@ -96,25 +96,26 @@ def check_job(job: JobSize, options: UpscaleOptions, multiple: int) -> None:
 
         def fits(resolution: int) -> bool:
             info = job.info
-            sizes = plan_sizes(info.width, info.height, resolution, options.longest_edge, multiple)
+            asked = replace(options, resolution=resolution, scale=0.0)
+            sizes = sizes_of((info.width, info.height), asked, multiple)
             return replace(least, sizes=sizes).total() <= most
 
         raise NeverFitsError(
             f"{what} takes {gigabytes(least.total())} of memory at the least, and this machine has {gigabytes(most)} "
-            f"for it; {_advice(fits, options.resolution)}."
+            f"for it; {_advice(fits, options, job.info)}."
         )
     needs = f"{what} takes {gigabytes(job.total())} of memory, and {gigabytes(now)} are free"
     if least.total() <= now:
         raise OutOfMemoryError(f"{needs}; use a smaller batch_size, or vae_tiling = on with vae_quality = low.")
-    raise OutOfMemoryError(f"{needs}; use a smaller resolution, or try again when less is running.")
+    raise OutOfMemoryError(f"{needs}; use a smaller resolution{options.instead}, or try again when less is running.")
 
 
-def _advice(fits: Callable[[int], bool], asked: int) -> str:
-    low, high = 16, asked
+def _advice(fits: Callable[[int], bool], options: UpscaleOptions, info: MediaInfo) -> str:
+    low, high = 16, options.short_edge(info.width, info.height)
     if not fits(low):
         return "scale the source down first"
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     # A multiple of 8 is easier to remember, and 16 the least that there is.
-    return f"use resolution = {max(low // 8 * 8, 16)} or less"
+    return f"use resolution = {max(low // 8 * 8, 16)} or less{options.instead}"

@@ -13,7 +13,7 @@ import torch
 from seedvr2.errors import NeverFitsError, OutOfMemoryError
 from seedvr2.media import MediaInfo
 from seedvr2.options import UpscaleOptions
-from seedvr2.pipeline.sizes import plan_sizes
+from seedvr2.pipeline.sizes import sizes_of
 from seedvr2.planning import planner
 from seedvr2.planning.card import CudaLayer, DeviceLayer
 from seedvr2.planning.facts import ModelFacts, facts_of_files
@@ -160,7 +160,7 @@ class MachinePlanner:
 
     def _job_size(self, request: Request, info: MediaInfo, batch: int, tile: int | None) -> JobSize:
         options, facts = request.options, request.facts
-        sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, facts.multiple)
+        sizes = sizes_of((info.width, info.height), options, facts.multiple)
         return JobSize(info, sizes, batch, tile, facts.dit, facts.vae_config, self.dtype)
 
 

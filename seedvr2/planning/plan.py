@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seedvr2.network.tiling import Tiling
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import pad_indices
-from seedvr2.pipeline.sizes import Size, plan_sizes
+from seedvr2.pipeline.sizes import Size, sizes_of
 from seedvr2.planning.facts import ModelFacts
 from seedvr2.planning.needs import colour_bytes, dit_bytes, expansion_bytes, form_bytes, held_bytes, vae_bytes
 
@@ -51,7 +51,7 @@ class Work:
     @classmethod
     def of(cls, info: MediaInfo, options: UpscaleOptions, facts: ModelFacts) -> Work:
         """The work of upscaling a source with these options."""
-        sizes = plan_sizes(info.width, info.height, options.resolution, options.longest_edge, facts.multiple)
+        sizes = sizes_of((info.width, info.height), options, facts.multiple)
         picture = info.kind == "picture"
         return cls(
             source=(info.width, info.height),

@@ -219,7 +219,8 @@ def _advice(card: Card, request: Request) -> str:
         return "leave vae_tiling, vae_quality and blocks_to_swap at their defaults"
     scale = _largest(lambda n: fits(_scaled(free, n / 64)), 63)
     if scale:
-        return f"use resolution = {max(int(options.resolution * scale / 64) // 8 * 8, 16)} or less"
+        asked = options.short_edge(*request.work.source)
+        return f"use resolution = {max(int(asked * scale / 64) // 8 * 8, 16)} or less{options.instead}"
     return "use a smaller model, or a source with fewer pixels"
 
 

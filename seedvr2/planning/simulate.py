@@ -23,7 +23,7 @@ from seedvr2.network.config import DiTConfig
 from seedvr2.network.vae import OnSlice, VideoVAE
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
-from seedvr2.pipeline.sizes import Size, Sizes, plan_sizes
+from seedvr2.pipeline.sizes import Size, Sizes, sizes_of
 from seedvr2.pipeline.stream import StreamSettings, restore_stream
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.planning.count import HALF, use_all, without_numbers
@@ -74,7 +74,7 @@ def published_facts(name: str) -> ModelFacts:
 def request_of(name: str, resolution: int, *, picture: bool, source: Size = SOURCE, **options: object) -> Request:
     """A picture or a video of `source` for one of `MODELS`."""
     facts, wishes = published_facts(name), UpscaleOptions.parse({"resolution": resolution, **options})
-    sizes = plan_sizes(*source, resolution, wishes.longest_edge, facts.multiple)
+    sizes = sizes_of(source, wishes, facts.multiple)
     frames = 1 if picture else 500
     work = Work(source, sizes.padded, frames, picture, False, wishes.uniform_batch_size, VAE.temporal_factor)
     return Request(facts, work, wishes)
@@ -114,7 +114,7 @@ def run(plan: Plan, request: Request, limit: int) -> int:
         + expansion_bytes(facts.stored, facts.largest, request.itemsize, gated=facts.dit.gated_mlp)
     )
     window = min(plan.window, work.frames or plan.window)
-    sizes = plan_sizes(*work.source, request.options.resolution, request.options.longest_edge, facts.multiple)
+    sizes = sizes_of(work.source, request.options, facts.multiple)
     peak = activations(facts.dit, work.source, sizes, window, plan.tile, work.picture, plan.roomy) + beside
     if peak > limit:
         raise torch.OutOfMemoryError(f"CUDA out of memory: {peak} bytes of {limit}.")

@@ -64,6 +64,7 @@ def test_a_worker_with_another_engine_than_asked_for_is_refused(tmp_path: Path) 
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="commits are only in a clone")
+@pytest.mark.long
 def test_another_commit_runs_beside_this_tree() -> None:
     with engine_of("HEAD") as tree:
         assert tree != ROOT

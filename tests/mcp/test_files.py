@@ -182,11 +182,14 @@ def test_only_allowed_files_reach_the_service(live: Host, home: Path, outside: P
             refused = await client.call_tool("submit_image_task", {"file_path": str(outside / "other.png")})
             assert refused.is_error
             assert "SEEDVR2_MCP_FOLDERS names others" in refused.content[0].text
-            taken = await client.call_tool("submit_image_task", {"file_path": "~/照片 Ü.png", "resolution": 96})
+            taken = await client.call_tool(
+                "submit_image_task", {"file_path": "~/照片 Ü.png", "resolution": 96, "scale": 2, "strength": 0.5}
+            )
             assert taken.structured_content is not None, taken.content
             done = running.finished(taken.structured_content["task_id"])
             assert done["original_filename"] == "照片 Ü.png"
-            assert done["params"]["resolution"] == 96
+            asked = {name: done["params"][name] for name in ("resolution", "scale", "strength", "softness")}
+            assert asked == {"resolution": 96, "scale": 2.0, "strength": 0.5, "softness": 0.0}
             saved = await client.call_tool(
                 "download_result", {"task_id": str(done["id"]), "path": str(home / "out.png")}
             )

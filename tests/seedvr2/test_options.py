@@ -22,6 +22,12 @@ def test_the_dataclass_and_the_table_say_the_same() -> None:
         ("resolution", "", 1080),
         ("seed", "4294967295", 4294967295),
         ("latent_noise_scale", "0.25", 0.25),
+        ("scale", "2", 2.0),
+        ("scale", 1.5, 1.5),
+        ("scale", "0", 0.0),
+        ("scale", "", 0.0),
+        ("strength", "0", 0.0),
+        ("softness", "1", 1.0),
         ("tf32", "on", True),
         ("tf32", "False", False),
         ("tf32", 1, True),
@@ -39,7 +45,8 @@ def test_values_from_forms_files_and_python(name: str, text: object, value: obje
         ("resolution", "15"), ("resolution", "16385"), ("resolution", "12.5"), ("resolution", "many"),
         ("resolution", True), ("resolution", float("inf")), ("resolution", [1]), ("seed", -1), ("seed", 2**32),
         ("latent_noise_scale", "nan"), ("latent_noise_scale", 1.1), ("tf32", "maybe"), ("color_correction", "LAB "),
-        ("color_correction", 5), ("batch_size", 0), ("batch_size", "1e400"),
+        ("scale", 0.5), ("scale", "-1"), ("scale", "64.1"), ("scale", "nan"), ("scale", True), ("strength", 1.01),
+        ("strength", "-0.1"), ("softness", 2), ("color_correction", 5), ("batch_size", 0), ("batch_size", "1e400"),
     ],
 )  # fmt: skip
 def test_a_bad_value_is_named_with_what_it_takes(name: str, value: object) -> None:
@@ -52,3 +59,8 @@ def test_a_bad_value_is_named_with_what_it_takes(name: str, value: object) -> No
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(OptionError, match="no parameter 'resolutoin'"):
         UpscaleOptions.parse({"resolutoin": 1})
+
+
+def test_what_turns_a_parameter_off_is_among_what_it_takes() -> None:
+    assert BY_NAME["scale"].takes() == "0, or a number from 1 to 64"
+    assert BY_NAME["strength"].takes() == "a number from 0 to 1"

@@ -32,6 +32,7 @@ from seedvr2.media.videos.segment_sink import SegmentSink
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.network import fused
 from seedvr2.network.compiled import Compilable
+from seedvr2.pipeline.preprocess import bicubic
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.progress import Progress
 from tests.seedvr2.media import clips
@@ -72,6 +73,31 @@ def test_a_picture_comes_back_larger_and_looks_the_same(nano: Upscaler, picture:
         wanted = np.asarray(image.resize((100, 72), Image.Resampling.BICUBIC), np.float64)
     assert (result.model, result.frames, result.tiled) == ("nano", 1, False)
     assert 10 * np.log10(255**2 / ((got - wanted) ** 2).mean()) > 30
+
+
+def test_a_scale_and_a_strength_of_nothing_give_the_plain_resize(nano: Upscaler, picture: Path, tmp_path: Path) -> None:
+    result = nano.upscale(picture, tmp_path / "out.png", UpscaleOptions(scale=2.0, strength=0.0))
+    with Image.open(picture) as image:
+        source = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+    wanted = (bicubic(source, (100, 72)).clamp(0, 1)[0].permute(1, 2, 0) * 255).round().to(torch.uint8)
+    with Image.open(result.path) as image:
+        assert image.size == (100, 72)
+        assert np.array_equal(np.asarray(image), wanted.numpy())
+    full = nano.upscale(picture, tmp_path / "full.png", UpscaleOptions(scale=2.0))
+    same = nano.upscale(picture, tmp_path / "same.png", UpscaleOptions(resolution=72))
+    assert full.path.read_bytes() == same.path.read_bytes() != result.path.read_bytes()
+    assert nano.plan(picture, UpscaleOptions(scale=2.0)).output_size == (100, 72)
+
+
+def test_a_result_that_is_smaller_than_its_source_comes_with_a_warning(
+    nano: Upscaler, picture: Path, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.png"
+    Image.new("RGB", (1096, 1088), "teal").save(large)
+    result = nano.upscale(large, tmp_path / "out.png", UpscaleOptions())
+    assert (result.width, result.height) == (1086, 1080)
+    assert [sentence for sentence in result.warnings if "smaller than the source" in sentence]
+    assert nano.upscale(picture, tmp_path / "same.png", UpscaleOptions(scale=1.0)).warnings == ()
 
 
 def test_a_video_keeps_its_frames_and_times(nano: Upscaler, tmp_path: Path) -> None:
@@ -339,8 +365,9 @@ def test_200_jobs_keep_their_model_and_their_plan(
     outcomes = set()
     for index in range(200):
         result = upscaler.upscale(picture, tmp_path / f"{index}.png", UpscaleOptions(resolution=16))
-        outcomes.add((result.model, result.tiled, result.warnings))
-    assert outcomes == {("mine.safetensors", False, ())} and loads == ["mine.safetensors"]
+        # Nothing is said but that such a result is smaller than its source.
+        outcomes.add((result.model, result.tiled, len(result.warnings)))
+    assert outcomes == {("mine.safetensors", False, 1)} and loads == ["mine.safetensors"]
 
 
 def test_a_job_that_no_card_of_this_size_can_hold_is_refused_before_it_starts(picture: Path, tmp_path: Path) -> None:

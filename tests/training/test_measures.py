@@ -5,7 +5,7 @@ import torch
 
 from tests.seedvr2.nano.scene import scene
 from training.degrade import blur, gaussian
-from training.measures import flicker, gmsd, psnr, ssim
+from training.measures import flicker, gmsd, psnr, sharpness, ssim
 
 
 def test_psnr_of_a_known_error() -> None:
@@ -31,6 +31,7 @@ def test_every_measure_ranks_a_stronger_blur_lower() -> None:
     assert psnr(weak, clip) > psnr(strong, clip)
     assert ssim(weak, clip) > ssim(strong, clip)
     assert gmsd(weak, clip) < gmsd(strong, clip)
+    assert 1 > sharpness(weak, clip) > sharpness(strong, clip)
 
 
 def test_flicker_sees_noise_that_changes_and_not_an_offset_that_stays() -> None:
@@ -39,3 +40,9 @@ def test_flicker_sees_noise_that_changes_and_not_an_offset_that_stays() -> None:
     assert flicker(clip + 0.1, clip) == pytest.approx(0.0, abs=1e-4)
     # The difference of two draws has deviation 0.02·√2, and the mean size of a normal is 0.798 of its deviation.
     assert flicker(clip + noise, clip) == pytest.approx(0.02 * 2**0.5 * 0.798 * 255, rel=0.05)
+
+
+def test_sharpness_is_the_slope_of_edges_as_a_share_of_the_original() -> None:
+    ramp = torch.linspace(0, 1, 5).repeat(1, 3, 16, 1).repeat_interleave(4, dim=3)
+    assert sharpness(ramp, ramp) == pytest.approx(1)
+    assert sharpness(ramp * 0.5 + 0.25, ramp) == pytest.approx(0.5)

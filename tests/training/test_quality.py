@@ -25,7 +25,7 @@ from benchmarks.quality import (
 )
 from seedvr2.selection import NANO
 from tests.seedvr2.nano.scene import psnr, scene
-from training.degrade import shrink
+from training.degrade import quantise, shrink
 
 
 def test_every_degradation_gives_a_source_of_the_right_size_twice_the_same(folder: Path) -> None:
@@ -52,6 +52,14 @@ def test_a_perfect_method_beats_the_resizes_and_a_resize_does_not_beat_itself() 
     assert won.endswith("| 100% |")
     assert "| 0% |" in table("x", compare([("g", case)], rivals | {"nano": resize}))
     assert "+0.00" in one_line_each("x", compare([("g", case)], rivals)["g"], "bicubic")
+
+
+def test_nano_without_strength_scores_as_the_resize_that_it_starts_from() -> None:
+    original = scene(64, 96)[None]
+    case = Case("scene", quantise(shrink(original, (32, 48), "bicubic")), original)
+    model = load(NANO, "float32")
+    assert score(nano(model, strength=0.0), case) == score(resize, case)
+    assert score(nano(model, softness=1.0), case)["PSNR"] < score(nano(model), case)["PSNR"]
 
 
 def test_clips_are_scored_for_flicker() -> None:

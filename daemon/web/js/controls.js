@@ -124,19 +124,23 @@ function slider(name, schema, changed) {
 function numeric(name, schema, changed) {
   const id = `p-${name}`;
   const wrong = el("span.wrong", { role: "alert" });
+  // Some take one number below their range, which turns them off.
+  const [off, range] = schema.anyOf ?? [];
+  const low = range?.minimum ?? schema.minimum;
+  const whole = schema.type === "integer";
   const input = el("input", {
-    type: "number", id, min: schema.minimum, max: schema.maximum, inputMode: "numeric",
-    step: name === "batch_size" ? 4 : 1, "aria-describedby": `${id}-help`, on: { change: check, input: check },
+    type: "number", id, min: off?.const ?? low, max: schema.maximum, inputMode: whole ? "numeric" : "decimal",
+    step: name === "batch_size" ? 4 : whole ? 1 : "any", "aria-describedby": `${id}-help`, on: { change: check, input: check },
   });
   function valid() {
     const value = Number(input.value);
-    const whole = schema.type !== "integer" || Number.isInteger(value);
-    return input.value !== "" && whole && value >= (schema.minimum ?? value) && value <= (schema.maximum ?? value);
+    if (input.value === "" || (whole && !Number.isInteger(value))) return false;
+    return value === off?.const || (value >= (low ?? value) && value <= (schema.maximum ?? value));
   }
   function check() {
     const good = valid();
     input.setAttribute("aria-invalid", String(!good));
-    wrong.textContent = good ? "" : translate("settings.range", { low: schema.minimum ?? "−∞", high: schema.maximum ?? "∞" });
+    wrong.textContent = good ? "" : translate("settings.range", { low: low ?? "−∞", high: schema.maximum ?? "∞" });
     if (good) changed();
     presets?.mark();
   }

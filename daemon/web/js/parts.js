@@ -23,10 +23,11 @@ export function stamp(task) {
   return node;
 }
 
-/** "640 × 360 → 1080p" while it is under way, "640 × 360 → 1920 × 1080" afterwards, as far as it is known. */
+/** "640 × 360 → 1080p" or "→ ×2" while it is under way, "640 × 360 → 1920 × 1080" afterwards, as far as it is known. */
 export function sizes(task) {
   const from = task.media ? size(task.media.width, task.media.height) : "";
-  const to = task.output_resolution ? size(task.output_resolution) : `${task.params.resolution}p`;
+  const { resolution, scale } = task.params;
+  const to = task.output_resolution ? size(task.output_resolution) : scale ? `×${scale}` : `${resolution}p`;
   return from ? `${from} → ${to}` : to;
 }
 

@@ -6,10 +6,10 @@ import { el } from "./dom.js";
 const KEY = "seedvr2.settings";
 // A parameter that is in no group, because the server is newer than this page, comes last.
 const GROUPS = {
-  basic: ["resolution", "dit_model", "color_correction", "output_format", "priority"],
+  basic: ["resolution", "scale", "strength", "dit_model", "color_correction", "output_format", "priority"],
   video: ["batch_size", "temporal_overlap", "prepend_frames", "uniform_batch_size", "shots", "deinterlace", "video_codec"],
   memory: ["vae_tiling", "vae_quality", "blocks_to_swap", "tf32"],
-  fine: ["seed", "max_resolution", "input_noise_scale", "latent_noise_scale"],
+  fine: ["softness", "seed", "max_resolution", "input_noise_scale", "latent_noise_scale"],
 };
 
 export class Settings {
@@ -58,7 +58,10 @@ export class Settings {
   /** What differs from the server's defaults. */
   get changes() {
     const all = [...this.#controls].map(([name, control]) => [name, control.get()]);
-    return Object.fromEntries(all.filter(([name, value]) => value !== this.#schemas[name].default));
+    const changed = Object.fromEntries(all.filter(([name, value]) => value !== this.#schemas[name].default));
+    // A resolution that comes alone would put the server's scale out of force, which is what is shown here.
+    const { scale } = Object.fromEntries(all);
+    return "resolution" in changed && scale ? { ...changed, scale } : changed;
   }
 
   /** Whether every value is one that the server takes; shows the first that is not. */

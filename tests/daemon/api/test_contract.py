@@ -93,6 +93,9 @@ def test_submit_status_position_history_and_download(running: Running) -> None:
     ("fields", "status", "said"),
     [
         ({"resolution": "12"}, 400, "resolution takes a whole number from 16"),
+        ({"scale": "0.5"}, 400, "scale takes 0, or a number from 1 to 64, not '0.5'."),
+        ({"strength": "2"}, 400, "strength takes a number from 0 to 1"),
+        ({"softness": "-1"}, 400, "softness takes a number from 0 to 1"),
         ({"batch_size": "five"}, 400, "batch_size"),
         ({"color_correction": "sepia"}, 400, "one of lab"),
         ({"vae_tilling": "on"}, 400, "Did you mean 'vae_tiling'?"),

@@ -176,6 +176,11 @@ def test_the_form_is_made_from_the_table_that_validates(start: Start) -> None:
     for value, status in ((16, 200), (15, 400), (16384, 200), (16385, 400)):
         sent = running.post("/api/process", files={"file": ("a.png", png())}, data={"resolution": value})
         assert sent.status_code == status
+    scale = form["properties"]["scale"]
+    assert (scale["default"], scale["anyOf"], scale["maximum"]) == (0, [{"const": 0}, {"minimum": 1}], 64)
+    for value, status in ((0, 200), (1, 200), (64, 200), (0.99, 400), (64.1, 400)):
+        sent = running.post("/api/process", files={"file": ("a.png", png())}, data={"scale": value})
+        assert sent.status_code == status
 
 
 def test_every_operation_answers_as_documented(live: Running, document: dict[str, Any]) -> None:

@@ -41,6 +41,12 @@ def test_a_sidecar_wins_over_the_defaults(tmp_path: Path, suffix: str, text: str
     assert (request["resolution"], request["seed"], request["priority"]) == (480, 7, "low")
 
 
+def test_a_sidecar_says_how_much_is_restored_and_how_large_the_result_is(tmp_path: Path) -> None:
+    put(tmp_path / "clip.mp4.toml", "scale = 2\nstrength = 0.5\nsoftness = 1\n")
+    request = ask(tmp_path)
+    assert (request["scale"], request["strength"], request["softness"]) == (2.0, 0.5, 1.0)
+
+
 def test_a_folder_named_like_a_preset_uses_it(tmp_path: Path) -> None:
     assert ask(tmp_path, "4k-sharp/part one")["resolution"] == 2160
 
@@ -60,6 +66,8 @@ def test_preset_files_are_read_from_the_top_down(tmp_path: Path) -> None:
         ("resolution = ", "not valid TOML"),
         ("resolutoin = 1", "Did you mean 'resolution'"),
         ("resolution = 5", "resolution takes a whole number from 16"),
+        ("scale = 0.5", "scale takes 0, or a number from 1 to 64"),
+        ("strength = 1.5", "strength takes a number from 0 to 1"),
         ('preset = "4k-shrap"', "Did you mean '4k-sharp'"),
         ("preset = 7", "no preset '7'"),
         ("#" * 70_000, "longer than"),

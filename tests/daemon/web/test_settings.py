@@ -56,6 +56,32 @@ def test_a_value_out_of_range_is_told_of_and_nothing_is_sent(running: Running, p
     assert running.service.store.open_jobs() == []
 
 
+def test_a_scale_takes_nothing_between_off_and_the_size_of_the_source(running: Running, page: Any) -> None:
+    scale = page.get_by_label("Scale", exact=True)
+    expect(scale).to_have_value("0")
+    scale.fill("0.5")
+    expect(page.locator("#settings [role=alert]", has_text="From 1 to 64")).to_be_visible()
+    scale.fill("1.5")
+    expect(page.locator("#settings [role=alert]", has_text="From 1 to 64")).to_have_count(0)
+    page.get_by_label("Strength").fill("0.5")
+    page.locator("#files").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": png()})
+    eventually(lambda: running.history() != [])
+    (job,) = running.history()
+    asked = job.draft.options
+    assert (asked["scale"], asked["strength"], asked["softness"]) == (1.5, 0.5, 0.0)
+
+
+def test_the_scale_that_is_shown_is_sent_with_another_resolution(start: Start, open_page: Open) -> None:
+    running = start(SEEDVR2_DEFAULTS_SCALE="2")
+    page = open_page(running)
+    expect(page.get_by_label("Scale", exact=True)).to_have_value("2")
+    page.get_by_role("button", name="720p").click()
+    page.locator("#files").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": png()})
+    eventually(lambda: running.history() != [])
+    (job,) = running.history()
+    assert (job.draft.options["resolution"], job.draft.options["scale"]) == (720, 2.0)
+
+
 def test_a_model_is_loaded_from_its_card_and_unloaded_from_the_bar(running: Running, page: Any) -> None:
     expect(page.locator("#gpu")).to_contain_text("No model loaded")
     page.get_by_role("button", name="Load: nano.safetensors").click()

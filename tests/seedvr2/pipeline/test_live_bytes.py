@@ -16,7 +16,7 @@ from tests.seedvr2.pipeline.live import LiveBytes
 WIDTH, HEIGHT, BATCH = 96, 64, 9
 
 
-def _counted(method: str, overlap: int = 0, channels: int = 3) -> tuple[float, float]:
+def _counted(method: str, overlap: int = 0, channels: int = 3, strength: float = 1.0) -> tuple[float, float]:
     """Bytes per pixel and frame of a batch: at most when a decoder starts, and at most after the last one has ended."""
     text = torch.zeros(5, SMALL_DIT.text_channels)
     model = Model("small", random_dit(), random_vae(), text, torch.device("cpu"), torch.float32)
@@ -31,7 +31,11 @@ def _counted(method: str, overlap: int = 0, channels: int = 3) -> tuple[float, f
     frames = [np.full((HEIGHT, WIDTH, channels), 7 * index, np.uint8) for index in range(2 * BATCH - overlap)]
     restorer = BatchRestorer(model, RestoreSettings(), on_stage)
     settings = StreamSettings(
-        plan_sizes(WIDTH, HEIGHT, HEIGHT), batch_size=BATCH, overlap=overlap, color_correction=method
+        plan_sizes(WIDTH, HEIGHT, HEIGHT),
+        batch_size=BATCH,
+        overlap=overlap,
+        color_correction=method,
+        strength=strength,
     )
     # What is made of the weights at their first use is no matter of the frames.
     with torch.no_grad():
@@ -77,3 +81,13 @@ def test_storages_are_counted_once_and_as_long_as_they_live() -> None:
         del second, third
         assert live.now() == 0
     assert live.peak == 800
+
+
+@pytest.mark.parametrize("method", ["lab", "wavelet", "none"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_result_that_is_held_back_takes_no_more_than_two_frames(method: str, channels: int) -> None:
+    """The source's frame as numbers, and that at the size of the result: of three or four channels of four bytes."""
+    whole = _counted(method, channels=channels)
+    held = _counted(method, channels=channels, strength=0.5)
+    assert held[0] <= whole[0] + 1e-6
+    assert held[1] <= whole[1] + 2 * channels * 4 / BATCH

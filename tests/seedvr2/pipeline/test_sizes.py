@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from seedvr2.pipeline.sizes import Sizes, plan_sizes
+from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.sizes import Sizes, plan_sizes, sizes_of
 from tests.parity.__main__ import BUNDLED
 
 EDGE = st.integers(1, 20_000)
@@ -63,3 +64,27 @@ def test_a_turned_source_has_the_turned_size(width: int, height: int, resolution
 @pytest.mark.parametrize("limit", [0, 1920, 4000])
 def test_a_limit_that_is_not_reached_changes_nothing(limit: int) -> None:
     assert plan_sizes(1280, 720, 1080, limit) == plan_sizes(1280, 720, 1080)
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "output"),
+    [
+        ((640, 360), {"scale": 2}, (1280, 720)),
+        ((360, 640), {"scale": 4}, (1440, 2560)),
+        ((641, 359), {"scale": 1}, (640, 358)),  # a video's edges are even, so an odd one loses its last line
+        ((641, 359), {"scale": 2}, (1282, 718)),
+        ((333, 101), {"scale": 1.5}, (500, 152)),  # 151.5 and 501.1
+        ((7, 3), {"scale": 2}, (14, 6)),
+        ((640, 360), {"scale": 2, "resolution": 1080}, (1280, 720)),
+        ((640, 360), {"scale": 0, "resolution": 1080}, (1920, 1080)),
+        ((640, 360), {"scale": 4, "max_resolution": 1920}, (1920, 1080)),
+        ((4000, 100), {"scale": 64}, (16384, 410)),
+        ((3840, 2160), {"resolution": 1080}, (1920, 1080)),
+    ],
+)
+def test_a_scale_is_a_multiple_of_the_source_within_the_limits(
+    source: tuple[int, int], asked: dict[str, float], output: tuple[int, int]
+) -> None:
+    sizes = sizes_of(source, UpscaleOptions.parse(asked))
+    assert sizes.output == output
+    assert all(edge % 16 == 0 for edge in sizes.padded)

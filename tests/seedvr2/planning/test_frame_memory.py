@@ -16,7 +16,7 @@ from seedvr2.errors import NeverFitsError, OutOfMemoryError
 from seedvr2.media import MediaInfo
 from seedvr2.model import load_model
 from seedvr2.options import MAX_EDGE, UpscaleOptions
-from seedvr2.pipeline.sizes import plan_sizes
+from seedvr2.pipeline.sizes import sizes_of
 from seedvr2.planning import host_memory
 from seedvr2.planning.frame_memory import JobSize, check_job
 from seedvr2.selection import NANO
@@ -31,7 +31,7 @@ def job(width: int, height: int, options: UpscaleOptions, *, frames: int = 1, ba
     model = load_model(NANO, models_dir=Path("nowhere"), device=torch.device("cpu"), dtype=torch.float32)
     kind = "video" if frames > 1 else "picture"
     info = MediaInfo(kind, width, height, frames, None, None, has_alpha=False, bit_depth=8, codec="", format="")
-    sizes = plan_sizes(width, height, options.resolution, options.longest_edge, MULTIPLE)
+    sizes = sizes_of((width, height), options, MULTIPLE)
     return JobSize(info, sizes, batch, None, model.dit.config, model.vae.config, model.dtype)
 
 
@@ -69,6 +69,15 @@ def test_what_can_never_fit_says_what_would() -> None:
     assert job(512, 512, smaller).least().total() <= 8 * GIB
     much = UpscaleOptions(resolution=largest * 5 // 4)
     assert job(512, 512, much).least().total() > 8 * GIB
+
+
+@pytest.mark.usefixtures("machine")
+def test_where_a_scale_is_asked_for_a_resolution_is_advised_in_its_place() -> None:
+    options = UpscaleOptions(scale=32.0)
+    with pytest.raises(NeverFitsError, match=r"use resolution = (\d+) or less instead of scale\.") as caught:
+        check_job(job(512, 512, options), options, MULTIPLE)
+    found = re.search(r"resolution = (\d+)", str(caught.value))
+    assert found and 2000 < int(found[1]) < 8000
 
 
 @pytest.mark.usefixtures("machine")

@@ -113,6 +113,16 @@ def test_what_can_never_fit_says_what_would_and_that_does() -> None:
         on(24, request_of("7B fp16", int(found[1]) * 3 // 2, picture=True, source=(4000, 4000)))
 
 
+def test_where_a_scale_is_asked_for_a_resolution_is_advised_in_its_place() -> None:
+    request = request_of("7B fp16", 1080, picture=True, source=(4000, 4000), scale=4)
+    with pytest.raises(
+        NeverFitsError, match=r"16000 x 16000 .* use resolution = \d+ or less instead of scale"
+    ) as caught:
+        on(24, request)
+    found = re.search(r"use resolution = (\d+) or less", str(caught.value))
+    assert found and on(24, request_of("7B fp16", int(found[1]), picture=True, source=(4000, 4000)))
+
+
 def test_an_option_that_makes_it_impossible_is_named() -> None:
     with pytest.raises(NeverFitsError, match="leave vae_tiling, vae_quality and blocks_to_swap at their defaults"):
         on(12, request_of("3B fp8", 2160, picture=False, vae_tiling="off"))

@@ -13,9 +13,13 @@ from seedvr2.planning.planner import choose
 from seedvr2.planning.published import DIT_3B
 from seedvr2.planning.simulate import MODELS, SOURCE, activations, cell, request_of, run, run_on
 
+_JOBS = [(name, card, picture) for name in MODELS for card, picture in ((8, False), (24, True))]
+_ALWAYS = [("3B Q4", 8, False), ("7B Q4", 24, True)]
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize(("card", "picture"), [(8, False), (24, True)])
+
+@pytest.mark.parametrize(
+    ("name", "card", "picture"), [pytest.param(*job, marks=[] if job in _ALWAYS else pytest.mark.long) for job in _JOBS]
+)
 def test_every_model_ends_with_at_most_one_retry(name: str, card: int, picture: bool) -> None:
     outcome = run_on(SimulatedLayer(card), request_of(name, 480, picture=picture))
     assert outcome.ended and outcome.plan is not None and outcome.retries <= 1
@@ -48,6 +52,7 @@ def test_a_job_that_cannot_fit_is_refused_before_anything_runs() -> None:
     assert outcome.plan is None and "use resolution" in outcome.refused and cell(outcome) == "refused"
 
 
+@pytest.mark.long
 def test_memory_ends_in_the_middle_of_the_pipeline() -> None:
     sizes = plan_sizes(*SOURCE, 360)
     whole = activations(DIT_3B, SOURCE, sizes, 5, None, False)

@@ -1,0 +1,43 @@
+"""Which size a job gets from layers of values, and how much work that is."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.jobs.job import Media
+from daemon.jobs.parameters import JobRequest
+from daemon.jobs.workload import output_size, work_of
+from seedvr2.options import UpscaleOptions
+
+
+@pytest.mark.parametrize(
+    ("layers", "scale"),
+    [
+        (({"scale": 2},), 2),
+        (({"scale": 2, "resolution": 720},), 2),
+        (({"resolution": 720}, {"scale": 2}), 2),
+        (({"scale": 2}, {"resolution": 720}), 0),  # the later wish is the one for a resolution
+        (({"scale": 2}, {"resolution": ""}), 2),
+        (({"scale": 2}, {"seed": 1}), 2),
+        (({"scale": 2}, {"scale": "0"}), 0),
+        (({"scale": 2}, {"resolution": 720}, {"scale": "4"}), 4),
+    ],
+)
+def test_a_resolution_that_is_asked_for_later_puts_a_scale_out_of_force(
+    layers: tuple[dict[str, object], ...], scale: float
+) -> None:
+    assert JobRequest.parse(*layers).options.scale == scale
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"),
+    [
+        ({"resolution": 720}, (1280, 720)),
+        ({"scale": 3}, (1920, 1080)),
+        ({"scale": 3, "max_resolution": 960}, (960, 540)),
+    ],
+)
+def test_the_work_of_a_job_is_that_of_its_result(asked: dict[str, int], size: tuple[int, int]) -> None:
+    media, options = Media("video", 640, 360, 100, 25.0, 4.0), UpscaleOptions.parse(asked)
+    assert output_size(media, options) == size
+    assert work_of(media, options) == pytest.approx(size[0] * size[1] * 100 / 1e6)
