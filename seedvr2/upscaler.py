@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +15,7 @@ import torch
 
 from seedvr2 import __version__
 from seedvr2.catalogue.hashes import checked_sha256, sha256_of
-from seedvr2.errors import Cancelled, OutOfMemoryError
+from seedvr2.errors import OutOfMemoryError
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
 from seedvr2.job_settings import JobSettings, size_warnings
 from seedvr2.media import Frame, Pixels, Sink, Source, open_sink, open_source
@@ -37,13 +37,12 @@ from seedvr2.planning.plan import Plan
 from seedvr2.planning.planner import Request, next_smaller
 from seedvr2.progress import OnProgress, Progress, ProgressMeter
 from seedvr2.segments.cutting import frames_at_a_time
-from seedvr2.segments.video_job import Circumstances, Run, VideoJob
+from seedvr2.segments.video_job import Circumstances, VideoJob
 from seedvr2.selection import ModelFiles, select_model
+from seedvr2.task import IsCancelled, Stretch, Task, stretch_of
 from seedvr2.trouble import is_out_of_memory
 
 log = logging.getLogger(__name__)
-
-IsCancelled = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +191,7 @@ class Upscaler:
             CheckpointError, OutOfMemoryError, MachineError, Cancelled: as their names say.
         """
         options = options or UpscaleOptions()
-        task = _Task(
+        task = Task(
             source=source,
             target=target,
             options=options,
@@ -221,7 +220,7 @@ class Upscaler:
             torch.set_num_threads(threads)
             return_freed_blocks()  # not earlier: `_run` holds the last tensors until it returns
 
-    def _attempt(self, task: _Task, smaller: Plan | None = None, note: str = "") -> UpscaleResult:
+    def _attempt(self, task: Task, smaller: Plan | None = None, note: str = "") -> UpscaleResult:
         """Open the source and make all of it. `smaller`: how, instead of what the planner says; `note`: why."""
         with open_source(task.source, task.options) as clip:
             request = self._planner.request(task.files, clip.info, task.options)
@@ -239,26 +238,22 @@ class Upscaler:
                     return self._joined(task, job, clip, time.monotonic(), ())
                 return self._run(task, clip, request, task.plan, job)
 
-    def _freeze(self, task: _Task, job: VideoJob, clip: Source, request: Request, plan: Plan, note: str) -> None:
+    def _freeze(self, task: Task, job: VideoJob, clip: Source, request: Request, plan: Plan, note: str) -> None:
         info, options = clip.info, task.options
-
-        def report(*_counts: object) -> None:
-            task.check()
-            task.report(Progress("loading", 0, info.frames, 0.0))
 
         sizes = sizes_of((info.width, info.height), options, request.facts.multiple)
         circumstances = Circumstances(
             engine=f"{__version__}, torch {torch.__version__}",
-            models=tuple((path.name, _hash(path, report)) for path in (task.files.dit, task.files.vae)),
+            models=tuple((path.name, _hash(path, task.check)) for path in (task.files.dit, task.files.vae)),
             device=_device_name(self.device),
             dtype=str(self.dtype).removeprefix("torch."),
             threads=torch.get_num_threads(),
             size=sizes.output,
         )
         most = frames_at_a_time(sizes.output, request.facts.weights, gpu=self.device.type != "cpu")
-        job.freeze(circumstances, plan, most, report, note=note, anew=bool(note))
+        job.freeze(circumstances, plan, most, task.check, note=note, anew=bool(note))
 
-    def _attempt_smaller(self, task: _Task, failed: Plan) -> UpscaleResult:
+    def _attempt_smaller(self, task: Task, failed: Plan) -> UpscaleResult:
         """Once more, with less than what failed."""
         release_memory()
         with open_source(task.source, task.options) as clip:
@@ -279,7 +274,7 @@ class Upscaler:
         return replace(result, warnings=tuple(dict.fromkeys((*result.warnings, note))))
 
     def _run(
-        self, task: _Task, clip: Source, request: Request, plan: Plan, video: VideoJob | None = None
+        self, task: Task, clip: Source, request: Request, plan: Plan, video: VideoJob | None = None
     ) -> UpscaleResult:
         options, info = request.options, clip.info
         total, done = (video.plan.frames, video.frames_done) if video else (info.frames, 0)
@@ -305,7 +300,7 @@ class Upscaler:
         restorer = BatchRestorer(loaded, job.restore, on_stage)
         transfer = frame_transfer(self.device)
 
-        def restore(stretch: _Stretch) -> int:
+        def restore(stretch: Stretch) -> int:
             """Frames that were written."""
             nonlocal writer
             writer, frames = WriteBehind(job.writing_depth(info)), 0
@@ -334,14 +329,14 @@ class Upscaler:
         ):
             if video is None:
                 sink = open_sink(task.target, clip, *job.sizes.output, options)
-                frames = restore(_Stretch(clip.frames(), sink))
+                frames = restore(Stretch(clip.frames(), sink))
                 warnings = (*clip.warnings, *sink.warnings, *restorer.warnings)
             else:
                 shared = effective_overlap(plan.window, plan.overlap)
                 for run in video.runs():
                     assert isinstance(clip, VideoSource)
                     source = clip.frames(run.first)
-                    restore(_stretch_of(run, source, video.recorder(run, told), video.plan.frames, shared))
+                    restore(stretch_of(run, source, video.recorder(run, told), video.plan.frames, shared))
                 on_stage("writing", 1.0)
                 self._planner.ended_well(plan, request)
                 return self._joined(task, video, clip, started, restorer.warnings)
@@ -357,7 +352,7 @@ class Upscaler:
             warnings=(*warnings, *size_warnings(info, options, plan)),
         )
 
-    def _joined(self, task: _Task, video: VideoJob, clip: Source, started: float, told: Sequence[str]) -> UpscaleResult:
+    def _joined(self, task: Task, video: VideoJob, clip: Source, started: float, told: Sequence[str]) -> UpscaleResult:
         """Make the result of the segments. `told`: warnings of this run."""
         plan, frames = video.plan, video.plan.frames
 
@@ -366,7 +361,6 @@ class Upscaler:
             task.report(Progress("writing", frames, frames, float(frames)))
 
         warnings = (*video.finish(report), *told)
-        options, info = task.options, clip.info
         return UpscaleResult(
             path=task.target,
             model=task.files.name,
@@ -375,7 +369,7 @@ class Upscaler:
             frames=frames,
             seconds=max(video.seconds, time.monotonic() - started),
             tiled=plan.settings.tile is not None,
-            warnings=tuple(dict.fromkeys((*warnings, *size_warnings(info, options, plan.settings)))),
+            warnings=tuple(dict.fromkeys((*warnings, *size_warnings(clip.info, task.options, plan.settings)))),
         )
 
     def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Forecast:
@@ -394,57 +388,6 @@ class Upscaler:
     def _loaded(self) -> Model:
         assert self._model is not None
         return self._model
-
-
-@dataclass(slots=True)
-class _Task:
-    """What was asked for; `plan` is how it is done, as soon as that is known."""
-
-    source: Path
-    target: Path
-    options: UpscaleOptions
-    files: ModelFiles
-    keep: Path | None
-    report: OnProgress
-    stop: IsCancelled
-    plan: Plan | None = None
-
-    def check(self) -> None:
-        """Raise `Cancelled` if it is not wanted any more."""
-        if self.stop():
-            raise Cancelled(f"{self.source.name} was cancelled; nothing was written.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """Frames that are restored in one go, and where they go to.
-
-    Attributes:
-        shots, batch: as for `restore_stream`. unused: frames that are restored first for the others' sake alone.
-        limit: how many to restore; all there are, if it is None.
-    """
-
-    frames: Iterator[Frame]
-    sink: Sink
-    shots: Sequence[int] | None = None
-    batch: int = 0
-    unused: int = 0
-    limit: int | None = None
-
-
-def _stretch_of(run: Run, source: Iterator[Frame], sink: Sink, frames: int, shared: int) -> _Stretch:
-    """`source`: frames from the first of the run on, of `frames` in all. `shared`: frames that two batches share."""
-    # The first batch leaves out what it shares with the one before.
-    begins = run.first + (shared if run.batch else 0)
-    return _Stretch(
-        source,
-        sink,
-        run.shots,
-        run.batch,
-        run.start - begins,
-        # To the end of the source, where there may be something to warn of.
-        run.stop - begins if run.stop < frames else None,
-    )
 
 
 def _hash(path: Path, on_progress: Callable[[int, int], None]) -> str:

@@ -47,7 +47,6 @@ class CaptionWriter:
         result: Packet[Any] = Packet(_unit(self._head, captions) + bytes(packet))
         result.pts, result.dts, result.duration = packet.pts, packet.dts, packet.duration
         result.time_base, result.is_keyframe = packet.time_base, packet.is_keyframe
-        result.stream = packet.stream
         return result
 
 

@@ -62,6 +62,11 @@ class ResultFile:
         return self._part.target.name
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is neither complete nor given up."""
+        return self._container is not None
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on what of the source could not be kept."""
         return (*self._shortfalls, *(self._remuxer.warnings if self._remuxer else ()))

@@ -37,6 +37,8 @@ class VideoSink(Sink):
 
     def close(self) -> None:
         """See `Sink.close`."""
+        if not self._result.is_open:
+            return
         try:
             if not self._frames:
                 raise self._result.refuse_empty()

@@ -9,18 +9,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+import torch
 
 from seedvr2 import UpscaleOptions, Upscaler
 from seedvr2 import upscaler as module
 from seedvr2.errors import MediaError, SeedVR2Error
 from seedvr2.media import open_source
 from seedvr2.media.videos.video_source import VideoSource
+from seedvr2.planning.card import SimulatedLayer
+from seedvr2.planning.machine import MachinePlanner
+from seedvr2.planning.plan import Plan
 from seedvr2.progress import Progress
 from seedvr2.segments.folder import folder_beside
 from seedvr2.segments.journal import Journal
@@ -205,6 +210,54 @@ def test_a_source_that_gives_another_number_of_frames_is_an_error(
     assert not (tmp_path / "out.mp4").exists()
 
 
+def test_what_was_chosen_for_the_memory_of_the_first_run_stays(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, target, keep = UpscaleOptions(resolution=32, temporal_overlap=1), tmp_path / "out.mp4", tmp_path / "keep"
+    windows: list[int] = []
+    plan = MachinePlanner.plan
+
+    def smaller(self: MachinePlanner, request: Any, info: Any) -> Plan:
+        return replace(plan(self, request, info), window=3)
+
+    upscaler = Upscaler(tmp_path, device="cpu", dtype="float32")
+    whole = upscaler.upscale(clip, tmp_path / "whole.mp4", asked)
+    with pytest.raises(Interrupted):
+        upscaler.upscale(clip, target, asked, keep=keep, on_progress=interrupt_at(20))
+    monkeypatch.setattr(MachinePlanner, "plan", smaller)
+    windows.append(json.loads((keep / "plan.json").read_text())["settings"]["window"])
+    result = upscaler.upscale(clip, target, asked, keep=keep)
+    windows.append(json.loads((keep / "plan.json").read_text())["settings"]["window"])
+    assert windows == [5, 5] and coded(result.path) == coded(whole.path)
+
+
+def test_where_memory_runs_out_the_job_begins_anew_with_less(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, calls = module.BatchRestorer.decode, []
+
+    def fail_late(self: module.BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
+        calls.append(latent.shape[0])
+        if len(calls) == 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return decode(self, latent)
+
+    monkeypatch.setattr(module.BatchRestorer, "decode", fail_late)
+    upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", layer=SimulatedLayer(24))
+    keep = tmp_path / "keep"
+    result = upscaler.upscale(clip, tmp_path / "out.mp4", options({}), keep=keep)
+    plan = json.loads((keep / "plan.json").read_text())
+    assert result.frames == len(shown(result.path)) == 25
+    told = [warning for warning in result.warnings if "Memory ran out" in warning]
+    assert told == plan["notes"] and len(told) == 1
+    # Nothing is left of what was made before, and the same call again only joins.
+    assert len(list(keep.glob("seg-*"))) == len(plan["segments"])
+    (tmp_path / "out.mp4").unlink()
+    made = len(calls)
+    again = upscaler.upscale(clip, tmp_path / "out.mp4", options({}), keep=keep)
+    assert len(calls) == made and again.warnings == result.warnings
+
+
 def test_two_runs_of_one_job_are_told_apart(nano: Upscaler, clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
 
@@ -267,13 +320,16 @@ def test_a_process_that_is_killed_at_any_instant_goes_on(tmp_path: Path, frames:
     assert not list(tmp_path.glob(".out*"))
 
 
-def test_the_encoder_repeats_itself(nano: Upscaler, clip: Path, tmp_path: Path) -> None:
-    for codec in ("h264", "hevc"):
-        results = [
-            coded(nano.upscale(clip, tmp_path / f"{codec}{number}.mp4", options({"video_codec": codec})).path)
-            for number in range(3)
-        ]
-        assert results[0] == results[1] == results[2]
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "h264"), ("mkv", "hevc"), ("webm", "h264"), ("mov", "h264")])
+def test_every_encoder_repeats_itself_and_is_joined(
+    nano: Upscaler, clip: Path, tmp_path: Path, suffix: str, codec: str
+) -> None:
+    way = options({"video_codec": codec, "output_format": suffix})
+    paths = [nano.upscale(clip, tmp_path / f"{number}.{suffix}", way).path for number in range(3)]
+    results = [coded(path) for path in paths]
+    assert results[0] == results[1] == results[2]
+    times = [time for time, _ in shown(clip)]
+    assert [float(time) for time, _ in shown(paths[0])] == pytest.approx([float(time) for time in times], abs=0.001)
 
 
 def test_a_frame_of_each_number_is_the_one_without_a_skip(clip: Path) -> None:

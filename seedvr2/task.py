@@ -1,0 +1,68 @@
+"""What the engine was asked for, and the stretches of frames that it is done in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedvr2.errors import Cancelled
+from seedvr2.media import Frame, Sink
+from seedvr2.options import UpscaleOptions
+from seedvr2.planning.plan import Plan
+from seedvr2.progress import OnProgress
+from seedvr2.segments.video_job import Run
+from seedvr2.selection import ModelFiles
+
+IsCancelled = Callable[[], bool]
+
+
+@dataclass(slots=True)
+class Task:
+    """What was asked for; `plan` is how it is done, as soon as that is known."""
+
+    source: Path
+    target: Path
+    options: UpscaleOptions
+    files: ModelFiles
+    keep: Path | None
+    report: OnProgress
+    stop: IsCancelled
+    plan: Plan | None = None
+
+    def check(self, *_counts: int) -> None:
+        """Raise `Cancelled` if it is not wanted any more."""
+        if self.stop():
+            raise Cancelled(f"{self.source.name} was cancelled; nothing was written.")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Frames that are restored in one go, and where they go to.
+
+    Attributes:
+        shots, batch: as for `restore_stream`. unused: frames that are restored first for the others' sake alone.
+        limit: how many to restore; all there are, if it is None.
+    """
+
+    frames: Iterator[Frame]
+    sink: Sink
+    shots: Sequence[int] | None = None
+    batch: int = 0
+    unused: int = 0
+    limit: int | None = None
+
+
+def stretch_of(run: Run, source: Iterator[Frame], sink: Sink, frames: int, shared: int) -> Stretch:
+    """`source`: frames from the first of the run on, of `frames` in all. `shared`: frames that two batches share."""
+    # The first batch leaves out what it shares with the one before.
+    begins = run.first + (shared if run.batch else 0)
+    return Stretch(
+        source,
+        sink,
+        run.shots,
+        run.batch,
+        run.start - begins,
+        # To the end of the source, where there may be something to warn of.
+        run.stop - begins if run.stop < frames else None,
+    )
