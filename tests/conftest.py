@@ -8,9 +8,14 @@ from collections.abc import Generator
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # There is a worker for each core already: more threads than cores wait for one another, and keep servers waiting.
+    # There are as many workers as cores already: more threads than cores wait for one another, and keep servers waiting.
     # Before torch is imported, and for the processes that tests start.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many a test waits, for a process, a page or a clock."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(wrapper=True)

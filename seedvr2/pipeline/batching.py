@@ -6,9 +6,9 @@ padded with its own frames, mirrored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -73,6 +73,14 @@ def iter_batches(
         frames = frames[len(frames) - overlap :] + ahead
         frames.extend(islice(stream, batch_size - len(frames)))
         index, shared = index + 1, overlap
+
+
+def split_at(items: Iterable[Item], shots: Sequence[int]) -> Iterator[Iterator[Item]]:
+    """The shots of a stream, where it is known which items after the first begin one; each is to be read to its end."""
+    rest = iter(items)
+    for begin, end in pairwise((0, *shots)):
+        yield islice(rest, end - begin)
+    yield rest
 
 
 def effective_overlap(batch_size: int, overlap: int) -> int:

@@ -18,12 +18,11 @@ from seedvr2 import colour
 from seedvr2.network.config import VAEConfig
 from seedvr2.network.precision import NotFinite, check_finite, numeric_error
 from seedvr2.pipeline.alpha import upscale_alpha
-from seedvr2.pipeline.batching import Batch, iter_batches
+from seedvr2.pipeline.batching import Batch, iter_batches, split_at
 from seedvr2.pipeline.blending import crossfade_weights, reference_weights
 from seedvr2.pipeline.restore import BatchRestorer
 from seedvr2.pipeline.sizes import Sizes
 from seedvr2.pipeline.source_frames import Image, SourceFrames
-from seedvr2.segments.shots import split, split_at
 
 Item = TypeVar("Item")
 
@@ -94,6 +93,9 @@ def restore_stream(
     if shots is not None:
         parts = split_at(items, shots)
     elif settings.shots:
+        # Late: it brings the decoders along, which a check of a GPU does without.
+        from seedvr2.segments.shots import split
+
         parts = split(items, image_of)
     for part in parts:
         yield from _restore_shot(part, image_of, restorer, settings, batch)

@@ -5,7 +5,6 @@ Frames of two shots are never to be restored together: each would show in the ot
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,14 +41,6 @@ def split(items: Iterable[Item], image_of: Callable[[Item], Pixels]) -> Iterator
 
     while first:
         yield shot()
-
-
-def split_at(items: Iterable[Item], shots: Sequence[int]) -> Iterator[Iterator[Item]]:
-    """As `split`, where it is known which items after the first begin a shot."""
-    rest = iter(items)
-    for begin, end in itertools.pairwise((0, *shots)):
-        yield islice(rest, end - begin)
-    yield rest
 
 
 def _judged(items: Iterable[Item], image_of: Callable[[Item], Pixels]) -> Iterator[tuple[bool, Item]]:

@@ -29,7 +29,7 @@ def rate(part: str, frames: int) -> float:
     return rows[frames]
 
 
-@pytest.mark.parametrize("frames", [1, 5, 17])
+@pytest.mark.parametrize("frames", [1, 5, pytest.param(17, marks=pytest.mark.long)])
 def test_the_vae_takes_what_the_table_says(frames: int) -> None:
     size = (768, 640)
     counted = count_vae(VAE, frames, size)
@@ -37,7 +37,7 @@ def test_the_vae_takes_what_the_table_says(frames: int) -> None:
         assert count / prod(size) == pytest.approx(rate(part, frames), rel=CLOSE)
 
 
-@pytest.mark.parametrize("name", ["3B", "7B"])
+@pytest.mark.parametrize("name", ["3B", pytest.param("7B", marks=pytest.mark.long)])
 def test_the_transformer_takes_what_the_table_says(name: str) -> None:
     config = transformers()[name]
     counted = max(count_dit(config, (2, *grid)) / (2 * prod(grid) / 4) for grid in ((90, 160), (136, 240), (270, 480)))

@@ -14,7 +14,7 @@ from seedvr2.planning.published import DIT_3B
 from seedvr2.planning.simulate import MODELS, SOURCE, activations, cell, request_of, run, run_on
 
 _JOBS = [(name, card, picture) for name in MODELS for card, picture in ((8, False), (24, True))]
-_ALWAYS = [("3B Q4", 8, False), ("7B Q4", 24, True)]
+_ALWAYS = [("3B Q4", 8, False)]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ def test_every_model_ends_with_at_most_one_retry(name: str, card: int, picture: 
     assert 1.0 <= outcome.plan.need / outcome.peak <= 1.25
 
 
+@pytest.mark.long
 def test_a_job_that_runs_out_is_run_again_with_less() -> None:
     layer = SimulatedLayer(24)
     request = request_of("3B fp8", 720, picture=True)
