@@ -8,7 +8,7 @@ from collections.abc import Generator
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # There are as many workers as cores already: more threads than cores wait for one another, and keep servers waiting.
+    # There are enough workers for all cores: more threads than cores wait for one another, and keep servers waiting.
     # Before torch is imported, and for the processes that tests start.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
