@@ -25,6 +25,7 @@ from seedvr2.options import UpscaleOptions
 from seedvr2.trouble import is_machine_trouble, is_out_of_memory
 
 log = logging.getLogger(__name__)
+_NO_FOLDER = "The folder of the results went away during the work."
 
 
 class RefusedError(Exception):
@@ -121,7 +122,7 @@ class JobRunner:
         if suffix is None:
             raise OptionError("output_format", wrong_format(job.draft.media, options.output_format))
         with self._sources.open(job) as source:
-            target = self._work.fresh(job.id) / (STEM + suffix)
+            target = self._folder_for(job) / (STEM + suffix)
             began = time.monotonic()
             meter = Meter(job, on_progress, lambda frames: self._work.note_reached(job.id, frames))
             try:
@@ -130,7 +131,7 @@ class JobRunner:
                 if isinstance(error, Cancelled) or target.parent.is_dir():
                     raise
                 # Whatever it looks like from inside: the disk went, or somebody moved the folder.
-                raise MachineError("The folder of the results went away during the work.", errno.ENOENT) from error
+                raise MachineError(_NO_FOLDER, errno.ENOENT) from error
             seconds = time.monotonic() - began
         # From here on the result is there, and only putting it in its place may fail.
         result = self._named(job, outcome, options, suffix)
@@ -138,6 +139,13 @@ class JobRunner:
         # What earlier starts have done is part of the work, too.
         self._estimates.measured(outcome.model, job.draft.work, max(seconds, outcome.seconds))
         return result
+
+    def _folder_for(self, job: Job) -> Path:
+        try:
+            return self._work.fresh(job.id)
+        except FileNotFoundError as error:
+            # It was there when the job was taken.
+            raise MachineError(_NO_FOLDER, errno.ENOENT) from error
 
     def _engine(
         self,

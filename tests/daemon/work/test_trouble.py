@@ -12,6 +12,7 @@ import pytest
 from daemon.jobs.job import State
 from daemon.work import surroundings
 from daemon.work.surroundings import MAX_TRIES
+from daemon.work.work_folder import WorkFolder
 from seedvr2.errors import MachineError, MediaError, NeverFitsError
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture, png
 from tests.daemon.executors import FakeExecutor
@@ -62,6 +63,23 @@ def test_outputs_that_refuse_blame_no_file(
     eventually((running.inbox / "_done" / "a.png").exists)
     eventually(lambda: not problems(running))
     assert len(running.results()) == 2
+
+
+def test_outputs_that_go_away_as_a_job_begins(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    away, fresh, times = running.outputs.with_name("away"), WorkFolder.fresh, [1]
+
+    def fresh_without_outputs(work: WorkFolder, job_id: str) -> Path:
+        if times:
+            times.pop()
+            running.outputs.rename(away)
+        return fresh(work, job_id)
+
+    monkeypatch.setattr(WorkFolder, "fresh", fresh_without_outputs)
+    sent = running.submit()
+    eventually(lambda: problems(running))
+    eventually(lambda: [job.state for job in running.service.store.open_jobs()] == [State.QUEUED])
+    away.rename(running.outputs)
+    assert running.finished(sent)["status"] == "completed"
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EMFILE, errno.ENOSPC])
