@@ -6,7 +6,7 @@ gives two or four frames, along rows where it gives one. A GPU has libraries of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Protocol
 
@@ -14,9 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from seedvr2.network.row_sums import row_sums
 from seedvr2.network.stored import Stored
-from seedvr2.network.winograd import BIAS_POINT, TAPS, Filtering, filtering
+from seedvr2.network.winograd import BIAS_POINT, TAPS, filtering
 from seedvr2.places import on_processor
 
 # Of the frames of one piece of work: what a processor's caches hold, more or less. Larger pieces gain nothing.
@@ -24,10 +23,7 @@ _BAND_BYTES = 16 << 20
 # Narrower convolutions have too few products to be worth the sums before and after.
 _NARROW = 64
 _NARROW_ROWS = 96
-# Rows of a result that are made together, by the rows that the kernel has. To make six, or to filter kernels of two
-# rows, loses precision; in float32, whose sums are slower, no time is gained for it.
-_ROWS = {3: 4}
-_ROWS_IN_BFLOAT16 = {2: 3, 3: 6}
+_ROWS = 4
 
 Form = Callable[[Tensor], Tensor]
 
@@ -73,21 +69,21 @@ def _plain(weight: Weight, device: torch.device) -> Tensor:
 
 
 def one_frame(window: Tensor, weight: Weight, kernel: Kernel, bias: Tensor, stride: int, columns: int) -> Tensor:
-    """Frames that each stand in all the places that a kernel looks at in time: its taps are summed, exactly.
+    """A frame that stands in all the places that a kernel looks at in time: its taps are summed, exactly.
 
     Args:
-        window: (T, C, H + 2, W), the rows padded; channels last in memory, as everything here.
+        window: (1, C, H + 2, W), the rows padded; channels last in memory, as everything here.
         weight: (outputs, C, time, 3, 3). bias: (outputs,) in the type of `window`.
         stride: in height and width. columns: zeros to add left and right.
 
     Returns:
-        (T, outputs, H', W').
+        (1, outputs, H', W').
     """
-    taps, wide = weight.shape[3], min(weight.shape[:2]) >= _NARROW_ROWS
-    outputs = (_ROWS_IN_BFLOAT16 if window.dtype == torch.bfloat16 else _ROWS).get(taps, 0)
-    if _by_products(window) and stride == 1 and wide and 0 < outputs <= window.shape[2] - taps + 1:
-        factors = kernel.form("rows", weight, window, partial(_row_factors, outputs=outputs))
-        return _along_rows(window, factors, bias, columns, filtering(outputs, taps))
+    height = window.shape[2] - TAPS + 1
+    wide = min(weight.shape[:2]) >= _NARROW_ROWS and weight.shape[3] == TAPS
+    if _by_products(window) and stride == 1 and wide and height >= _ROWS:
+        factors = kernel.form("rows", weight, window, partial(_row_factors, outputs=_ROWS))
+        return _along_rows(window, factors, bias, columns)
     summed = kernel.form("first", weight, window, _summed)
     return F.conv2d(window, summed, bias, stride, (0, columns))
 
@@ -118,19 +114,13 @@ def _summed(weight: Tensor) -> Tensor:
 
 
 def _row_factors(weight: Tensor, outputs: int) -> Tensor:
-    """(n, outputs of the convolution, inputs, 1, width), each channels last."""
-    summed = weight.sum(2, dtype=torch.float32)
-    return _each_channels_last(filtering(outputs, summed.shape[2]).kernels(summed.movedim(2, 0)).unsqueeze(3))
+    """(outputs + 2, outputs of the convolution, inputs, 1, width)."""
+    return filtering(outputs).kernels(weight.sum(2, dtype=torch.float32).movedim(2, 0)).unsqueeze(3)
 
 
 def _time_factors(weight: Tensor, outputs: int) -> Tensor:
-    """(n, outputs of the convolution, inputs, height, width), each channels last."""
-    return _each_channels_last(filtering(outputs).kernels(weight.movedim(2, 0)))
-
-
-def _each_channels_last(factors: Tensor) -> Tensor:
-    # Other layouts would be changed at each use.
-    return factors.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+    """(outputs + 2, outputs, inputs, height, width)."""
+    return filtering(outputs).kernels(weight.movedim(2, 0))
 
 
 def _direct(window: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, int], columns: int) -> Tensor:
@@ -139,22 +129,24 @@ def _direct(window: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, int
     return answer[0].transpose(0, 1)
 
 
-def _along_rows(window: Tensor, factors: Tensor, bias: Tensor, columns: int, matrices: Filtering) -> Tensor:
-    """A convolution of each frame on its own, some rows of the result at a time."""
-    images = window.permute(0, 2, 3, 1)
-    outputs, points = matrices.outputs.shape
-    height, width = images.shape[1] - points + outputs, images.shape[2] + 2 * columns - factors.shape[4] + 1
-    result = images.new_empty(len(images), height, width, factors.shape[1])
+def _along_rows(window: Tensor, factors: Tensor, bias: Tensor, columns: int) -> Tensor:
+    """A convolution of one frame whose kernel has three rows, some rows of the result at a time."""
+    image, outputs = window.permute(0, 2, 3, 1)[0], len(factors) - TAPS + 1
+    height, width = image.shape[0] - TAPS + 1, image.shape[1] + 2 * columns - factors.shape[4] + 1
+    result = image.new_empty(1, height, width, factors.shape[1])
+    matrices = filtering(outputs)
+    mix, unmix = matrices.inputs.to(image.dtype), matrices.outputs.to(image.dtype)
     whole = height // outputs * outputs
     # Rows that are left over are made with some that are there already: no other kernel is needed for them.
     rest = [(height - outputs, height)] if whole < height else []
-    for top, bottom in (*_bands(whole, images[0, 0].nbytes * 2, outputs), *rest):
-        for image, answer in zip(images, result, strict=True):
-            mixed = row_sums(image[top : bottom + points - outputs], matrices.inputs, outputs)
-            out = answer[top:bottom].unflatten(0, (-1, outputs))
-            products = image.new_empty(len(out), points, *out.shape[2:])
-            _products(mixed, factors, bias, columns, products.transpose(0, 1))
-            row_sums(products.flatten(0, 1), matrices.outputs, points, out.transpose(0, 1))
+    for top, bottom in (*_bands(whole, image[0].nbytes * 2, outputs), *rest):
+        tiles = (bottom - top) // outputs
+        step = image.stride(0)
+        rows = image[top:].as_strided((tiles, len(mix), image[0].numel()), (outputs * step, step, 1))
+        mixed = image.new_empty(len(mix), tiles, *image.shape[1:])
+        torch.bmm(mix.expand(tiles, -1, -1), rows, out=mixed.flatten(2).transpose(0, 1))
+        products = _products(mixed, factors, bias, columns).flatten(2).transpose(0, 1)
+        torch.bmm(unmix.expand(tiles, -1, -1), products, out=result[0, top:bottom].view(tiles, outputs, -1))
     return result.permute(0, 3, 1, 2)
 
 
@@ -178,19 +170,22 @@ def _along_time(window: Tensor, weight: Weight, kernel: Kernel, bias: Tensor, co
 def _some_frames(seen: Tensor, factors: Tensor, bias: Tensor, columns: int, out: Tensor) -> None:
     """Rows of frames `seen` (m + 2, h, W, C) into `out` (m, h', W', outputs)."""
     matrices = filtering(len(out))
-    mixed = (each.view(seen.shape[1:]) for each in row_sums(seen.flatten(1, 2), matrices.inputs, 1))
-    products = out.new_empty(len(seen), *out.shape[1:])
-    _products(mixed, factors, bias, columns, products)
-    row_sums(products.flatten(1, 2), matrices.outputs, 1, out.flatten(1, 2).unsqueeze(1))
+    mixed = torch.mm(matrices.inputs.to(seen.dtype), seen.flatten(1)).view(seen.shape)
+    products = _products(mixed, factors, bias, columns).flatten(1)
+    torch.mm(matrices.outputs.to(out.dtype), products, out=out.flatten(1))
 
 
-def _products(mixed: Iterable[Tensor], factors: Tensor, bias: Tensor, columns: int, out: Tensor) -> None:
-    """Each of `mixed` (h, W, C) with its own of the kernels `factors` into its own of `out` (n, h', W', outputs)."""
-    for point, (some, factor, target) in enumerate(zip(mixed, factors, out, strict=True)):
+def _products(mixed: Tensor, factors: Tensor, bias: Tensor, columns: int) -> Tensor:
+    """Each of `mixed` (n, h, W, C) with its own of the kernels `factors`: (n, h', W', outputs)."""
+    products = mixed.new_empty(0)
+    for point, factor in enumerate(factors):
         # As a batch of one: without its stride the layout would not be seen, and be made anew.
-        image = some[None].permute(0, 3, 1, 2)
-        answer = F.conv2d(image, factor, bias if point == BIAS_POINT else None, 1, (0, columns))
-        target.copy_(answer.permute(0, 2, 3, 1)[0])
+        image = mixed[point : point + 1].permute(0, 3, 1, 2)
+        answer = F.conv2d(image, factor, bias if point == BIAS_POINT else None, 1, (0, columns)).permute(0, 2, 3, 1)
+        if point == 0:
+            products = answer.new_empty(len(mixed), *answer.shape[1:])
+        products[point] = answer[0]
+    return products
 
 
 def _steps(count: int) -> Iterator[tuple[int, int]]:
@@ -203,8 +198,6 @@ def _steps(count: int) -> Iterator[tuple[int, int]]:
 
 
 def _bands(height: int, row_bytes: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
-    """(first row, last and one), as many rows each as a multiple allows, so that none has few."""
-    steps, most = -(-height // multiple), max(_BAND_BYTES // row_bytes // multiple, 2)
-    rows = -(-steps // -(-steps // most)) * multiple
+    rows = max(_BAND_BYTES // row_bytes // multiple, 2) * multiple
     for start in range(0, height, rows):
         yield start, min(start + rows, height)

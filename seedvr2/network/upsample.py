@@ -13,6 +13,7 @@ from itertools import product
 from math import prod
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from seedvr2.network import frame_conv
@@ -158,7 +159,7 @@ class Upsample(nn.Module):
                 bias, *missing = place.biases(window)
                 rows = window[:, :, place.row : place.row + height + 1]
                 if place.shape[2] == 1:
-                    answer = frame_conv.one_frame(rows, place, place.forms, bias, 1, 1)
+                    answer = F.conv2d(rows, place.forms.form("flat", place, rows, _flat), bias, 1, (0, 1))
                 else:
                     answer = frame_conv.frames(rows, place, place.forms, bias, (1, 1), 1)
                 answer = answer[:, :, :, place.column : place.column + window.shape[3]]
@@ -210,6 +211,10 @@ def _take_off_edges(answer: Tensor, place: Place, missing: list[Tensor]) -> None
     answer[:, :, row] -= on_row[:, None]
     answer[:, :, :, column] -= on_column[:, None]
     answer[:, :, row, column] += on_both
+
+
+def _flat(weight: Tensor) -> Tensor:
+    return weight[:, :, 0].contiguous(memory_format=torch.channels_last)
 
 
 def _numbers(stored: Stored, device: torch.device | None) -> Tensor:

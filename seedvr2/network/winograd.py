@@ -16,13 +16,9 @@ import torch
 from torch import Tensor
 
 TAPS = 3
-# By their number: where the polynomials are evaluated, beside infinity. In bfloat16, five with ±½ or ±2 on both sides
+# By outputs: where the polynomials are evaluated, beside infinity. In bfloat16, 4 outputs with ±½ or ±2 on both sides
 # have half as much error again.
-_POINTS = {
-    3: (0.0, 1.0, -1.0),
-    5: (0.0, 1.0, -1.0, 0.5, -2.0),
-    7: (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0),
-}
+_POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 1.0, -1.0, 0.5, -2.0)}
 # The one point whose product enters every output just once; a bias that is added there is added to all of them.
 BIAS_POINT = 1
 
@@ -48,15 +44,15 @@ class Filtering:
 
 
 @lru_cache
-def filtering(outputs: int, taps: int = TAPS) -> Filtering:
-    """The matrices for 2, 4 or 6 outputs of three taps, or for 3 of two."""
-    points = _POINTS[outputs + taps - 2]
+def filtering(outputs: int) -> Filtering:
+    """The matrices for 2 or 4 outputs of three taps."""
+    points = _POINTS[outputs]
     size = len(points) + 1
-    inputs, kernel = np.zeros((size, size)), np.zeros((size, taps))
+    inputs, kernel = np.zeros((size, size)), np.zeros((size, TAPS))
     for index, point in enumerate(points):
         others = [other for other in points if other != point]
         inputs[index, : size - 1] = np.poly(others)[::-1]
-        kernel[index] = point ** np.arange(taps) / np.prod([point - other for other in others])
+        kernel[index] = point ** np.arange(TAPS) / np.prod([point - other for other in others])
     inputs[-1] = np.poly(points)[::-1]
     kernel[-1, -1] = 1
     result = np.vander(points, outputs, increasing=True).T

@@ -24,7 +24,7 @@ TILES = {"low": (512, 64), "medium": (768, 96), "high": (1024, 128)}
 _ONE_FRAME, _ANOTHER_FRAME, _REMEMBERED = 4.5, 3.0, 12.5
 # What is made of the weights of 3-D convolutions for a processor, over what they take in half precision: for clips, and
 # for single frames.
-_FORMS, _FORMS_OF_ONE = 2.25, 0.87
+_FORMS, _FORMS_OF_ONE = 2.0, 0.65
 # Live activations of the transformer, in vectors of `dim` per token: the residual, queries, keys, values and answers of
 # windows, the text in each of them (which is as long as the smallest windows are); and what freed ones leave unused.
 _DIT_VECTORS = 10

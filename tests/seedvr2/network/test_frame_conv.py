@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def _close(got: Tensor, wanted: Tensor, direct: Callable[[], Tensor]) -> None:
         torch.testing.assert_close(got.double(), wanted, atol=2e-5, rtol=0)
         return
     lost, usual = ((each.double() - wanted).square().mean().sqrt() for each in (got, direct()))
-    assert lost <= 8 * usual
+    assert lost <= 5 * usual
 
 
 def _check_frames(
@@ -87,7 +87,7 @@ def test_steps_of_two_are_convolved_as_a_clip(stride: tuple[int, int], widths: t
     _check_frames(_window(7, inputs, 8, 10), _weight(outputs, inputs), _random(outputs, seed=3), stride, 0)
 
 
-@pytest.mark.parametrize("height", [6, 7, 11, 30])
+@pytest.mark.parametrize("height", [4, 5, 11, 30])
 def test_bands_of_rows_meet_without_a_seam(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_conv, "_BAND_BYTES", 1)
     window, bias = _window(9, 96, height, 6), _random(96, seed=3)
@@ -99,11 +99,8 @@ def test_bands_of_rows_meet_without_a_seam(height: int, monkeypatch: pytest.Monk
 def test_bands_are_several_where_frames_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_conv, "_BAND_BYTES", 1000)
     assert list(frame_conv._bands(9, 200)) == [(0, 5), (5, 9)]
-    # As many each as can be: not five, five and one.
-    assert list(frame_conv._bands(11, 200)) == [(0, 4), (4, 8), (8, 11)]
     assert list(frame_conv._bands(18, 1, 4)) == [(0, 18)]
     assert list(frame_conv._bands(18, 500, 4)) == [(0, 8), (8, 16), (16, 18)]
-    assert list(frame_conv._bands(20, 80, 4)) == [(0, 12), (12, 20)]
 
 
 def _check_one_frame(window: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, columns: int = 1) -> None:
@@ -123,25 +120,6 @@ def _check_one_frame(window: Tensor, weight: Tensor, bias: Tensor, stride: int =
 def test_a_frame_stands_for_all_that_come_before_it(height: int, widths: tuple[int, int]) -> None:
     inputs, outputs = widths
     _check_one_frame(_window(1, inputs, height, 9), _weight(outputs, inputs), _random(outputs, seed=3))
-
-
-@pytest.mark.parametrize("widths", [(96, 112), (16, 24)])
-@torch.no_grad()
-def test_several_frames_are_convolved_each_on_its_own(widths: tuple[int, int]) -> None:
-    inputs, outputs = widths
-    window, bias = _window(3, inputs, 11, 9), _random(outputs, seed=3)
-    weight, kernel = _weight(outputs, inputs), Kernel()
-    got = one_frame(window, weight, kernel, bias, 1, 1)
-    wanted = torch.cat([one_frame(each, weight, kernel, bias, 1, 1) for each in window.split(1)])
-    torch.testing.assert_close(got, wanted)
-
-
-@pytest.mark.parametrize("time", [1, 2])
-@pytest.mark.parametrize("height", [2, 3, 4, 5, 9, 11])
-def test_a_frame_is_doubled_by_kernels_of_two_rows(height: int, time: int) -> None:
-    """Of merged upsampling, as above."""
-    window, bias = _window(1, 112, height - 1, 6), _random(96, seed=3)
-    _check_one_frame(window, _weight(96, 112, time, space=2), bias)
 
 
 @pytest.mark.parametrize("widths", [(96, 96), (16, 24)])
@@ -171,29 +149,16 @@ def test_wide_convolutions_take_fewer_products_and_narrow_ones_do_not(monkeypatc
     calls: list[int] = []
     whole = frame_conv._products
 
-    def counted(mixed: Iterable[Tensor], factors: Tensor, *arguments: object) -> None:
-        calls.append(len(factors))
-        whole(mixed, factors, *arguments)  # type: ignore[arg-type]
+    def counted(mixed: Tensor, *arguments: object) -> Tensor:
+        calls.append(len(mixed))
+        return whole(mixed, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(frame_conv, "_products", counted)
     with torch.no_grad():
-        for dtype, width, wanted in (
-            (torch.float32, 96, [6, 6, 4]),
-            (torch.bfloat16, 96, [8, 6, 4]),
-            (torch.float32, 64, [6, 4]),
-            (torch.float32, 48, []),
-        ):
-            given = (_window(9, width, 12, 8), _weight(width, width), _random(width))
-            window, weight, bias = (each.to(dtype) for each in given)
+        for width, wanted in ((96, [6, 6, 4]), (64, [6, 4]), (48, [])):
+            window, weight, bias = _window(9, width, 4, 8), _weight(width, width), _random(width)
             one_frame(window[:1], weight, Kernel(), bias, 1, 1)
             frames(window, weight, Kernel(), bias, (1, 1), 1)
-            assert calls == wanted
-            calls.clear()
-        # Of merged upsampling: two rows.
-        for dtype, wanted in ((torch.float32, []), (torch.bfloat16, [4])):
-            given = (_window(1, 96, 5, 8), _weight(96, 96, 1, space=2), _random(96))
-            window, weight, bias = (each.to(dtype) for each in given)
-            one_frame(window, weight, Kernel(), bias, 1, 1)
             assert calls == wanted
             calls.clear()
 
@@ -295,7 +260,7 @@ def test_a_second_part_of_a_clip_makes_no_form_anew(monkeypatch: pytest.MonkeyPa
             return whole(*given, **more)
 
         monkeypatch.setattr(frame_conv, name, counted)
-    kernel, weight, bias, window = Kernel(), _weight(96, 96), _random(96), _window(9, 96, 6, 6)
+    kernel, weight, bias, window = Kernel(), _weight(96, 96), _random(96), _window(9, 96, 5, 6)
     for _ in range(2):
         one_frame(window[:1], weight, kernel, bias, 1, 1)
         one_frame(window[:1, :, :4], weight, kernel, bias, 1, 1)
