@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from seedvr2.media.carried.pictures import STILLS
 from seedvr2.media.info import MediaInfo
 from seedvr2.media.videos.encoders import keeps_transparency
 from seedvr2.media.videos.tracks import MP4_AUDIO
 from seedvr2.media.videos.video_tags import UNKNOWN
 
-PICTURES = ("png", "jpg", "webp", "tiff")
 VIDEOS = ("mp4", "mkv", "webm", "mov")
 ANIMATIONS = ("webp", "png", "gif")
 
@@ -15,7 +15,7 @@ ANIMATIONS = ("webp", "png", "gif")
 def result_formats(info: MediaInfo) -> tuple[str, ...]:
     """The values of `output_format` that fit a source; the first is what `auto` means for it."""
     if info.kind == "picture":
-        return PICTURES
+        return STILLS
     fitting = (*VIDEOS, *ANIMATIONS) if info.animation else VIDEOS
     # Sound that is not known here is left out of any format.
     fits_mp4 = set(info.audio_codecs) - {UNKNOWN} <= MP4_AUDIO
