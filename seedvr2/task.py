@@ -11,7 +11,7 @@ from seedvr2.media import Frame, Sink
 from seedvr2.options import UpscaleOptions
 from seedvr2.planning.plan import Plan
 from seedvr2.progress import OnProgress
-from seedvr2.segments.video_job import Run
+from seedvr2.segments.runs import Run
 from seedvr2.selection import ModelFiles
 
 IsCancelled = Callable[[], bool]

@@ -23,6 +23,7 @@ from seedvr2 import upscaler as module
 from seedvr2.errors import MediaError, SeedVR2Error
 from seedvr2.media import open_source
 from seedvr2.media.videos.video_source import VideoSource
+from seedvr2.pipeline.restore import BatchRestorer
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.planning.machine import MachinePlanner
 from seedvr2.planning.plan import Plan
@@ -234,15 +235,15 @@ def test_what_was_chosen_for_the_memory_of_the_first_run_stays(
 def test_where_memory_runs_out_the_job_begins_anew_with_less(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode, calls = module.BatchRestorer.decode, []
+    decode, calls = BatchRestorer.decode, []
 
-    def fail_late(self: module.BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
+    def fail_late(self: BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
         calls.append(latent.shape[0])
         if len(calls) == 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return decode(self, latent)
 
-    monkeypatch.setattr(module.BatchRestorer, "decode", fail_late)
+    monkeypatch.setattr(BatchRestorer, "decode", fail_late)
     upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", layer=SimulatedLayer(24))
     keep = tmp_path / "keep"
     result = upscaler.upscale(clip, tmp_path / "out.mp4", options({}), keep=keep)
