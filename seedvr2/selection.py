@@ -11,7 +11,7 @@ from seedvr2.catalogue import CATALOGUE, DEFAULT_MODEL, find
 from seedvr2.catalogue.conditioning import POSITIVE
 from seedvr2.catalogue.folder import InstalledModel, find_installed, find_text_embedding, find_vae, installed_models
 from seedvr2.checkpoint import open_checkpoint
-from seedvr2.errors import CheckpointError, ModelNotInstalledError, NeverFitsError
+from seedvr2.errors import ModelNotInstalledError, NeverFitsError
 from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
 from seedvr2.planning.memory import capacity_bytes
 from seedvr2.units import gigabytes
@@ -63,10 +63,7 @@ def select_model(wanted: str, models_dir: Path, device: torch.device, capacity: 
 def _full_name(wanted: str, models_dir: Path) -> str:
     if (models_dir / Path(wanted).name).is_file():
         return wanted
-    try:
-        return find(wanted).name
-    except CheckpointError as error:
-        raise ModelNotInstalledError(str(error)) from error
+    return find(wanted).name
 
 
 def _best(models_dir: Path, device: torch.device, capacity: int) -> ModelFiles:

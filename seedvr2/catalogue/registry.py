@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
 
-from seedvr2.errors import CheckpointError
+from seedvr2.errors import ModelNotInstalledError
 
 DEFAULT_MODEL = "seedvr2_ema_3b_fp8_e4m3fn.safetensors"
 VAE = "ema_vae_fp16.safetensors"
@@ -83,7 +83,7 @@ def find(name: str) -> PublishedFile:
     """The file called `name`; short forms such as `3b-fp8` or `7b_sharp-q4` do as well.
 
     Raises:
-        CheckpointError: there is none; the message names the nearest.
+        ModelNotInstalledError: there is none; the message names the nearest.
     """
     if name in BY_NAME:
         return BY_NAME[name]
@@ -93,7 +93,7 @@ def find(name: str) -> PublishedFile:
             return entry
     near = difflib.get_close_matches(short, [_short(entry.name) for entry in BY_NAME.values()], n=3, cutoff=0.4)
     names = [entry.name for entry in BY_NAME.values() if _short(entry.name) in near] or [DEFAULT_MODEL]
-    raise CheckpointError(f"The catalogue has no model {name!r}. Did you mean {' or '.join(names)}?")
+    raise ModelNotInstalledError(f"The catalogue has no model {name!r}. Did you mean {' or '.join(names)}?")
 
 
 def _short(name: str) -> str:
