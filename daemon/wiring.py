@@ -66,6 +66,8 @@ def wire(config: Config, executor: Executor | None) -> Parts:
     operations: list[Operations] = []
 
     def forgotten(job: Job) -> None:
+        if operations:
+            operations[0].remove_segments(job)
         # Whoever keeps uploads for ever keeps those of forgotten jobs too.
         if jobs.uploads_days and operations:
             operations[0].remove_upload(job)

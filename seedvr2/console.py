@@ -27,7 +27,7 @@ class ProgressBar:
 
     def __call__(self, progress: Progress) -> None:
         """Show a report, at most ten times a second."""
-        if progress.stage == "loading":
+        if progress.stage in ("scanning", "loading"):
             self._started = time.monotonic()
         now, share = time.monotonic(), progress.fraction or 0.0
         if self._quiet:

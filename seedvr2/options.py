@@ -22,7 +22,9 @@ MAX_EDGE = 16384
 class Parameter:
     """One parameter: what it takes (`minimum`…`maximum` inclusive, or `choices`), its default, its meaning.
 
-    `off` is a number outside that range that it takes too: it turns the parameter off.
+    `off` is a number outside that range that it takes too: it turns the parameter off. `in_frames`: whether finished
+    segments of a video are of no use once it has another value; False where it changes no frame and no packet by itself,
+    but shows in what a plan says of its encoder, or not at all.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Parameter:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     off: float | None = None
+    in_frames: bool = True
 
     def parse(self, value: Any) -> Any:
         """The value as `kind`, from Python, JSON, TOML or a form field; an empty text means the default.
@@ -174,10 +177,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     _P("latent_noise_scale", float, 0.0, "Noise mixed into the condition latent", 0, 1),
     _P("vae_tiling", str, "auto", "Encode and decode in tiles: less memory, a little slower", choices=("auto", "on", "off")),
     _P("vae_quality", str, "high", "Size of those tiles: larger is truer and needs more memory", choices=("low", "medium", "high")),
-    _P("blocks_to_swap", int, 0, "Transformer blocks kept in main memory to save GPU memory", 0, 64),
+    _P("blocks_to_swap", int, 0, "Transformer blocks kept in main memory to save GPU memory", 0, 64, in_frames=False),
     _P("tf32", bool, False, "Let the GPU round float32 products to TF32: faster, slightly less exact"),
-    _P("output_format", str, "auto", "auto: mp4 for video (webm or mov where it is transparent, mkv for sound that mp4 lacks), png for pictures; animations also as webp, png or gif", choices=OUTPUT_FORMATS),
-    _P("video_codec", str, "h264", "Codec in mp4 and mkv; hevc keeps 10 bits and HDR10, but fewer browsers play it", choices=VIDEO_CODECS),
+    _P("output_format", str, "auto", "auto: mp4 for video (webm or mov where it is transparent, mkv for sound that mp4 lacks), png for pictures; animations also as webp, png or gif", choices=OUTPUT_FORMATS, in_frames=False),
+    _P("video_codec", str, "h264", "Codec in mp4 and mkv; hevc keeps 10 bits and HDR10, but fewer browsers play it", choices=VIDEO_CODECS, in_frames=False),
     _P("deinterlace", str, "auto", "off: leave interlaced videos as they are, such as progressive ones marked wrongly", choices=("auto", "off")),
 )  # fmt: skip
 BY_NAME: dict[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}

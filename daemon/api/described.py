@@ -92,7 +92,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Service", "health", "Health",
         {"idle": {
             "status": "healthy", "version": "1.0.0", "queue_enabled": True, "queue_length": 0, "timestamp": CREATED,
-            "worker": "idle", "uptime_s": 3600.0, "inbox": "watching", "inbox_pending": 0, "problems": [],
+            "worker": "idle", "uptime_s": 3600.0, "inbox": "watching", "inbox_pending": 0, "kept_bytes": 0,
+            "problems": [],
         }},
         about="Needs no token, nor a Host header over HTTP/1.0. `problems` says what is wrong while it still serves. "
         "Answers 503 with the same keys once the worker is dead or the service stops.",

@@ -29,6 +29,7 @@ def routes(context: Context) -> list[Route]:
             "uptime_s": round(time.monotonic() - context.started, 1),
             "inbox": "watching" if context.inbox.is_alive() else "stopped",
             "inbox_pending": context.inbox.pending,
+            "kept_bytes": context.operations.kept_bytes,
             "problems": context.problems(),
         }
         return json_response(body, 200 if well else 503)

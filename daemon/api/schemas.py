@@ -129,6 +129,7 @@ COMPONENTS: dict[str, Schema] = {
             "uptime_s": NUMBER,
             "inbox": {"type": "string", "enum": ["watching", "stopped"]},
             "inbox_pending": {**WHOLE, "description": "Files that are not complete yet."},
+            "kept_bytes": {**WHOLE, "description": "What is done of failed videos and kept for a retry, on the disk."},
             "problems": {"type": "array", "items": TEXT, "description": "What is wrong now, a sentence each."},
         }
     ),

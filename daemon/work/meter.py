@@ -11,6 +11,8 @@ from daemon.jobs.job import Job, Progress
 OnProgress = Callable[[Progress], None]
 # Seconds between two notes of how far a job is.
 NOTE_S = 2.0
+# Stages before the frames.
+_BEFORE = ("downloading", "scanning", "loading")
 
 
 class Meter:
@@ -30,7 +32,7 @@ class Meter:
 
     def __call__(self, stage: str, done: int, total: int | None, share: float | None) -> None:
         now, share = time.monotonic(), min(share or 0.0, 1.0)
-        if self._first is None and stage != "loading":
+        if self._first is None and stage not in _BEFORE:
             self._first = now, share
         eta = None
         if self._first and share > self._first[1]:

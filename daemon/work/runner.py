@@ -141,7 +141,11 @@ class JobRunner:
         return result
 
     def _folder_for(self, job: Job) -> Path:
+        former = job.draft.retry_of
         try:
+            # One that still waits or runs needs them itself; one that is deleted does not.
+            if former and ((known := self._store.get(former)) is None or known.finished):
+                self._work.inherit(job.id, former)
             return self._work.fresh(job.id)
         except FileNotFoundError as error:
             # It was there when the job was taken.

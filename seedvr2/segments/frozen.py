@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from seedvr2.options import UpscaleOptions
+from seedvr2.options import BY_NAME, UpscaleOptions
 from seedvr2.planning.plan import Plan
 from seedvr2.publishing import sync_folder
 from seedvr2.segments.cutting import Segment
@@ -24,6 +24,13 @@ NAME = "plan.json"
 _FORMAT = 1
 # The beginning and the end tell a file that was replaced; a film is not read twice for it.
 _HEAD_AND_TAIL = 4 * 2**20
+# Why segments are of no use, by the parts of a plan that differ.
+_REASONS: tuple[tuple[set[str], str], ...] = (
+    ({"source"}, "the source is another one by now"),
+    ({"models"}, "the model is another one"),
+    ({"options", "size", "encoder"}, "the settings were changed"),
+    (set(), "this program, or what it runs on, is another one by now"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +81,28 @@ class FrozenPlan:
     notes: tuple[str, ...] = ()
 
     def makes_the_same(self, other: FrozenPlan) -> bool:
-        """Whether both give the same result, but for the machine's choices: `settings`, threads and segments."""
+        """Whether both give the same segments, but for the machine's choices: `settings`, threads and how it is cut."""
         return self._identity() == other._identity()
+
+    def instead_of(self, former: FrozenPlan) -> str:
+        """What makes the segments of a former plan useless for this one, for people: the first thing that differs."""
+        differs = {name for name, value in self._identity().items() if former._identity()[name] != value}
+        return next(why for names, why in _REASONS if not names or names & differs)
+
+    def taking_over(self, kept: FrozenPlan) -> FrozenPlan:
+        """A plan that makes the same, `kept`, with what of this one changes no segment."""
+        changed = self.options.blocks_to_swap != kept.options.blocks_to_swap
+        swap = (self if changed else kept).settings.blocks_to_swap
+        return replace(
+            kept, options=self.options, suffix=self.suffix, settings=replace(kept.settings, blocks_to_swap=swap)
+        )
 
     def _identity(self) -> dict[str, Any]:
         values = self.as_dict()
-        for name in ("settings", "threads", "segments", "frames", "notes"):
+        # Packets are kept without their container.
+        for name in ("settings", "threads", "segments", "frames", "notes", "suffix"):
             del values[name]
+        values["options"] = {name: value for name, value in values["options"].items() if BY_NAME[name].in_frames}
         return values
 
     def as_dict(self) -> dict[str, Any]:
