@@ -129,7 +129,7 @@ class WorkFolder:
             former.rename(self.of(job_id))
 
     def tidy(self, waiting: set[str], failed: Callable[[str], bool] = lambda _job_id: False) -> None:
-        """Remove what jobs left that are neither in `waiting` nor `failed`; of these the segments stay. Raises OSError."""
+        """Remove what jobs left that are neither `waiting` nor `failed`; these keep their segments. Raises OSError."""
         self.claim()
         for entry in self.root.iterdir():
             if entry.name not in waiting and failed(entry.name):
