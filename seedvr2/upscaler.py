@@ -10,13 +10,11 @@ from pathlib import Path
 import torch
 
 from seedvr2.errors import OutOfMemoryError
-from seedvr2.heap import return_freed_blocks
-from seedvr2.job_settings import size_warnings
-from seedvr2.media import Source, open_sink, open_source
+from seedvr2.making import joined_result, make_runs, make_whole
+from seedvr2.media import open_source
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.model import release_memory
 from seedvr2.options import UpscaleOptions
-from seedvr2.pipeline.batching import effective_overlap
 from seedvr2.planning.card import DeviceLayer
 from seedvr2.planning.forecast import Forecast, make_forecast
 from seedvr2.planning.plan import Plan
@@ -24,8 +22,9 @@ from seedvr2.planning.planner import Request, next_smaller
 from seedvr2.progress import OnProgress, Progress
 from seedvr2.result import UpscaleResult
 from seedvr2.segments.cutting import frames_at_a_time
+from seedvr2.segments.freezing import Circumstances
 from seedvr2.segments.video_job import VideoJob
-from seedvr2.task import IsCancelled, Stretch, Task, stretch_of
+from seedvr2.task import IsCancelled, Task
 from seedvr2.trouble import is_out_of_memory
 from seedvr2.workshop import Workshop
 
@@ -150,8 +149,7 @@ class Upscaler:
             report=on_progress or (lambda _progress: None),
             stop=cancelled or (lambda: False),
         )
-        threads = torch.get_num_threads()
-        try:
+        with self._workshop.careful():
             try:
                 return self._attempt(task)
             except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
@@ -161,14 +159,6 @@ class Upscaler:
                     raise
             # Outside the except block: the traceback would keep the failed run's tensors alive.
             return self._attempt_smaller(task, task.plan)
-        except (RuntimeError, MemoryError, OSError) as error:
-            if not is_out_of_memory(error):
-                raise
-            release_memory()
-            raise self._workshop.out_of_memory() from error
-        finally:
-            torch.set_num_threads(threads)
-            return_freed_blocks()  # not earlier: what is at work holds the last tensors until it ends
 
     def _attempt(self, task: Task, smaller: Plan | None = None, note: str = "") -> UpscaleResult:
         """Open the source and make all of it. `smaller`: how, instead of what the planner says; `note`: why."""
@@ -177,19 +167,44 @@ class Upscaler:
             plan = smaller or self._planner.plan(request, clip.info)
             if not isinstance(clip, VideoSource):
                 task.plan = plan
-                return self._in_one_go(task, clip, request, plan)
+                return make_whole(self._workshop, task, clip, request, plan)
             with VideoJob(clip, task.target, task.options, task.keep) as job:
-                circumstances = self._workshop.circumstances(task, clip, request)
-                most = frames_at_a_time(circumstances.size, request.facts.weights, gpu=self.device.type != "cpu")
+                circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
+                most = self._most_frames(circumstances, request)
                 job.freeze(circumstances, plan, most, task.check, note=note, anew=bool(note))
                 # What was chosen when the job began stays, whatever is free now.
                 task.plan = job.plan.settings
                 torch.set_num_threads(job.plan.threads)
-                if not any(job.runs()):
-                    # Only the join is missing, for which no model is needed.
-                    return _joined(task, clip, job, time.monotonic(), ())
-                started, told = self._make(task, clip, request, job)
-                return _joined(task, clip, job, started, told)
+                return self._make_and_join(task, clip, request, job)
+
+    def _make_and_join(self, task: Task, clip: VideoSource, request: Request, job: VideoJob) -> UpscaleResult:
+        plan, started = job.plan, time.monotonic()
+        told: tuple[str, ...] = ()
+        # Where only the join is missing, no model is needed.
+        if any(job.runs()):
+            work = make_runs(
+                self._workshop,
+                task,
+                clip,
+                request,
+                plan,
+                job.runs(),
+                job.recorder,
+                total=plan.frames,
+                done=job.frames_done,
+            )
+            started, told = work.started, work.warnings
+
+        def report() -> None:
+            task.check()
+            task.report(Progress("writing", plan.frames, plan.frames, float(plan.frames)))
+
+        warnings = (*job.finish(report), *told)
+        seconds = max(job.seconds, time.monotonic() - started)
+        return joined_result(plan, clip.info, task.target, task.files.name, seconds, warnings)
+
+    def _most_frames(self, circumstances: Circumstances, request: Request) -> int:
+        return frames_at_a_time(circumstances.size, request.facts.weights, gpu=self.device.type != "cpu")
 
     def _attempt_smaller(self, task: Task, failed: Plan) -> UpscaleResult:
         """Once more, with less than what failed."""
@@ -211,59 +226,9 @@ class Upscaler:
             raise
         return replace(result, warnings=tuple(dict.fromkeys((*result.warnings, note))))
 
-    def _in_one_go(self, task: Task, clip: Source, request: Request, plan: Plan) -> UpscaleResult:
-        """A source that is not made in segments."""
-        with self._workshop.at_work(task, clip, request, plan, clip.info.frames) as work:
-            size = work.settings.sizes.output
-            sink = open_sink(task.target, clip, *size, task.options)
-            frames = work.restore(Stretch(clip.frames(), sink), last=True)
-        warnings = (*clip.warnings, *sink.warnings, *work.warnings)
-        return UpscaleResult(
-            path=task.target,
-            model=task.files.name,
-            width=size[0],
-            height=size[1],
-            frames=frames,
-            seconds=time.monotonic() - work.started,
-            tiled=plan.tile is not None,
-            warnings=(*warnings, *size_warnings(clip.info, task.options, plan)),
-        )
-
-    def _make(self, task: Task, clip: VideoSource, request: Request, job: VideoJob) -> tuple[float, tuple[str, ...]]:
-        """All segments that are missing. Answers when it began, on the monotonic clock, and what there is to say."""
-        plan = job.plan.settings
-        shared = effective_overlap(plan.window, plan.overlap)
-        with self._workshop.at_work(task, clip, request, plan, job.plan.frames, job.frames_done) as work:
-            for run in job.runs():
-                recorder = job.recorder(run, lambda: (*clip.warnings, *work.warnings))
-                work.restore(stretch_of(run, clip.frames(run.first), recorder, job.plan.frames, shared))
-            work.finish()
-        return work.started, work.warnings
-
     def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Forecast:
         """What upscaling `source` would take; runs nothing and loads nothing. Errors as for `upscale`."""
         options = options or UpscaleOptions()
         files = self._workshop.files(model)
         with open_source(source, options) as clip:
             return make_forecast(clip.info, options, files, self._planner)
-
-
-def _joined(task: Task, clip: VideoSource, job: VideoJob, started: float, told: tuple[str, ...]) -> UpscaleResult:
-    """Make the result of the segments. `told`: warnings of this run, which began at `started`."""
-    plan, frames = job.plan, job.plan.frames
-
-    def report() -> None:
-        task.check()
-        task.report(Progress("writing", frames, frames, float(frames)))
-
-    warnings = (*job.finish(report), *told)
-    return UpscaleResult(
-        path=task.target,
-        model=task.files.name,
-        width=plan.size[0],
-        height=plan.size[1],
-        frames=frames,
-        seconds=max(job.seconds, time.monotonic() - started),
-        tiled=plan.settings.tile is not None,
-        warnings=tuple(dict.fromkeys((*warnings, *size_warnings(clip.info, task.options, plan.settings)))),
-    )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from seedvr2.circumstances import circumstances_here
 from seedvr2.errors import OutOfMemoryError
-from seedvr2.heap import keep_freed_blocks
-from seedvr2.media import Source
+from seedvr2.heap import keep_freed_blocks, return_freed_blocks
+from seedvr2.media import MediaInfo, Source
 from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
 from seedvr2.network.compiled import compiling
 from seedvr2.pipeline.sizes import sizes_of
@@ -107,10 +109,31 @@ class Workshop:
             yield work
         self.planner.ended_well(plan, request)
 
-    def circumstances(self, task: Task, clip: Source, request: Request) -> Circumstances:
-        """What a result depends on here. Raises CheckpointError, Cancelled."""
-        size = sizes_of((clip.info.width, clip.info.height), task.options, request.facts.multiple).output
-        return circumstances_here(task.files, self.device, self.dtype, size, task.check)
+    @contextmanager
+    def careful(self) -> Iterator[None]:
+        """Leaves the process as it was found, whatever happens to a job.
+
+        Raises:
+            OutOfMemoryError: memory ran out, in whatever library.
+        """
+        threads = torch.get_num_threads()
+        try:
+            yield
+        except (RuntimeError, MemoryError, OSError) as error:
+            if not is_out_of_memory(error):
+                raise
+            release_memory()
+            raise self.out_of_memory() from error
+        finally:
+            torch.set_num_threads(threads)
+            return_freed_blocks()  # not earlier: what is at work holds the last tensors until it ends
+
+    def circumstances(
+        self, files: ModelFiles, info: MediaInfo, request: Request, check: Callable[[int, int], None]
+    ) -> Circumstances:
+        """What a result depends on here; `check` as for `circumstances_here`. Raises CheckpointError."""
+        size = sizes_of((info.width, info.height), request.options, request.facts.multiple).output
+        return circumstances_here(files, self.device, self.dtype, size, check)
 
     def out_of_memory(self) -> OutOfMemoryError:
         """What is to be raised where memory ran out."""
