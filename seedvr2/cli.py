@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seedvr2 import __version__
+from seedvr2.arguments import add_parameters, given
 from seedvr2.catalogue.folder import default_models_dir
 from seedvr2.errors import ModelNotInstalledError, OptionError, SeedVR2Error
-from seedvr2.options import PARAMETERS, Parameter, UpscaleOptions
+from seedvr2.options import PARAMETERS, UpscaleOptions
 from seedvr2.terminal import with_hyphens, written
 from seedvr2.upscale_command import add_arguments as add_upscale_arguments
 from seedvr2.upscale_command import run as run_upscale
@@ -77,22 +78,11 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models-dir", type=Path, default=default_models_dir(), help="folder of weight files")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1…")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
-    for parameter in PARAMETERS:
-        _add_parameter(parser, parameter)
-
-
-def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
-    flag = "--" + parameter.name.replace("_", "-")
-    text = f"{parameter.meaning} ({parameter.takes()}; default {str(parameter.default).lower()})".replace("%", "%%")
-    if parameter.kind is bool:
-        parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
-    else:
-        parser.add_argument(flag, default=None, metavar="VALUE", help=text)
+    add_parameters(parser, PARAMETERS)
 
 
 def _options(arguments: argparse.Namespace) -> UpscaleOptions:
-    given = {p.name: getattr(arguments, p.name) for p in PARAMETERS}
-    return UpscaleOptions.parse({name: value for name, value in given.items() if value is not None})
+    return UpscaleOptions.parse(given(arguments, PARAMETERS))
 
 
 def _upscale(arguments: argparse.Namespace) -> int:

@@ -23,7 +23,8 @@ def written(command: Callable[[], int], name: str) -> int:
             return command()
         finally:
             # Here, not when the interpreter ends: it would only complain.
-            sys.stdout.flush()
+            if sys.stdout is not None:  # a service may be started without
+                sys.stdout.flush()
     except BrokenPipeError:
         _to_nowhere(sys.stdout, sys.stderr)
         return NOBODY_READS
