@@ -1,4 +1,4 @@
-"""The command line: `python -m seedvr2 upscale | plan | models | convert`."""
+"""The command line: `python -m seedvr2 upscale | plan | segment | join | models | convert`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     from seedvr2.catalogue.cli import add_parser as add_models
     from seedvr2.checkpoint.cli import add_parser as add_convert
+    from seedvr2.farm.cli import add_parsers as add_farm
 
     parser = argparse.ArgumentParser(prog="seedvr2", description="Upscale and restore videos and pictures.")
     parser.add_argument("--version", action="version", version=__version__)
@@ -64,10 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="show size, memory and time of a job without running it")
     plan.add_argument("sources", nargs="+", type=Path, metavar="IN")
     _add_model_arguments(plan)
-    plan.add_argument("--json", action="store_true", help="print JSON")
+    plan.add_argument(
+        "--json",
+        action="store_true",
+        help="print JSON: these figures, and the plan that `segment` and `join` follow, for which a video is decoded",
+    )
     plan.add_argument("--explain", action="store_true", help="say why each choice was made")
     plan.set_defaults(run=_plan)
 
+    add_farm(commands)
     add_models(commands)
     add_convert(commands)
     return parser
@@ -97,7 +103,9 @@ def _plan(arguments: argparse.Namespace) -> int:
     upscaler = Upscaler(arguments.models_dir, device=arguments.device, dtype=arguments.dtype)
     plans = [(source, upscaler.plan(source, options, model=arguments.model)) for source in arguments.sources]
     if arguments.json:
-        print(json.dumps([{"source": str(source), **plan.as_dict()} for source, plan in plans], indent=2))
+        frozen = [upscaler.freeze(source, options, model=arguments.model).as_dict() for source, _ in plans]
+        answers = [{**each, "forecast": plan.as_dict()} for each, (_, plan) in zip(frozen, plans, strict=True)]
+        print(json.dumps(answers[0] if len(answers) == 1 else answers, indent=1))
     else:
         print("\n\n".join(describe_plan(source, plan, explain=arguments.explain) for source, plan in plans))
     return 0

@@ -78,6 +78,7 @@ def describe_plan(source: Path, plan: Forecast, *, explain: bool = False) -> str
             *_swapped(plan),
             f"  memory   {gigabytes(plan.peak_bytes)} at the peak, {gigabytes(plan.weights_bytes)} of it weights; "
             f"{gigabytes(plan.free_bytes)} free: {fits}",
+            *([f"  disk     {plan.disk.words()}"] if plan.disk else []),
             f"  time     {time_left}",
             *(f"  why      {reason}" for reason in plan.reasons if explain),
         )

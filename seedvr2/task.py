@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from seedvr2.errors import Cancelled
 from seedvr2.media import Frame, Sink
@@ -29,6 +30,21 @@ class Task:
     report: OnProgress
     stop: IsCancelled
     plan: Plan | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: Path,
+        target: Path,
+        options: UpscaleOptions,
+        files: ModelFiles,
+        *,
+        report: OnProgress | None = None,
+        stop: IsCancelled | None = None,
+        keep: Path | None = None,
+    ) -> Self:
+        """A task about which nobody may want to know, and which nobody may want to stop."""
+        return cls(source, target, options, files, keep, report or (lambda _progress: None), stop or (lambda: False))
 
     def check(self, *_counts: int) -> None:
         """Raise `Cancelled` if it is not wanted any more."""

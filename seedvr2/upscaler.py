@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from seedvr2.errors import OutOfMemoryError
+from seedvr2.farm.job_plan import JobPlan
+from seedvr2.farm.segments import Made, make_segments, units_at
 from seedvr2.making import joined_result, make_runs, make_whole
-from seedvr2.media import open_source
+from seedvr2.media import open_source, output_suffix
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.model import release_memory
 from seedvr2.options import UpscaleOptions
 from seedvr2.planning.card import DeviceLayer
+from seedvr2.planning.disk import disk_need
 from seedvr2.planning.forecast import Forecast, make_forecast
 from seedvr2.planning.plan import Plan
 from seedvr2.planning.planner import Request, next_smaller
 from seedvr2.progress import OnProgress, Progress
 from seedvr2.result import UpscaleResult
 from seedvr2.segments.cutting import frames_at_a_time
-from seedvr2.segments.freezing import Circumstances
+from seedvr2.segments.freezing import Circumstances, freeze
 from seedvr2.segments.video_job import VideoJob
 from seedvr2.task import IsCancelled, Task
 from seedvr2.trouble import is_out_of_memory
@@ -139,16 +143,9 @@ class Upscaler:
             NeverFitsError: this machine could not hold the job; nothing was decoded.
             CheckpointError, OutOfMemoryError, MachineError, Cancelled: as their names say.
         """
-        options = options or UpscaleOptions()
-        task = Task(
-            source=source,
-            target=target,
-            options=options,
-            files=self._workshop.files(model),
-            keep=keep,
-            report=on_progress or (lambda _progress: None),
-            stop=cancelled or (lambda: False),
-        )
+        files = self._workshop.files(model)
+        asked = options or UpscaleOptions()
+        task = Task.of(source, target, asked, files, report=on_progress, stop=cancelled, keep=keep)
         with self._workshop.careful():
             try:
                 return self._attempt(task)
@@ -231,4 +228,57 @@ class Upscaler:
         options = options or UpscaleOptions()
         files = self._workshop.files(model)
         with open_source(source, options) as clip:
-            return make_forecast(clip.info, options, files, self._planner)
+            forecast, info = make_forecast(clip.info, options, files, self._planner), clip.info
+        if forecast.frames is None:
+            return forecast
+        suffix, bytes_there = output_suffix(info, options), source.stat().st_size
+        return replace(forecast, disk=disk_need(info, forecast.output_size, suffix, forecast.frames, bytes_there))
+
+    def freeze(
+        self,
+        source: Path,
+        options: UpscaleOptions | None = None,
+        *,
+        model: str = "auto",
+        cancelled: IsCancelled | None = None,
+    ) -> JobPlan:
+        """Choose all that decides about a result, so that its segments can be made apart; decodes a video once.
+
+        Arguments and errors as for `upscale`.
+        """
+        task = Task.of(source, source, options or UpscaleOptions(), self._workshop.files(model), stop=cancelled)
+        with open_source(source, task.options) as clip:
+            request = self._planner.request(task.files, clip.info, task.options)
+            settings = self._planner.plan(request, clip.info)
+            circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
+            most = self._most_frames(circumstances, request)
+            frozen = freeze(clip, task.options, circumstances, settings, most, task.check)
+            disk = disk_need(clip.info, frozen.size, frozen.suffix, frozen.frames, frozen.source.bytes)
+        return JobPlan(source.absolute(), task.files.name, frozen, disk)
+
+    def make_segments(
+        self,
+        plan: JobPlan,
+        numbers: Sequence[int],
+        target: Path,
+        *,
+        source: Path | None = None,
+        on_progress: OnProgress | None = None,
+        cancelled: IsCancelled | None = None,
+    ) -> Made:
+        """Make some segments of a plan, exactly as it says; those that are there already are left as they are.
+
+        Args:
+            numbers: which, counted from 0. target: the folder for them, or, for a single one, its file.
+            source: where the source is now; where it was planned for if None.
+            on_progress, cancelled: as for `upscale`.
+
+        Raises:
+            OptionError: this machine would not make what was planned, or there is no such segment.
+            MediaError: the source is another one, or a file of another kind is where a segment is to be.
+            CheckpointError, OutOfMemoryError, MachineError, Cancelled: as their names say.
+        """
+        units, files = units_at(plan, numbers, target), self._workshop.files(plan.model)
+        where, asked = source or plan.source, plan.frozen.options
+        task = Task.of(where, target, asked, files, report=on_progress, stop=cancelled)
+        return make_segments(self._workshop, plan, units, task)

@@ -9,6 +9,7 @@ from seedvr2.media.failures import writing
 from seedvr2.media.videos.joining import join
 from seedvr2.media.videos.result_file import ResultFile
 from seedvr2.media.videos.video_source import VideoSource
+from seedvr2.planning.disk import check_room
 from seedvr2.segments.frozen import FrozenPlan
 
 
@@ -30,6 +31,9 @@ def make_result(
     Raises:
         MediaError: a segment is not what it should be. MachineError: the disk refuses.
     """
+    with writing(target.name):
+        # Before anything is written: what is on the disk, and then not all of it, is in the way of others.
+        check_room(target.parent, sum(file.stat().st_size for file in files), f"Joining {target.name}")
     counts = [segment.frames for segment in plan.segments]
     result = ResultFile(target, plan.suffix, clip, *plan.size, plan.options.video_codec)
     try:

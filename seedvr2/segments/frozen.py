@@ -97,6 +97,11 @@ class FrozenPlan:
             kept, options=self.options, suffix=self.suffix, settings=replace(kept.settings, blocks_to_swap=swap)
         )
 
+    @property
+    def fingerprint(self) -> str:
+        """By which segments are known to be of this very plan: a SHA-256 of all that it says."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode("ascii")).hexdigest()
+
     def _identity(self) -> dict[str, Any]:
         values = self.as_dict()
         # Packets are kept without their container.

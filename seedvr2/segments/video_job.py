@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,15 +12,15 @@ from seedvr2.errors import MediaError
 from seedvr2.media.failures import writing
 from seedvr2.media.opening import sink_suffix
 from seedvr2.media.videos.result_file import ResultFile
-from seedvr2.media.videos.segment_sink import SegmentSink
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.options import UpscaleOptions
+from seedvr2.planning.disk import check_room, disk_need
 from seedvr2.planning.plan import Plan
 from seedvr2.segments.finishing import make_result
 from seedvr2.segments.folder import SegmentFolder, folder_beside
 from seedvr2.segments.freezing import Circumstances, measured, unmeasured
 from seedvr2.segments.frozen import FrozenPlan, SourceMark
-from seedvr2.segments.recording import SegmentRecorder
+from seedvr2.segments.recording import SegmentRecorder, segment_opener
 from seedvr2.segments.runs import Run, runs_of
 from seedvr2.segments.shots import Scan, scan
 
@@ -86,11 +85,13 @@ class VideoJob:
             if kept is not None and not anew and kept.makes_the_same(wanted):
                 self.plan = kept
                 self._folder.journal.verify([segment.frames for segment in kept.segments], report)
+                self._check_disk()
                 return
         known = self._scanned(mark, report)
         self.plan = replace(measured(wanted, known, most), notes=(note,) if note else ())
         with writing(self._target.name):
             self._folder.begin(self.plan)
+            self._check_disk()
 
     def runs(self) -> Iterator[Run]:
         """What is still to be made, in as few pieces as possible."""
@@ -98,15 +99,7 @@ class VideoJob:
 
     def recorder(self, run: Run, told: Callable[[], tuple[str, ...]]) -> SegmentRecorder:
         """Takes the frames of a run; `told`: the warnings so far."""
-        open_part = partial(
-            SegmentSink,
-            suffix=self.suffix,
-            source=self._clip,
-            width=self.plan.size[0],
-            height=self.plan.size[1],
-            codec=self._options.video_codec,
-            name=self._target.name,
-        )
+        open_part = segment_opener(self.plan, self._clip, self._target.name)
         return SegmentRecorder(self._target.name, run.segments, self._folder.journal, open_part, told)
 
     @property
@@ -160,6 +153,18 @@ class VideoJob:
         if not found.frames:
             raise MediaError(f"{self._target.name} was not written, as there were no frames for it.")
         return found
+
+    def _check_disk(self) -> None:
+        """Refuse now what could not be finished even if the result were the smallest there is."""
+        plan, target, folder = self.plan, self._target.parent, self._folder.path
+        need = disk_need(self._clip.info, plan.size, self.suffix, plan.frames, plan.source.bytes)
+        there = sum(done.bytes for done in self._folder.journal.done.values())
+        what = f"Making {self._target.name}"
+        if target.stat().st_dev == folder.stat().st_dev:
+            check_room(target, 2 * need.least - there, what)
+        else:
+            check_room(folder, need.least - there, what)
+            check_room(target, need.least, what)
 
     def _changed(self) -> str:
         anew = f"delete {self._folder.path.name} beside it" if self._own else "start anew"
