@@ -11,10 +11,10 @@ from seedvr2.media import MediaInfo
 from seedvr2.model import Model
 from seedvr2.options import BY_NAME, MAX_EDGE, UpscaleOptions
 from seedvr2.pipeline.batching import effective_overlap
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.overlap import depth
 from seedvr2.pipeline.restore import RestoreSettings
 from seedvr2.pipeline.sizes import Size, Sizes, sizes_of
-from seedvr2.pipeline.stream import StreamSettings
 from seedvr2.planning.plan import Plan
 
 
