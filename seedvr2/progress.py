@@ -14,7 +14,7 @@ class Progress:
     """One report.
 
     Attributes:
-        stage: `scanning` (shots, or what is done already), `loading`, `encoding`, `restoring`, `decoding`, `writing`.
+        stage: `scanning` (for shots), `loading`, `encoding`, `restoring`, `decoding` or `writing`.
         frames_done: finished frames of the result.
         frames_total: frames in all, as far as the container says; None if it does not.
         work_done: frames, with the share of the batch that is being worked on; never falls.
