@@ -10,6 +10,9 @@ from typing import Any
 from seedvr2.catalogue.folder import default_models_dir
 from seedvr2.errors import OptionError
 
+# `0-99999999999` is to be refused, not counted.
+_MOST = 10**7
+
 
 def add_parsers(commands: Any) -> None:
     """Add both to the subcommands of the command line."""
@@ -87,7 +90,9 @@ def _numbers(text: str) -> list[int]:
     numbers: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not first.isdecimal() or (dash and (not last.isdecimal() or int(last) < int(first))):
             raise OptionError("segments", f"N takes numbers such as 7, 3-7 or 1,4,6-8, not {text!r}.")
+        if int(last or first) > _MOST:
+            raise OptionError("segments", f"No plan has a segment {int(last or first)}.")
         numbers.update(range(int(first), int(last or first) + 1))
     return sorted(numbers)

@@ -55,16 +55,12 @@ def read_job_plan(path: Path) -> JobPlan:
     """
     try:
         values = json.loads(path.read_bytes())
-        if isinstance(values, list):
-            raise OptionError("plan", f"{path.name} has the plans of several sources; make a file for each.")
-        return JobPlan.from_dict(values)
+        if not isinstance(values, list):
+            return JobPlan.from_dict(values)
     except OSError as error:
         raise OptionError("plan", f"The plan {path} cannot be read: {error.strerror or error}.") from error
-    except (OptionError, RecursionError) as error:
-        raise OptionError("plan", str(error) or _none(path)) from error
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise OptionError("plan", _none(path)) from error
-
-
-def _none(path: Path) -> str:
-    return f"{path.name} is not a plan of this version; make it anew with `seedvr2 plan IN --json`."
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise OptionError(
+            "plan", f"{path.name} is not a plan of this version; make it anew with `seedvr2 plan IN --json`."
+        ) from error
+    raise OptionError("plan", f"{path.name} has the plans of several sources; make a file for each.")

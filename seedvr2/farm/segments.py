@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,11 +52,13 @@ def make_segments(workshop: Workshop, job: JobPlan, units: Sequence[Unit], task:
         MediaError: the source is another one, or a file of another kind is where a segment is to be.
         MachineError, CheckpointError, OutOfMemoryError, Cancelled: as their names say.
     """
-    missing = list(_missing(units))
+    found = {unit: _found(unit) for unit in units}
+    missing = {unit.index: unit for unit, done in found.items() if done is None}
+    made: dict[int, Done] = {}
     if missing:
         try:
             with workshop.careful():
-                _make(workshop, job, {unit.index: unit for unit in missing}, task)
+                made = _make(workshop, job, missing, task)
         except NeverFitsError:
             raise
         except OutOfMemoryError as error:
@@ -64,12 +66,8 @@ def make_segments(workshop: Workshop, job: JobPlan, units: Sequence[Unit], task:
                 f"There is not enough memory on {workshop.device} to follow the plan; free some and start again, or "
                 "make the plan anew with a smaller result, batch_size or model."
             ) from error
-    found = [(unit, unit.find()) for unit in units]
-    made = tuple((unit, done) for unit, done in found if isinstance(done, Done))
-    if len(made) < len(units):
-        names = ", ".join(unit.path.name for unit, done in found if not isinstance(done, Done))
-        raise MediaError(f"What was written to {names} cannot be read back; check the disk and start again.")
-    return Made(made, frozenset(units) - frozenset(missing))
+    there = frozenset(unit for unit, done in found.items() if done is not None)
+    return Made(tuple((unit, done or made[unit.index]) for unit, done in found.items()), there)
 
 
 def units_at(job: JobPlan, numbers: Sequence[int], target: Path) -> list[Unit]:
@@ -89,20 +87,18 @@ def units_at(job: JobPlan, numbers: Sequence[int], target: Path) -> list[Unit]:
     return [Unit(number, target, plan) for number in numbers]
 
 
-def _missing(units: Sequence[Unit]) -> Iterator[Unit]:
-    for unit in units:
-        with reading(unit.path):
-            found = unit.find()
-        if found == Flaw.FOREIGN:
-            raise MediaError(
-                f"{unit.path.name} exists already and is not this segment of this plan; move it away or choose "
-                "another name."
-            )
-        if isinstance(found, Flaw):
-            yield unit
+def _found(unit: Unit) -> Done | None:
+    """What is there already; None if it has to be made."""
+    with reading(unit.path):
+        found = unit.find()
+    if found == Flaw.FOREIGN:
+        raise MediaError(
+            f"{unit.path.name} exists already and is not this segment of this plan; move it away or choose another name."
+        )
+    return found if isinstance(found, Done) else None
 
 
-def _make(workshop: Workshop, job: JobPlan, units: dict[int, Unit], task: Task) -> None:
+def _make(workshop: Workshop, job: JobPlan, units: dict[int, Unit], task: Task) -> dict[int, Done]:
     with open_source(task.source, task.options) as clip:
         request = workshop.planner.request(task.files, clip.info, task.options)
         _check(workshop, job, clip, request, task)
@@ -120,6 +116,7 @@ def _make(workshop: Workshop, job: JobPlan, units: dict[int, Unit], task: Task) 
                 _make_of_picture(workshop, job, clip, request, task, writer, units)
         finally:
             writer.release()
+        return writer.done
 
 
 def _check_room(job: JobPlan, unit: Unit) -> None:

@@ -64,10 +64,15 @@ def unit_in(folder: Path, index: int, plan: str) -> Unit:
 
 
 class UnitWriter:
-    """Makes such files, one after the other; a journal for `SegmentRecorder`."""
+    """Makes such files, one after the other; a journal for `SegmentRecorder`.
+
+    Attributes:
+        done: what was made so far, by number.
+    """
 
     def __init__(self, units: Mapping[int, Unit]) -> None:
         """`units`: where each one is to be, by its number."""
+        self.done: dict[int, Done] = {}
         self._units = units
         self._part: PartFile | None = None
 
@@ -94,6 +99,7 @@ class UnitWriter:
             # First the record: a file without one is nobody's, and is never removed.
             _write(unit.record, json.dumps({"plan": unit.plan, **asdict(done)}, indent=1))
         part.publish()
+        self.done[index] = done
         return done
 
     def release(self) -> None:

@@ -40,9 +40,9 @@ class DiskNeed:
     def words(self) -> str:
         """As a sentence without its end: `about 1.2 GB for the result, 2.4 GB while it is joined`."""
         if self.peak == self.result:
-            return f"at most {gigabytes(self.result)} for the result"
+            return f"at most {_up(self.result)} for the result"
         return (
-            f"about {gigabytes(self.result)} for the result and {gigabytes(self.peak)} while it is joined, "
+            f"about {_up(self.result)} for the result and {_up(self.peak)} while it is joined, "
             "a third to three times of that as pictures are quiet or busy"
         )
 
@@ -78,7 +78,13 @@ def check_room(folder: Path, needed: int, what: str) -> None:
     # Some network file systems do not say what they have.
     if usage.total and usage.free < needed:
         raise MachineError(
-            f"{what} needs {gigabytes(needed)} on the disk of {folder}, which has {gigabytes(usage.free)} free; free "
-            f"{gigabytes(needed - usage.free)} more and start again, as what is done stays.",
+            f"{what} needs {_up(needed)} on the disk of {folder}, which has {gigabytes(usage.free)} free; free "
+            f"{_up(needed - usage.free)} more and start again, as what is done stays.",
             errno.ENOSPC,
         )
+
+
+def _up(count: int) -> str:
+    """Bytes in words, rounded up: who frees that much must not be told to free more."""
+    step = 10**8 if count >= 10**9 else 10**6
+    return gigabytes(-(-count // step) * step)

@@ -85,11 +85,14 @@ def test_a_plan_as_text_and_as_json() -> None:
     text = _run("plan", CLIP, "--resolution", "360", "--model", "nano")
     assert text.returncode == 0 and "320x180 to 640x360" in text.stdout and "5 batches of 5" in text.stdout
     data = json.loads(_run("plan", CLIP, "--resolution", "360", "--model", "nano", "--json").stdout)
-    assert data[0]["output_size"] == [640, 360] and data[0]["fits"] is True
+    assert data["forecast"]["output_size"] == [640, 360] and data["forecast"]["fits"] is True
+    assert data["size"] == [640, 360] and data["segments"][-1]["stop"] == data["frames"] == 24
+    assert data["forecast"]["disk"] == data["disk"] and data["disk"]["result"] == round(640 * 360 * 24 * 0.2 / 8)
+    assert "  disk     about 1 MB for the result and 1 MB while it is joined" in text.stdout
     explained = _run("plan", CLIP, "--resolution", "360", "--model", "nano", "--explain").stdout
     assert explained.startswith(text.stdout.split("  memory")[0])
     assert "  why      Whole frames, batches of 5: needs " in explained and "  why " not in text.stdout
-    assert data[0]["reasons"][0].startswith("Whole frames, batches of 5: needs ")
+    assert data["forecast"]["reasons"][0].startswith("Whole frames, batches of 5: needs ")
 
 
 def test_help_shows_the_table_of_parameters() -> None:

@@ -33,6 +33,16 @@ def test_segments_made_apart_in_any_order_are_joined_to_what_one_machine_makes(f
     assert len(list(farm.parts.iterdir())) == 8
 
 
+def test_what_there_is_to_warn_of_is_told_by_the_join(tmp_path: Path) -> None:
+    source = CLIP.with_name("42_hdr10.mp4")
+    whole = nano().upscale(source, tmp_path / "whole.mp4", UpscaleOptions(resolution=32))
+    plan = nano().freeze(source, UpscaleOptions(resolution=32))
+    nano().make_segments(plan, range(len(plan.frozen.segments)), tmp_path)
+    result = join(plan, tmp_path, tmp_path / "out.mp4")
+    assert packets(result.path) == packets(whole.path)
+    assert result.warnings == whole.warnings and "high dynamic range" in result.warnings[0]
+
+
 def test_several_at_once_are_the_same_files(farm: Farm, tmp_path: Path) -> None:
     reports: list[Progress] = []
     made = nano().make_segments(farm.plan, [0, 1, 3], tmp_path, on_progress=reports.append)

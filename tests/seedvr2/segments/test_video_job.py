@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +22,11 @@ import torch
 
 from seedvr2 import UpscaleOptions, Upscaler
 from seedvr2 import upscaler as module
-from seedvr2.errors import MediaError, SeedVR2Error
+from seedvr2.errors import MachineError, MediaError, SeedVR2Error
 from seedvr2.media import open_source
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.pipeline.restore import BatchRestorer
+from seedvr2.planning import disk
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.planning.machine import MachinePlanner
 from seedvr2.planning.plan import Plan
@@ -257,6 +260,25 @@ def test_where_memory_runs_out_the_job_begins_anew_with_less(
     made = len(calls)
     again = upscaler.upscale(clip, tmp_path / "out.mp4", options({}), keep=keep)
     assert len(calls) == made and again.warnings == result.warnings
+
+
+def test_a_job_that_cannot_fit_onto_the_disk_does_not_begin_and_one_that_cannot_be_joined_waits(
+    nano: Upscaler, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage, target, keep = namedtuple("usage", "total used free"), tmp_path / "out.mp4", tmp_path / "keep"
+    free = 0
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: usage(10**9, 0, free))
+    with pytest.raises(MachineError, match=r"Making out\.mp4 needs 1 MB on the disk of .*; free 1 MB more") as caught:
+        nano.upscale(clip, target, options({}), keep=keep)
+    assert caught.value.errno == errno.ENOSPC and not Journal(keep).done
+    free = 2000
+    with pytest.raises(MachineError, match=r"Joining out\.mp4 needs 1 MB on the disk of") as caught:
+        nano.upscale(clip, target, options({}), keep=keep)
+    assert caught.value.errno == errno.ENOSPC and not target.exists()
+    reports: list[Progress] = []
+    free = sum(done.bytes for done in Journal(keep).done.values())
+    assert nano.upscale(clip, target, options({}), keep=keep, on_progress=reports.append).frames == 25
+    assert {report.frames_done for report in reports} == {25}
 
 
 def test_two_runs_of_one_job_are_told_apart(nano: Upscaler, clip: Path, tmp_path: Path) -> None:
