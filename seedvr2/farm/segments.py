@@ -93,7 +93,8 @@ def _found(unit: Unit) -> Done | None:
         found = unit.find()
     if found == Flaw.FOREIGN:
         raise MediaError(
-            f"{unit.path.name} exists already and is not this segment of this plan; move it away or choose another name."
+            f"{unit.path.name} exists already and is not this segment of this plan; move it away or choose another "
+            "name."
         )
     return found if isinstance(found, Done) else None
 
