@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -71,7 +70,7 @@ def test_an_installed_program_works_from_any_folder(wheel: Path, tmp_path: Path)
             daemon.terminate()
     outputs = home / ".local/share/seedvr2d/outputs"
     assert [path.suffix for path in outputs.iterdir() if path.suffix == ".mp4"] == [".mp4"]
-    assert os.listdir(elsewhere) == ["results"]
+    assert [path.name for path in elsewhere.iterdir()] == ["results"]
     answer = subprocess.run(
         ["seedvr2-mcp"], input='{"jsonrpc":"2.0","id":1,"method":"tools/list"}\n',
         cwd=elsewhere, env=environment, capture_output=True, text=True, check=True,
