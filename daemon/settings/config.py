@@ -28,7 +28,7 @@ from daemon.settings.keys import (
 from seedvr2.errors import OptionError
 from seedvr2.standard_folders import default_folder, find_config
 
-# Read by mcp_server.py, which is configured by the environment alone, perhaps by the one that it shares with the service.
+# Read by mcp_server.py, which is configured by the environment alone, such as the one of a container with both.
 FOREIGN_VARIABLES = (
     *("SEEDVR2_API_URL", "SEEDVR2_API_TOKEN"),
     *("SEEDVR2_MCP_FOLDERS", "SEEDVR2_MCP_TIMEOUT", "SEEDVR2_MCP_TOKEN"),

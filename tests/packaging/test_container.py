@@ -15,6 +15,7 @@ import yaml
 
 from daemon.settings.config import load_config
 from mcp_tools.settings import Settings
+from tests.packaging.sources import clean_environment, copy_sources
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -96,11 +97,7 @@ def test_the_linter_of_dockerfiles_finds_nothing() -> None:
 @pytest.mark.long
 def test_its_commands_run(tmp_path: Path) -> None:
     """Each RUN, in a clean folder; what needs root or the network of the system is only simulated."""
-    shutil.copy(ROOT / "constraints.txt", tmp_path)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "config.toml", "mcp_server.py"):
-        shutil.copy(ROOT / name, tmp_path)
-    for name in ("systemd", "seedvr2", "daemon", "mcp_tools", "rest_client"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_sources(tmp_path)
     programs = f"{tmp_path}/venv/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
     for command in instructions("RUN"):
         if "apt-get" in command:
@@ -111,7 +108,7 @@ def test_its_commands_run(tmp_path: Path) -> None:
             subprocess.run(["bash", "-nc", command], check=True)
             continue
         shown = command.replace("/opt/venv", f"{tmp_path}/venv").replace("pip install", "pip install --quiet")
-        subprocess.run(["bash", "-ec", shown], cwd=tmp_path, env={**os.environ, "PATH": programs}, check=True)
+        subprocess.run(["bash", "-ec", shown], cwd=tmp_path, env=clean_environment(PATH=programs), check=True)
     (tmp_path / "app").mkdir()
     shutil.copy(ROOT / "mcp_server.py", tmp_path / "app")
     answer = subprocess.run(

@@ -12,17 +12,18 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.packaging.sources import PACKAGES, ROOT, clean_environment, copy_sources
+
 SAMPLE = ROOT / "benchmarks" / "assets" / "city.mp4"
-PACKAGES = ("seedvr2", "daemon", "mcp_tools", "rest_client")
 BESIDE = ("config.toml", "systemd/seedvr2d.service", "systemd/user/seedvr2d.service")
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), str(ROOT)]
-    subprocess.run(command, check=True)
+    sources = copy_sources(folder / "sources")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), str(sources)]
+    subprocess.run(command, check=True, env=clean_environment())
     (built,) = folder.glob("*.whl")
     return built
 
@@ -42,7 +43,7 @@ def test_an_installed_program_works_from_any_folder(wheel: Path, tmp_path: Path)
     place = tmp_path / "venv"
     venv.create(place, with_pip=True)
     pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-c", ROOT / "constraints.txt", wheel], check=True)
+    subprocess.run([*pip, "-c", ROOT / "constraints.txt", wheel], check=True, env=clean_environment())
     elsewhere, home = tmp_path / "elsewhere", tmp_path / "home"
     elsewhere.mkdir()
     home.mkdir()
