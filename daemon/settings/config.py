@@ -20,6 +20,7 @@ from daemon.settings.keys import (
     JobSettings,
     LoggingSettings,
     ModelSettings,
+    NotifySettings,
     PathSettings,
     ServerSettings,
     Setting,
@@ -45,6 +46,7 @@ class Config:
     inbox: InboxSettings
     jobs: JobSettings
     webhook: WebhookSettings
+    notify: NotifySettings
     logging: LoggingSettings
     defaults: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
