@@ -14,9 +14,10 @@ import signal
 import sys
 from pathlib import Path
 
-from daemon.client.parser import add_commands
+from daemon.client.parser import add_commands as add_client_commands
 from daemon.descriptors import raise_limit
-from daemon.errors import ServiceError
+from daemon.errors import InstallError, ServiceError
+from daemon.install.run import add_commands as add_install_commands
 from daemon.settings.config import Config, load_config
 from seedvr2 import __version__
 from seedvr2.terminal import with_hyphens, written
@@ -38,6 +39,8 @@ def _main(arguments: list[str]) -> int:
         from daemon.client.run import run as ask  # an HTTP client, which the service needs none of
 
         return ask(options, file)
+    if options.install:
+        return _install(options, file)
     raise_limit()
     try:
         config = load_config(file)
@@ -48,9 +51,20 @@ def _main(arguments: list[str]) -> int:
         _say(str(error))
         # What the system refused may pass; another daemon on the same folders or a damaged store waits for a person.
         return MAY_PASS if isinstance(error.__cause__, OSError) else CONFIGURATION
+    except BrokenPipeError:
+        raise
     except OSError as error:
         _say(f"The system refuses what is needed to start: {error}.")
         return MAY_PASS
+
+
+def _install(options: argparse.Namespace, file: Path | None) -> int:
+    try:
+        options.install(options, file)
+    except InstallError as error:
+        _say(str(error))
+        return 1
+    return 0
 
 
 def _run(config: Config) -> int:
@@ -85,13 +99,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="seedvr2d", description="Upscales what is dropped into a folder, and serves a REST API."
     )
-    parser.add_argument("--config", metavar="FILE", help="configuration file (default: config.toml here, if any)")
-    parser.set_defaults(client=None)
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="configuration file (default: config.toml here, in ~/.config/seedvr2d or in /etc/seedvr2d)",
+    )
+    parser.set_defaults(client=None, install=None)
     parser.add_argument("--version", action="version", version=f"seedvr2d {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("run", help="run the service (the default)")
     commands.add_parser("check-config", help="print the effective settings, where each comes from, and the errors")
-    add_commands(commands)
+    add_install_commands(commands)
+    add_client_commands(commands)
     return parser
 
 

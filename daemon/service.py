@@ -48,7 +48,8 @@ class Service:
         self.worker.start()
         self.inbox.start()
         self._parts.retention.start()
-        self._parts.webhook.start()
+        for courier in self.context.couriers:
+            courier.start()
         log.info("inbox %s, outputs %s", self.config.paths.inbox, self.config.paths.outputs)
         log.info("listening on %s, %d jobs waiting", self.url, len(self.context.queue))
 
@@ -62,7 +63,8 @@ class Service:
         self.context.hub.close()
         ended = self.worker.stop(STOP_S)
         self._parts.retention.stop()
-        self._parts.webhook.stop()
+        for courier in self.context.couriers:
+            courier.stop()
         self.api.stop()
         self.context.gpu.close()
         if not ended:

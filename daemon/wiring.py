@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from daemon.api import views
 from daemon.api.app import make_app
@@ -22,6 +23,7 @@ from daemon.jobs.job import Job
 from daemon.jobs.queue import JobQueue
 from daemon.outside.events import EventHub
 from daemon.outside.metrics import Metrics
+from daemon.outside.notifications import notifications
 from daemon.outside.webhook import Webhook
 from daemon.settings.config import Config
 from daemon.store.job_store import JobStore
@@ -163,8 +165,15 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
         metrics=Metrics(hub),
         redact=Redactor(paths),
     )
-    webhook = Webhook(config.webhook, paths.state / "webhook", lambda job: views.task(context, job))
-    hub.listen(webhook.on_event)
+
+    def described(job: Job) -> dict[str, Any]:
+        return views.task(context, job)
+
+    webhook = Webhook(config.webhook, paths.state / "webhook", described)
+    people = notifications(config.notify, paths.state / "notify", described)
+    for courier in (webhook, *people):
+        hub.listen(courier.on_event)
+        context.couriers.append(courier)
     gate = Gate(config.server, folders.uploads, config.jobs.min_free_mb * MIB)
     return Parts(
         context=context,

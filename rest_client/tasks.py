@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,7 @@ from rest_client.api import Api, Problem, segment
 
 FINISHED = ("completed", "failed", "cancelled")
 MIN_INTERVAL_S = 0.2
+ASKED_EVERY_S = 1.0
 # The service may restart meanwhile; its tasks survive that.
 MAX_SILENCES = 3
 
@@ -43,6 +45,17 @@ async def statuses(api: Api, task_id: str, interval_s: float, until: float = mat
         if left <= 0:
             return
         await anyio.sleep(min(max(interval_s, MIN_INTERVAL_S), left))
+
+
+async def watched(api: Api, task_id: str, label: str, *, shown: bool) -> dict[str, Any]:
+    """What became of a task. While it is `shown`, a line on standard error says how far it is. Raises Problem."""
+    status: dict[str, Any] = {}
+    async for status in statuses(api, task_id, ASKED_EVERY_S):
+        if shown:
+            print(f"\r\x1b[2K{label}  {describe(status)}", end="", file=sys.stderr, flush=True)
+    if shown:
+        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+    return status
 
 
 def describe(status: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ SeedVR2Error
 ├── MachineError         the machine refuses, whatever the file (`.errno` says how)
 ├── CheckpointError      a weight file is missing, damaged, or not the model it should be
 │   └── ModelNotInstalledError   the model is known but its file is not on this machine
+├── DaemonGoneError      the daemon that was to do it does not answer
 ├── DownloadError        a file of the catalogue could not be fetched or did not verify
 ├── OutOfMemoryError     there is not enough memory at the moment, or for this batch and these tiles
 │   └── NeverFitsError           the job needs more memory than this machine has at all; trying again is no use
@@ -55,6 +56,10 @@ class CheckpointError(SeedVR2Error):
 
 class ModelNotInstalledError(CheckpointError):
     """The model is known but its file is not on this machine."""
+
+
+class DaemonGoneError(SeedVR2Error):
+    """The daemon that was to do it does not answer."""
 
 
 class DownloadError(SeedVR2Error):

@@ -12,6 +12,7 @@ from daemon.engine.executor import Executor
 from daemon.engine.gpu import GpuMonitor
 from daemon.inbox.inbox import Inbox
 from daemon.jobs.queue import JobQueue
+from daemon.outside.courier import Courier
 from daemon.outside.events import EventHub
 from daemon.outside.metrics import Metrics
 from daemon.settings.config import Config
@@ -38,6 +39,7 @@ class Context:
     uploads: Path
     metrics: Metrics
     redact: Redactor
+    couriers: list[Courier] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -45,6 +47,7 @@ class Context:
         """What is wrong now, a sentence each; nothing if all is well."""
         unreadable = self.store.unreadable
         damaged = f"{unreadable} records of the job store cannot be read; the log shows them." if unreadable else ""
-        told = [*self.worker.problems, *self.inbox.problems, damaged]
+        undelivered = [courier.problem for courier in self.couriers]
+        told = [*self.worker.problems, *self.inbox.problems, damaged, *undelivered]
         # The same disk may trouble both; it is named once.
         return list(dict.fromkeys(self.redact(text) for text in told if text))

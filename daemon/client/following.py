@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 from daemon.client.output import Output, state, told
 from rest_client.api import Api, segment
-from rest_client.tasks import FINISHED, describe, statuses
+from rest_client.tasks import FINISHED, watched
 
-ASKED_EVERY_S = 1.0
 _LONGEST_HISTORY = 1000
 
 
 async def wait_for(api: Api, task_id: str, output: Output) -> bool:
     """Wait until a task has ended, with a line that says how far it is where a person watches; then print it."""
-    task: dict[str, Any] = {}
-    watched = sys.stderr.isatty() and not output.as_json
-    async for task in statuses(api, task_id, ASKED_EVERY_S):
-        if watched:
-            print(f"\r\x1b[2K{task_id}  {describe(task)}", end="", file=sys.stderr, flush=True)
-    if watched:
-        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+    task = await watched(api, task_id, task_id, shown=sys.stderr.isatty() and not output.as_json)
     warnings = [f"  {warning}" for warning in task.get("warnings", ())]
     output.answer(task, f"{task['id']}  {task['original_filename']}  {state(task)}", *warnings)
     return bool(task["status"] == "completed")

@@ -9,8 +9,8 @@ from daemon.jobs.parameters import JOB_PARAMETERS
 from seedvr2.arguments import add_parameters
 
 EXIT_CODES = (
-    "Exit status: 0 done; 1 refused, or a task has failed; 2 the command, a value or a file is wrong; 3 no daemon answers; "
-    "4 there is no such task or model; 130 stopped."
+    "Exit status: 0 done; 1 refused, or a task has failed; 2 the command, a value or a file is wrong; "
+    "3 no daemon answers; 4 there is no such task or model; 130 stopped."
 )
 
 

@@ -20,16 +20,20 @@ from daemon.settings.keys import (
     JobSettings,
     LoggingSettings,
     ModelSettings,
+    NotifySettings,
     PathSettings,
     ServerSettings,
     Setting,
     WebhookSettings,
 )
 from seedvr2.errors import OptionError
+from seedvr2.standard_folders import default_folder, find_config
 
-DEFAULT_FILE = Path("config.toml")
-# Read by mcp_server.py, which is configured by the environment alone.
-FOREIGN_VARIABLES = ("SEEDVR2_API_URL", "SEEDVR2_API_TOKEN")
+# Read by mcp_server.py, which is configured by the environment alone, such as the one of a container with both.
+FOREIGN_VARIABLES = (
+    *("SEEDVR2_API_URL", "SEEDVR2_API_TOKEN"),
+    *("SEEDVR2_MCP_FOLDERS", "SEEDVR2_MCP_TIMEOUT", "SEEDVR2_MCP_TOKEN"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Config:
     inbox: InboxSettings
     jobs: JobSettings
     webhook: WebhookSettings
+    notify: NotifySettings
     logging: LoggingSettings
     defaults: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -51,16 +56,16 @@ class Config:
 
 
 def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
-    """The configuration from `file` (default: `config.toml` of the current folder, if there is one).
+    """The configuration from `file`; where None, from the one that `find_config` finds, if any.
 
     Raises:
         ConfigError: the file cannot be read, a key is unknown, or a value is not one that it takes.
     """
     environment = os.environ if environment is None else environment
-    if file is None and DEFAULT_FILE.is_file():
-        file = DEFAULT_FILE
+    file = find_config(environment) if file is None else file
     document = _read(file) if file else {}
     base = file.resolve().parent if file else Path.cwd()
+    unnamed = default_folder(file, environment)
     where = file.name if file else "config.toml"
     _refuse_unknown(document, where)
 
@@ -70,7 +75,7 @@ def load_config(file: Path | None = None, environment: Mapping[str, str] | None 
         section, name = item.section, item.parameter.name
         raw, origin = _raw(item, document.get(section, {}), environment, where)
         # A path in the environment is what a shell would make of it; one in the file belongs to the file.
-        folder = Path.cwd() if origin.startswith("environment") else base
+        folder = Path.cwd() if origin.startswith("environment") else unnamed if origin == "default" else base
         values[section][name] = _value(item, raw, origin, folder)
         origins[item.key] = origin
     defaults = _defaults(document.get("defaults", {}), environment, where, origins)

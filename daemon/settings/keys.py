@@ -160,6 +160,17 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """`[notify]`: messages to people when a job ends, through Apprise."""
+
+    urls: tuple[str, ...] = setting(
+        (), "Addresses of Apprise: ntfy://…, tgram://…, mailto://…; none: nobody", secret=True
+    )
+    when: str = setting("ended", "Which jobs are told", choices=("ended", "failed"))
+    attempts: int = setting(5, "How often to try", minimum=1, maximum=20)
+
+
+@dataclass(frozen=True, slots=True)
 class LoggingSettings:
     """`[logging]`: what is said on standard error."""
 
@@ -174,6 +185,7 @@ SECTIONS: dict[str, type[Any]] = {
     "inbox": InboxSettings,
     "jobs": JobSettings,
     "webhook": WebhookSettings,
+    "notify": NotifySettings,
     "logging": LoggingSettings,
 }
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from seedvr2.catalogue.hashes import known_sha256
 from seedvr2.catalogue.registry import BY_NAME, CATALOGUE, DEFAULT_MODEL, TEXT, VAE, PublishedFile
 from seedvr2.errors import CheckpointError, ModelNotInstalledError, SeedVR2Error
+from seedvr2.standard_folders import default_folder, find_config
 from seedvr2.trouble import refusal
 
 SUFFIXES = (".safetensors", ".gguf", ".pth", ".pt")
@@ -61,8 +62,9 @@ class _Facts:
 
 
 def default_models_dir() -> Path:
-    """`SEEDVR2_PATHS_MODELS`, or `models` in the working directory."""
-    return Path(os.environ.get("SEEDVR2_PATHS_MODELS") or "models")
+    """`SEEDVR2_PATHS_MODELS`, or `models` where the daemon has it when it is not configured."""
+    stated = os.environ.get("SEEDVR2_PATHS_MODELS")
+    return Path(stated) if stated else default_folder(find_config(os.environ), os.environ) / "models"
 
 
 def installed_models(models_dir: Path) -> list[InstalledModel]:
