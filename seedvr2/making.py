@@ -9,7 +9,6 @@ from pathlib import Path
 from seedvr2.job_settings import size_warnings
 from seedvr2.media import MediaInfo, Sink, Source, open_sink
 from seedvr2.media.videos.video_source import VideoSource
-from seedvr2.pipeline.batching import effective_overlap
 from seedvr2.planning.plan import Plan
 from seedvr2.planning.planner import Request
 from seedvr2.restoration import Restoration
@@ -67,11 +66,10 @@ def make_runs(
         MediaError, MachineError, CheckpointError, OutOfMemoryError, Cancelled: as their names say.
     """
     settings = plan.settings
-    shared = effective_overlap(settings.window, settings.overlap)
     with workshop.at_work(task, clip, request, settings, total, done) as work:
         for run in runs:
             sink = recorder(run, lambda: (*clip.warnings, *work.warnings))
-            work.restore(stretch_of(run, clip.frames(run.first), sink, plan.frames, shared))
+            work.restore(stretch_of(run, clip.frames(run.first), sink, plan))
         work.finish()
     return work
 

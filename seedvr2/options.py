@@ -14,6 +14,7 @@ from seedvr2.errors import OptionError
 
 COLOR_CORRECTIONS = ("lab", "wavelet", "wavelet_adaptive", "hsv", "adain", "none")
 OUTPUT_FORMATS = ("auto", "mp4", "mkv", "webm", "mov", "png", "jpg", "webp", "tiff", "gif")
+STITCHINGS = ("latent", "batch")
 VIDEO_CODECS = ("h264", "hevc")
 MAX_EDGE = 16384
 
@@ -110,6 +111,7 @@ class UpscaleOptions:
     prepend_frames: int = 0
     uniform_batch_size: bool = False
     shots: str = "auto"
+    stitching: str = "latent"
     seed: int = 42
     color_correction: str = "lab"
     input_noise_scale: float = 0.0
@@ -171,6 +173,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _P("prepend_frames", int, 0, "Mirrored frames put before the first one, removed again from the result", 0, 64),
     _P("uniform_batch_size", bool, False, "Pad the last batch to the full batch size"),
     _P("shots", str, "auto", "Restore each shot by itself, so that nothing of one shows in the next", choices=("auto", "off")),
+    _P("stitching", str, "latent", "latent: one pass over a shot, no seams between batches; batch: each batch by itself, as the public implementation", choices=STITCHINGS),
     _P("seed", int, 42, "Seed of the noise: the same seed gives the same result", 0, 2**32 - 1),
     _P("color_correction", str, "lab", "How the source's colours are carried over", choices=COLOR_CORRECTIONS),
     _P("input_noise_scale", float, 0.0, "Noise added to the source before encoding", 0, 1),

@@ -55,6 +55,11 @@ class ProgressMeter:
         self._begun = done
         self._work = float(done)
 
+    def begin(self, step: int, held: int = 0) -> None:
+        """What follows comes in pieces of `step` frames, of which `held` wait for the next one."""
+        self._step, self._held = step, held
+        self._before, self._batches = self._frames, -1
+
     def stage(self, name: str, share: float) -> None:
         """`share` (0…1) of stage `name` of the present batch is done."""
         if name == "encoding" and share == 0.0:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 
 import torch
+from torch import Tensor
 
 from seedvr2.job_settings import JobSettings
 from seedvr2.media import Frame, MediaInfo, Pixels, Sink
@@ -17,6 +18,7 @@ from seedvr2.model import Model
 from seedvr2.pipeline.frame_transfer import frame_transfer
 from seedvr2.pipeline.overlap import ReadAhead, WriteBehind
 from seedvr2.pipeline.restore import BatchRestorer
+from seedvr2.pipeline.stitching import stitch
 from seedvr2.pipeline.stream import restore_stream, to_integer
 from seedvr2.planning.plan import Plan
 from seedvr2.progress import ProgressMeter
@@ -61,20 +63,33 @@ class Restoration:
         frames, settings, transfer = 0, self.settings, self._transfer
         self._writer = writer = self._new_writer()
         ready = (replace(frame, image=transfer.staged(frame.image)) for frame in stretch.frames)
-        restored = partial(restore_stream, shots=stretch.shots, batch=stretch.batch)
         with (
             stretch.sink as sink,
             ReadAhead(ready, settings.reading_depth(self._info)) as frames_in,
             writer,
-            closing(restored(frames_in, lambda frame: frame.image, self._restorer, settings.stream)) as stream,
+            closing(self._restored(stretch, frames_in)) as stream,
         ):
             for frame, image in islice(stream, stretch.unused, stretch.limit):
                 writer.put(partial(_write, sink, transfer.fetched(to_integer(image, sink.bit_depth)), frame))
                 frames += 1
                 self._meter.frame()
+            if stretch.parts and stretch.limit is None:
+                # More than were counted are the sink's to complain of.
+                for frame in frames_in:
+                    writer.put(partial(sink.write, frame.image, frame))
             if last:
                 self.finish()
         return frames
+
+    def _restored(self, stretch: Stretch, frames: Iterator[Frame]) -> Generator[tuple[Frame, Tensor], None, None]:
+        if not stretch.parts:
+            yield from restore_stream(
+                frames, _image, self._restorer, self.settings.stream, shots=stretch.shots, batch=stretch.batch
+            )
+        for place, part in stretch.parts:
+            whole = part.grid.decoder_lead > 0
+            self._meter.begin(*((len(part.wanted), 0) if whole else (part.grid.step_frames, part.grid.overlap)))
+            yield from stitch(frames, _image, self._restorer, self.settings.stream, part, place)
 
     def finish(self) -> None:
         """Report that all of it is restored."""
@@ -88,6 +103,10 @@ class Restoration:
         self._writer.check()
         self._task.check()
         self._meter.stage(stage, share)
+
+
+def _image(frame: Frame) -> Pixels:
+    return frame.image
 
 
 def _write(sink: Sink, image: Callable[[], Pixels], frame: Frame) -> None:

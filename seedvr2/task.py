@@ -10,8 +10,11 @@ from typing import Self
 from seedvr2.errors import Cancelled
 from seedvr2.media import Frame, Sink
 from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.batching import effective_overlap
+from seedvr2.pipeline.latent_windows import Part
 from seedvr2.planning.plan import Plan
 from seedvr2.progress import OnProgress
+from seedvr2.segments.frozen import FrozenPlan
 from seedvr2.segments.runs import Run
 from seedvr2.selection import ModelFiles
 
@@ -59,26 +62,32 @@ class Stretch:
     Attributes:
         shots, batch: as for `restore_stream`. unused: frames that are restored first for the others' sake alone.
         limit: how many to restore; all there are, if it is None.
+        parts: where batches are stitched, the parts of shots that the frames are, as for `stitch`.
     """
 
     frames: Iterator[Frame]
     sink: Sink
     shots: Sequence[int] | None = None
+    parts: Sequence[tuple[int, Part]] = ()
     batch: int = 0
     unused: int = 0
     limit: int | None = None
 
 
-def stretch_of(run: Run, source: Iterator[Frame], sink: Sink, frames: int, shared: int) -> Stretch:
-    """`source`: frames from the first of the run on, of `frames` in all. `shared`: frames that two batches share."""
+def stretch_of(run: Run, source: Iterator[Frame], sink: Sink, plan: FrozenPlan) -> Stretch:
+    """`source`: frames from the first of the run on."""
+    frames, shared = plan.frames, effective_overlap(plan.settings.window, plan.settings.overlap)
+    if plan.grid:
+        parts = tuple(run.parts(plan.grid, frames))
+        return Stretch(source, sink, parts=parts, limit=run.stop - run.start if run.stop < frames else None)
     # The first batch leaves out what it shares with the one before.
     begins = run.first + (shared if run.batch else 0)
     return Stretch(
         source,
         sink,
-        run.shots,
-        run.batch,
-        run.start - begins,
+        shots=run.shots,
+        batch=run.batch,
+        unused=run.start - begins,
         # To the end of the source, where there may be something to warn of.
-        run.stop - begins if run.stop < frames else None,
+        limit=run.stop - begins if run.stop < frames else None,
     )

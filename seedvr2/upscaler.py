@@ -13,11 +13,13 @@ import torch
 from seedvr2.errors import OutOfMemoryError
 from seedvr2.farm.job_plan import JobPlan
 from seedvr2.farm.segments import Made, make_segments, units_at
+from seedvr2.job_settings import frame_bytes
 from seedvr2.making import joined_result, make_runs, make_whole
-from seedvr2.media import open_source, output_suffix
+from seedvr2.media import MediaInfo, open_source, output_suffix
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.model import release_memory
 from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.latent_windows import grid_for
 from seedvr2.planning.card import DeviceLayer
 from seedvr2.planning.disk import disk_need
 from seedvr2.planning.forecast import Forecast, make_forecast
@@ -167,7 +169,7 @@ class Upscaler:
                 return make_whole(self._workshop, task, clip, request, plan)
             with VideoJob(clip, task.target, task.options, task.keep) as job:
                 circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
-                most = self._most_frames(circumstances, request)
+                most = self._most_frames(circumstances, request, plan, clip.info)
                 job.freeze(circumstances, plan, most, task.check, note=note, anew=bool(note))
                 # What was chosen when the job began stays, whatever is free now.
                 task.plan = job.plan.settings
@@ -200,8 +202,14 @@ class Upscaler:
         seconds = max(job.seconds, time.monotonic() - started)
         return joined_result(plan, clip.info, task.target, task.files.name, seconds, warnings)
 
-    def _most_frames(self, circumstances: Circumstances, request: Request) -> int:
-        return frames_at_a_time(circumstances.size, request.facts.weights, gpu=self.device.type != "cpu")
+    def _most_frames(self, circumstances: Circumstances, request: Request, plan: Plan, info: MediaInfo) -> int:
+        return frames_at_a_time(
+            circumstances.size,
+            request.facts.weights,
+            gpu=self.device.type != "cpu",
+            grid=grid_for(request.options, plan.window, plan.overlap, circumstances.vae),
+            frame_bytes=frame_bytes(info, (info.width, info.height)),
+        )
 
     def _attempt_smaller(self, task: Task, failed: Plan) -> UpscaleResult:
         """Once more, with less than what failed."""
@@ -251,7 +259,7 @@ class Upscaler:
             request = self._planner.request(task.files, clip.info, task.options)
             settings = self._planner.plan(request, clip.info)
             circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
-            most = self._most_frames(circumstances, request)
+            most = self._most_frames(circumstances, request, settings, clip.info)
             frozen = freeze(clip, task.options, circumstances, settings, most, task.check)
             disk = disk_need(clip.info, frozen.size, frozen.suffix, frozen.frames, frozen.source.bytes)
         return JobPlan(source.absolute(), task.files.name, frozen, disk)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from seedvr2.options import UpscaleOptions
+
 if TYPE_CHECKING:
     # At run time it would bring torch along, which the arithmetic has no use for.
     from seedvr2.network.config import VAEConfig
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
 _SHARED, _ROOM = 2, 4
 # Latents that each network begins earlier with where it begins within a shot (docs/quality.md, Stitching).
 ENCODER_LEAD, DECODER_LEAD = 4, 4
+
+
+def grid_for(options: UpscaleOptions, window: int, overlap: int, vae: VAEConfig) -> LatentGrid | None:
+    """The grid of a job whose batches have `window` frames, `overlap` shared; None where batches are not stitched.
+
+    There is nothing to stitch where a batch is one latent: each is restored by itself then.
+    """
+    if options.stitching == "batch" or window_latents(window, vae.temporal_factor) < 2:
+        return None
+    return LatentGrid.of(vae, window, overlap, options.prepend_frames, uniform=options.uniform_batch_size)
 
 
 def window_latents(batch_size: int, factor: int) -> int:
@@ -61,6 +73,16 @@ class LatentGrid:
     def step(self) -> int:
         """Latents from one window to the next."""
         return self.window - self.overlap
+
+    @property
+    def step_frames(self) -> int:
+        """Frames from one window to the next."""
+        return self.step * self.factor
+
+    @property
+    def border_frames(self) -> int:
+        """About how many frames are looked at twice where a part begins within a shot."""
+        return (self.encoder_lead + self.decoder_lead + self.window) * self.factor
 
     def opening(self, latent: int) -> int:
         """The first frame of a latent."""

@@ -21,19 +21,30 @@ _LEAST = 24
 # Pixels of results for some minutes of work, by whether the model is a large one and whether it runs on a GPU.
 _PIXELS = {(False, False): 5e7, (False, True): 2e9, (True, False): 2e6, (True, True): 5e8}
 _LARGE = 10**9  # bytes of weights
+# How many times the frames that are looked at twice a segment should have; and bytes of the source that may wait.
+_WORTH, _WAITING = 8, 1 << 30
 
 
-def frames_at_a_time(size: Size, weights: int, *, gpu: bool) -> int:
+def frames_at_a_time(
+    size: Size, weights: int, *, gpu: bool, grid: LatentGrid | None = None, frame_bytes: int = 0
+) -> int:
     """How many frames a segment should have at most, so that an interruption costs minutes: 480, or fewer.
 
     The same on each machine of a kind, as segments begin with a key frame. Nothing is measured for it.
 
     Args:
         size: width and height of the result. weights: bytes of the model.
+        grid: where a segment is made in one pass, which looks at some frames twice where it begins within a shot; they
+            are not to be many beside its own, unless a frame takes minutes.
+        frame_bytes: of the source, which waits in main memory for the end of such a pass.
     """
     large = weights > _LARGE
-    frames = int(_PIXELS[large, gpu] / (size[0] * size[1]))
-    return min(max(frames, 1 if large else _LEAST), _MOST)
+    frames = min(max(int(_PIXELS[large, gpu] / (size[0] * size[1])), 1 if large else _LEAST), _MOST)
+    if grid is None:
+        return frames
+    patient = large and not gpu
+    frames = max(frames, grid.border_frames * (1 if patient else _WORTH))
+    return max(min(frames, _WAITING // max(frame_bytes, 1)), grid.border_frames)
 
 
 @dataclass(frozen=True, slots=True)

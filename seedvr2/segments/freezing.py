@@ -16,7 +16,9 @@ from seedvr2.media.videos.encoders import MUXERS
 from seedvr2.media.videos.frame_coder import encoder_identity, encoder_of
 from seedvr2.media.videos.result_file import ResultFile
 from seedvr2.media.videos.video_source import VideoSource
+from seedvr2.network.config import VAEConfig
 from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.latent_windows import grid_for
 from seedvr2.pipeline.sizes import Size
 from seedvr2.planning.plan import Plan
 from seedvr2.segments.cutting import Grid, Segment, divide
@@ -26,7 +28,10 @@ from seedvr2.segments.shots import Scan, scan
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a result depends on beside its source, its options and the plan; as in `FrozenPlan`."""
+    """What a result depends on beside its source, its options and the plan; as in `FrozenPlan`.
+
+    `vae`: what the VAE is like, by which it is known how windows lie.
+    """
 
     engine: str
     models: tuple[tuple[str, str], ...]
@@ -34,6 +39,7 @@ class Circumstances:
     dtype: str
     threads: int
     size: Size
+    vae: VAEConfig
 
 
 def unmeasured(
@@ -63,6 +69,7 @@ def unmeasured(
         size=circumstances.size,
         frames=0,
         segments=(),
+        grid=grid_for(options, settings.window, settings.overlap, circumstances.vae),
     )
 
 
@@ -75,14 +82,14 @@ def measured(plan: FrozenPlan, known: Scan, most: int) -> FrozenPlan:
     """That plan with its segments. `known`: all shots of the source. `most`: frames of a segment."""
     options, settings = plan.options, plan.settings
     shots = known.shots if options.shots == "auto" else (0,)
-    grid = Grid(settings.window, settings.overlap, options.prepend_frames)
+    grid = plan.grid or Grid(settings.window, settings.overlap, options.prepend_frames)
     segments = tuple(divide(shots, known.frames, max(most, settings.window), grid))
     return replace(plan, frames=known.frames, segments=segments)
 
 
 def undivided(plan: FrozenPlan, frames: int) -> FrozenPlan:
     """That plan with one segment, as of a picture: its result is made as a whole."""
-    return replace(plan, frames=frames, segments=(Segment(0, frames, 0, 0, ()),))
+    return replace(plan, frames=frames, grid=None, segments=(Segment(0, frames, 0, 0, ()),))
 
 
 def freeze(

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
+from seedvr2.pipeline.latent_windows import LatentGrid, Part
 from seedvr2.segments.cutting import Segment
 from seedvr2.segments.frozen import FrozenPlan
 
@@ -40,6 +41,16 @@ class Run:
         """
         return tuple(begin - self.first for begin in self.begins if begin > self.first)
 
+    def parts(self, grid: LatentGrid, frames: int) -> Iterator[tuple[int, Part]]:
+        """The parts of shots that are made, with the first frames of those shots; `frames`: of the video."""
+        for _, segment in self.segments:
+            start = segment.start
+            for stop in (*segment.shots, segment.stop):
+                place = max(begin for begin in self.begins if begin <= start)
+                end = min((begin for begin in self.begins if begin > start), default=frames)
+                yield place, grid.part(end - place, start - place, stop - place)
+                start = stop
+
     @property
     def batch(self) -> int:
         """Which batch of its shot begins with the first frame."""
@@ -48,10 +59,21 @@ class Run:
 
 def runs_of(plan: FrozenPlan, done: Container[int]) -> Iterator[Run]:
     """What is to be made of a plan, in as few pieces as possible; `done`: the numbers of segments that are not."""
-    segments = plan.segments
+    segments, stitched = plan.segments, plan.grid is not None
     begins = {shot for segment in segments for shot in segment.shots}
     begins |= {segment.start for segment in segments if segment.begins_shot}
     shots = tuple(sorted(begins))
     for made, group in itertools.groupby(enumerate(segments), lambda each: each[0] in done):
         if not made:
-            yield Run(tuple(group), shots)
+            for run in _apart(tuple(group)) if stitched else (tuple(group),):
+                yield Run(run, shots)
+
+
+def _apart(group: tuple[tuple[int, Segment], ...]) -> Iterator[tuple[tuple[int, Segment], ...]]:
+    """A segment that begins within a shot by itself: it comes out alike whether or not the one before was made last."""
+    begin = 0
+    for place, (_, segment) in enumerate(group):
+        if place > begin and not segment.begins_shot:
+            yield group[begin:place]
+            begin = place
+    yield group[begin:]

@@ -238,15 +238,15 @@ def test_what_was_chosen_for_the_memory_of_the_first_run_stays(
 def test_where_memory_runs_out_the_job_begins_anew_with_less(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode, calls = BatchRestorer.decode, []
+    one_step, calls = BatchRestorer.one_step, []
 
-    def fail_late(self: BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
+    def fail_late(self: BatchRestorer, latent: torch.Tensor, *noise: torch.Tensor) -> torch.Tensor:
         calls.append(latent.shape[0])
         if len(calls) == 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return decode(self, latent)
+        return one_step(self, latent, *noise)
 
-    monkeypatch.setattr(BatchRestorer, "decode", fail_late)
+    monkeypatch.setattr(BatchRestorer, "one_step", fail_late)
     upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", layer=SimulatedLayer(24))
     keep = tmp_path / "keep"
     result = upscaler.upscale(clip, tmp_path / "out.mp4", options({}), keep=keep)
