@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from seedvr2 import UpscaleOptions, workshop
+from seedvr2 import upscaler as module
 from seedvr2.errors import Cancelled, MachineError, MediaError, OptionError, OutOfMemoryError
 from seedvr2.farm.joining import join
 from seedvr2.pipeline.restore import BatchRestorer
@@ -22,6 +23,8 @@ from seedvr2.planning.machine import MachinePlanner
 from seedvr2.progress import Progress
 from tests.seedvr2.farm.conftest import Farm
 from tests.seedvr2.farm.jobs import CLIP, FRAMES, kinds, nano, packets
+from tests.seedvr2.media.clips import write_video
+from tests.seedvr2.segments.scenes import pixels, scene
 
 
 def test_segments_made_apart_in_any_order_are_joined_to_what_one_machine_makes(farm: Farm, tmp_path: Path) -> None:
@@ -31,6 +34,38 @@ def test_segments_made_apart_in_any_order_are_joined_to_what_one_machine_makes(f
     assert (result.frames, result.width, result.height, result.model) == (FRAMES, 48, 32, "nano")
     assert result.warnings == farm.warnings
     assert len(list(farm.parts.iterdir())) == 8
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {},
+        {"temporal_overlap": 2, "prepend_frames": 3},
+        {"stitching": "batch", "temporal_overlap": 3, "prepend_frames": 2},
+        {"shots": "off", "temporal_overlap": 1},
+    ],
+)
+def test_segments_within_shots_are_the_same_alone_and_together(
+    tmp_path: Path, way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = write_video(tmp_path / "in.mkv", list(pixels(scene(1, 17, step=2), scene(2, 8, step=2))))
+    options = UpscaleOptions(resolution=32, **way)
+    monkeypatch.setattr(module, "frames_at_a_time", lambda *_args, **_more: 6)
+    whole = nano().upscale(clip, tmp_path / "whole.mp4", options)
+    plan = nano().freeze(clip, options)
+    monkeypatch.undo()
+    numbers = list(range(len(plan.frozen.segments)))
+    assert len(numbers) >= 3
+    folders = [tmp_path / "alone", tmp_path / "together"]
+    for folder in folders:
+        folder.mkdir()
+    for number in reversed(numbers):
+        nano().make_segments(plan, [number], folders[0])
+    nano().make_segments(plan, numbers, folders[1])
+    for number in numbers:
+        one, two = ((folder / f"seg-{number:05d}").read_bytes() for folder in folders)
+        assert one == two
+    assert packets(join(plan, folders[0], tmp_path / "out.mp4").path) == packets(whole.path)
 
 
 def test_what_there_is_to_warn_of_is_told_by_the_join(tmp_path: Path) -> None:
