@@ -10,7 +10,7 @@ import torch
 from seedvr2 import __version__
 from seedvr2.catalogue.hashes import checked_sha256, sha256_of
 from seedvr2.nano import DIT_FILE, VAE_FILE
-from seedvr2.network.config import VAEConfig
+from seedvr2.network.reach import reach_in_file
 from seedvr2.pipeline.sizes import Size
 from seedvr2.segments.freezing import Circumstances
 from seedvr2.selection import ModelFiles
@@ -21,13 +21,12 @@ def circumstances_here(
     device: torch.device,
     dtype: torch.dtype,
     size: Size,
-    vae: VAEConfig,
     check: Callable[[int, int], None],
 ) -> Circumstances:
     """Those of a job on this machine now.
 
     Args:
-        files: of the model. size: width and height of the result. vae: what the model's VAE is like.
+        files: of the model. size: width and height of the result.
         check: called with bytes done and in all while files are read; may raise.
 
     Raises:
@@ -40,7 +39,7 @@ def circumstances_here(
         dtype=str(dtype).removeprefix("torch."),
         threads=torch.get_num_threads(),
         size=size,
-        vae=vae,
+        vae=reach_in_file(files.vae),
     )
 
 

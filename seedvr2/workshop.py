@@ -133,7 +133,7 @@ class Workshop:
     ) -> Circumstances:
         """What a result depends on here; `check` as for `circumstances_here`. Raises CheckpointError."""
         size = sizes_of((info.width, info.height), request.options, request.facts.multiple).output
-        return circumstances_here(files, self.device, self.dtype, size, request.facts.vae_config, check)
+        return circumstances_here(files, self.device, self.dtype, size, check)
 
     def out_of_memory(self) -> OutOfMemoryError:
         """What is to be raised where memory ran out."""

@@ -15,20 +15,18 @@ from seedvr2.options import UpscaleOptions
 
 if TYPE_CHECKING:
     # At run time it would bring torch along, which the arithmetic has no use for.
-    from seedvr2.network.config import VAEConfig
+    from seedvr2.network.reach import Reach
 
 # Latents that two windows share, where a window has room for it.
 _SHARED, _ROOM = 2, 4
-# Latents that each network begins earlier with where it begins within a shot (docs/quality.md, Stitching).
-ENCODER_LEAD, DECODER_LEAD = 4, 4
 
 
-def grid_for(options: UpscaleOptions, window: int, overlap: int, vae: VAEConfig) -> LatentGrid | None:
+def grid_for(options: UpscaleOptions, window: int, overlap: int, vae: Reach) -> LatentGrid | None:
     """The grid of a job whose batches have `window` frames, `overlap` shared; None where batches are not stitched.
 
     There is nothing to stitch where a batch is one latent: each is restored by itself then.
     """
-    if options.stitching == "batch" or window_latents(window, vae.temporal_factor) < 2:
+    if options.stitching == "batch" or window_latents(window, vae.factor) < 2:
         return None
     return LatentGrid.of(vae, window, overlap, options.prepend_frames, uniform=options.uniform_batch_size)
 
@@ -59,15 +57,13 @@ class LatentGrid:
 
     @classmethod
     def of(
-        cls, vae: VAEConfig, batch_size: int, overlap: int = 0, prepend: int = 0, *, uniform: bool = False
+        cls, vae: Reach, batch_size: int, overlap: int = 0, prepend: int = 0, *, uniform: bool = False
     ) -> LatentGrid:
         """The grid for windows of `batch_size` frames, of which `overlap` at the least are shared."""
-        factor, (lead, _) = vae.temporal_factor, vae.slices
-        window = window_latents(batch_size, factor)
+        window = window_latents(batch_size, vae.factor)
         least = _SHARED if window >= _ROOM else 1
-        shared = min(max(least, -(-overlap // factor)), window - 1)
-        leads = (ENCODER_LEAD, DECODER_LEAD) if lead else (0, 0)
-        return cls(factor, window, shared, prepend, uniform, *leads)
+        shared = min(max(least, -(-overlap // vae.factor)), window - 1)
+        return cls(vae.factor, window, shared, prepend, uniform, vae.encoder, vae.decoder)
 
     @property
     def step(self) -> int:

@@ -142,14 +142,18 @@ class BatchRestorer:
             needed.onload()
 
     @contextmanager
-    def using_vae(self, stage: str) -> Iterator[None]:
-        """The VAE is on the device, and it is told of what it had to compute again."""
+    def using_vae(self, stage: str) -> Iterator[Callable[[], None]]:
+        """The VAE is on the device, and it is told of what it had to compute again: at the end, or when asked for."""
         self._bring(self.model.vae, self.model.dit)
         self.model.vae.roomy = self.settings.roomy
         before = self.model.vae.retries
-        yield
-        if self.model.vae.retries > before:
-            self._warn(stage)
+
+        def tell() -> None:
+            if self.model.vae.retries > before:
+                self._warn(stage)
+
+        yield tell
+        tell()
 
     def _warn(self, stage: str) -> None:
         sentence = (

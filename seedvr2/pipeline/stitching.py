@@ -95,6 +95,7 @@ class _Stitching(Generic[Item]):
             yield from coloured
             del coloured
             self._held.drop_before(group.stop)
+        next(frames, None)
 
     def _source(self, items: list[Item]) -> SourceFrames[Item]:
         settings = self._settings
@@ -164,7 +165,10 @@ class _Stitching(Generic[Item]):
         else:
             frames = self._each_step(self._restored(latents))
         begin = part.wanted.start + grid.prepend - grid.factor * part.decoded.start
-        yield from islice(frames, begin, begin + len(part.wanted))
+        # To the end: what there is to tell of a pass is told then.
+        for index, frame in enumerate(frames, -begin):
+            if 0 <= index < len(part.wanted):
+                yield frame
 
     def _passes(self, latents: list[Tensor]) -> Iterator[Tensor]:
         """All latents decoded in one pass; in tiles, in as many as there is room for."""
@@ -188,12 +192,14 @@ class _Stitching(Generic[Item]):
         width, height = self._settings.sizes.padded
         tiling = restorer.tiling(height, width)
         on_slice = restorer.counter("decoding", len(latents), height, width)
-        with restorer.using_vae("decoding"):
+        with restorer.using_vae("decoding") as tell:
             if tiling:
                 extent = (height // factor, width // factor)
                 yield from decoding_tiled(self._vae, latents, extent, self._device, tiling, on_slice).transpose(0, 1)
             else:
                 for frames in self._vae.decoding(latents, self._device, on_slice):
+                    # A segment is recorded, with all that is told, when its last frame is given.
+                    tell()
                     yield from frames
                     del frames
 

@@ -16,7 +16,7 @@ from seedvr2.media.videos.encoders import MUXERS
 from seedvr2.media.videos.frame_coder import encoder_identity, encoder_of
 from seedvr2.media.videos.result_file import ResultFile
 from seedvr2.media.videos.video_source import VideoSource
-from seedvr2.network.config import VAEConfig
+from seedvr2.network.reach import Reach
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.latent_windows import grid_for
 from seedvr2.pipeline.sizes import Size
@@ -30,7 +30,7 @@ from seedvr2.segments.shots import Scan, scan
 class Circumstances:
     """What a result depends on beside its source, its options and the plan; as in `FrozenPlan`.
 
-    `vae`: what the VAE is like, by which it is known how windows lie.
+    `vae`: how far the VAE looks in time, by which it is known what a part of a shot needs.
     """
 
     engine: str
@@ -39,7 +39,7 @@ class Circumstances:
     dtype: str
     threads: int
     size: Size
-    vae: VAEConfig
+    vae: Reach
 
 
 def unmeasured(

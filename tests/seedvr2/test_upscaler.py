@@ -143,7 +143,8 @@ def test_each_shot_is_restored_by_itself_unless_told_otherwise(nano: Upscaler, t
     def batches(**options: str) -> int:
         reports: list[Progress] = []
         target = tmp_path / f"{len(list(tmp_path.iterdir()))}.mp4"
-        result = nano.upscale(source, target, UpscaleOptions(resolution=32, **options), on_progress=reports.append)
+        asked = UpscaleOptions(resolution=32, stitching="batch", **options)
+        result = nano.upscale(source, target, asked, on_progress=reports.append)
         assert result.frames == 14
         return sum(report.stage == "restoring" for report in reports) // 2
 
