@@ -79,7 +79,7 @@ def test_a_package_is_built_and_its_program_starts(tmp_path: Path) -> None:
     unit = (root / "usr/lib/systemd/system/seedvr2d.service").read_text()
     assert "\nExecStart=/opt/seedvr2d/bin/seedvr2d --config /etc/seedvr2d/config.toml\n" in unit
     for name in ("seedvr2", "seedvr2d", "seedvr2-mcp"):
-        assert os.readlink(root / "usr/bin" / name) == f"/opt/seedvr2d/bin/{name}"
+        assert (root / "usr/bin" / name).readlink() == Path(f"/opt/seedvr2d/bin/{name}")
         assert (root / "opt/seedvr2d/bin" / name).read_text().startswith("#!/opt/seedvr2d/bin/python")
     texts = [*(root / "opt/seedvr2d/bin").iterdir(), root / "opt/seedvr2d/pyvenv.cfg"]
     assert not [path.name for path in texts if not path.is_symlink() and str(tmp_path).encode() in path.read_bytes()]
