@@ -67,7 +67,8 @@ class Api:
 
     async def upload(self, file: BinaryIO, name: str, fields: Mapping[str, str | int | float]) -> dict[str, Any]:
         """`POST /api/process`: the file is sent as it is read."""
-        form = {"files": {"file": (name, file)}, "data": dict(fields)}
+        # A name may hold bytes that are no characters.
+        form = {"files": {"file": (os.fsencode(name).decode("utf-8", "replace"), file)}, "data": dict(fields)}
         try:
             return await self._json("POST", "/api/process", timeout=self._limits(patient=True), **form)
         except OSError as error:
