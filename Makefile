@@ -1,5 +1,6 @@
 # Everything below sets itself up in .venv first; Python 3.11+ and make are all it needs.
 PYTHON ?= python3
+DEB_PYTHON ?= /usr/bin/python3
 VENV := .venv
 BIN := $(VENV)/bin
 # What the program needs, and what its tests and measurements need besides.
@@ -67,8 +68,8 @@ install-user-service: $(READY) ## systemd, for this user (docs/install.md)
 install-service: $(READY) ## systemd, for the machine; as root (docs/install.md)
 	$(BIN)/seedvr2d install-service
 
-deb:                     ## build/*.deb, which brings all that it needs (docs/install.md); needs dpkg-deb
-	PYTHON=$(PYTHON) packaging/build-deb build
+deb: $(READY)            ## build/seedvr2d_*.deb, for the system's Python (docs/install.md); needs dpkg-deb
+	PYTHON=$(DEB_PYTHON) PIP=$(BIN)/pip packaging/build-deb build
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info

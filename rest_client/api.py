@@ -67,7 +67,8 @@ class Api:
 
     async def upload(self, file: BinaryIO, name: str, fields: Mapping[str, str | int | float]) -> dict[str, Any]:
         """`POST /api/process`: the file is sent as it is read."""
-        form = {"files": {"file": (name, file)}, "data": dict(fields)}
+        # A name may hold bytes that are no characters.
+        form = {"files": {"file": (os.fsencode(name).decode("utf-8", "replace"), file)}, "data": dict(fields)}
         try:
             return await self._json("POST", "/api/process", timeout=self._limits(patient=True), **form)
         except OSError as error:
@@ -85,13 +86,16 @@ class Api:
                 raise self.problem(f"{target} cannot be written: {error.strerror}.", HERE) from None
         return target
 
-    async def events(self, path: str) -> AsyncIterator[dict[str, Any]]:
-        """The data of the server-sent events of `GET path`, as they come, until the server ends the stream."""
+    async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """The server-sent events of `GET path` as they come, their kind and data, until the server ends the stream."""
         # What comes rarely is no silence: the server says every 15 seconds that it is there.
         async with self._answer("GET", path, headers={"Accept": "text/event-stream"}) as answer:
+            kind = ""
             async for line in answer.aiter_lines():
-                if line.startswith("data: "):
-                    yield json.loads(line.removeprefix("data: "))
+                if line.startswith("event: "):
+                    kind = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    yield kind, json.loads(line.removeprefix("data: "))
 
     async def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         async with self._answer(method, path, **request) as answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -18,6 +19,9 @@ def written(command: Callable[[], int], name: str) -> int:
 
     Whoever reads may have seen enough (`| head`): that is no error to tell of, but an end. `name` is the program's.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold bytes that are no characters; they are written as they are.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         try:
             return command()

@@ -54,6 +54,8 @@ def run(arguments: argparse.Namespace, options: UpscaleOptions) -> int:
         _refuse_own(arguments)
     targets = Targets(options, _tell)
     jobs = targets.pairs(arguments.sources, arguments.target)
+    if not jobs:
+        return 1
     make = (_via_daemon if arguments.via_daemon else _engine)(arguments, options)
     failed = targets.failed
     for source, target in jobs:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from daemon.client.following import logs, wait_for
 from daemon.client.output import Output, state
+from daemon.client.pulling import pull
 from daemon.client.submitting import submit
 from rest_client.api import Api, segment
 
@@ -68,14 +69,6 @@ async def retry(api: Api, arguments: argparse.Namespace, output: Output) -> bool
     for task in arguments.tasks:
         answer = await api.post(f"/api/tasks/{segment(task)}/retry")
         output.answer(answer, f"{answer['task_id']}  {answer['status']}, again for {answer['retry_of']}")
-    return True
-
-
-async def pull(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
-    """Have each model fetched."""
-    for model in arguments.models:
-        answer = await api.post("/api/models/pull", {"model": model}, patient=True)
-        output.answer(answer, f"{answer.get('model', model)}  {answer.get('status', '')}")
     return True
 
 

@@ -40,8 +40,9 @@ async def logs(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
 
 async def _follow(api: Api, path: str, output: Output, last: str = "") -> None:
     """Tell each change of a task's state; progress is none."""
-    known: dict[str, str] = {"": last} if last else {}
-    async for task in api.events(path):
-        if known.get(task["id"], last) != task["status"]:
+    known: dict[str, str] = {}
+    async for kind, task in api.events(path):
+        # Others are of progress, and of what is no task.
+        if kind == "state" and known.get(task["id"], last) != task["status"]:
             known[task["id"]] = task["status"]
             output.answer(task, *told(task))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,14 @@ def test_a_folder_is_made_by_the_daemon(here: Running, tmp_path: Path, capsys: p
         assert image.size == (64, 48)
     (job,) = [job for job in here.history() if job.draft.original_filename == "b.png"]
     assert job.draft.options["batch_size"] == 1
+
+
+def test_a_name_may_hold_bytes_that_are_no_characters(here: Running, tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    command = [sys.executable, "-m", "seedvr2", "upscale", source, f"{tmp_path}/out/", "--via-daemon", "--quiet"]
+    ended = subprocess.run(command, capture_output=True, check=True)
+    assert b"/out/caf\xe9.png  64x48  " in ended.stdout
+    assert (tmp_path / "out" / source.name).is_file()
 
 
 def test_the_name_of_the_result_says_its_format(here: Running, tmp_path: Path) -> None:
