@@ -147,7 +147,7 @@ class Job:
             reached: frames that were done. A start that got further than any before it does not count either.
         """
         further = reached > self.reached
-        starts = self.starts - 1 if orderly else 0 if further else self.starts
+        starts = 0 if further else self.starts - 1 if orderly else self.starts
         return self._move(State.QUEUED, started_at=None, result=None, starts=starts, reached=max(reached, self.reached))
 
     def complete(self, now: float) -> Job:
@@ -259,7 +259,10 @@ def _known(declared: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the running job is. Lives in memory only; `percent` never goes back."""
+    """How far the running job is. Lives in memory only; `percent` never goes back.
+
+    `segments_done` of `segments_total` are finished of a video, and in `border_s` seconds the next one will be.
+    """
 
     job_id: str
     percent: int = 0
@@ -267,4 +270,7 @@ class Progress:
     frames_done: int = 0
     frames_total: int | None = None
     eta_s: float | None = None
+    segments_done: int = 0
+    segments_total: int = 0
+    border_s: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
