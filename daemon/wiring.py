@@ -123,6 +123,7 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
         queue,
         surroundings,
         ends,
+        estimates=estimates,
         idle_timeout_s=config.model.idle_timeout_s,
     )
     worker.on_progress = hub.publish

@@ -102,7 +102,9 @@ _TASK_LATER: dict[str, Schema] = {
     "completed_at": TIME,
     "process_time": {**NUMBER, "description": "Seconds from start to end."},
     "error": {**TEXT, "description": "Why it failed or was cancelled."},
-    "waiting_for": {**TEXT, "description": "Why it does not begin though it is its turn: its disk is missing."},
+    "waiting_for": {**TEXT, "description": "Why it does not begin though it is its turn, or what it lets go first."},
+    "segments_done": {**WHOLE, "description": "Of a video: it goes on after these if it is interrupted."},
+    "segments_total": WHOLE,
     "duplicate_of": TASK_ID,
     "retry_of": TASK_ID,
 }

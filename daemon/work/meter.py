@@ -27,9 +27,9 @@ class Meter:
     def __init__(self, job: Job, on_progress: OnProgress, on_reached: Callable[[int], None]) -> None:
         self._on_progress = on_progress
         self._on_reached = on_reached
-        self._latest = Progress(job.id)
+        self._latest = Progress.of(job)
         self._first: tuple[float, float] | None = None
-        self._segments = Segments(0, 0, 1.0)
+        self._segments = Segments(job.segments_done, job.segments_total, 1.0)
         self._noted_at, self._noted = 0.0, 0
 
     def __call__(

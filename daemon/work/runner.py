@@ -81,7 +81,11 @@ class JobRunner:
         self._hub.publish(job)
         log.info("job %s: started, %s", job.id, job.draft.original_filename)
         began = time.monotonic()
-        ended = self._run(job, on_progress, orders)
+        try:
+            ended = self._run(job, on_progress, orders)
+        except RefusedError as refusal:
+            refusal.job = refusal.job.with_time(time.monotonic() - began)
+            raise
         return ended.with_time(time.monotonic() - began)
 
     def _run(self, job: Job, on_progress: OnProgress, orders: Orders) -> Job:
@@ -91,10 +95,10 @@ class JobRunner:
             return job.with_result(result)
         except Cancelled:
             if orders.interrupted and not orders.cancelled():
-                return job.requeue(orderly=True, reached=self._work.reached(job.id))
+                return self._let_go(job, orders)
             return job.cancel(time.time(), "Cancelled on request.")
         except Yielded:
-            return job.requeue(orderly=True, reached=self._work.reached(job.id))
+            return self._let_go(job, orders)
         except (EngineError, CardFullError) as error:
             reached = self._work.reached(job.id)
             self._work.clear(job.id)
@@ -111,6 +115,13 @@ class JobRunner:
             # The boundary of the worker: whatever a file does to the engine fails that file's job only.
             log.exception("job %s: unexpected error", job.id)
             return job.fail(time.time(), f"The engine failed unexpectedly ({type(error).__name__}); the log says more.")
+
+    def _let_go(self, job: Job, orders: Orders) -> Job:
+        reached = self._work.reached(job.id)
+        if job.draft.media.kind == "video" and reached > job.reached:
+            # A segment more is as good as a job: the engine is well.
+            self.engine.did(job)
+        return job.requeue(orderly=True, reached=reached).with_progress(orders.progress())
 
     def _refused(self, job: Job, reason: str, number: int) -> RefusedError:
         # At once: how much room there is afterwards tells how much was missing.

@@ -19,8 +19,10 @@ from daemon.jobs.job import Job, Progress
 from daemon.jobs.queue import JobQueue
 from daemon.work.ends import EndRefusedError, Ends
 from daemon.work.errands import Errands
+from daemon.work.estimates import Estimates
 from daemon.work.orders import Abandoned, Orders
 from daemon.work.runner import JobRunner, RefusedError
+from daemon.work.schedule import Schedule
 from daemon.work.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
@@ -54,11 +56,13 @@ class Worker:
         surroundings: Surroundings,
         ends: Ends,
         *,
+        estimates: Estimates,
         idle_timeout_s: float,
     ) -> None:
         self._runner = runner
         self._executor = executor
         self._queue = queue
+        self._schedule = Schedule(queue, estimates, self._ready)
         self._surroundings = surroundings
         self._ends = ends
         self._idle_timeout_s = idle_timeout_s
@@ -172,8 +176,12 @@ class Worker:
         self._ends.settle(job)
 
     def waits_for(self, job: Job) -> str:
-        """Why a waiting job does not begin though it is its turn; empty where nothing is wrong. For any thread."""
-        return self._surroundings.waits_for(job)
+        """Why a waiting job does not begin though it is its turn, or what a video lets go first. For any thread."""
+        reason, current = self._surroundings.waits_for(job), self.current
+        if reason or not job.segments_total:
+            return reason
+        done = f"{job.segments_done} of {job.segments_total} segments are done"
+        return f"it waits for {current.draft.original_filename}; {done}" if current and current.id != job.id else done
 
     def offload(self) -> bool:
         """Unload the model; True if that has to wait for the running job."""
@@ -233,8 +241,8 @@ class Worker:
         self._surroundings.look(self._queue.waiting)
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
-            job = None if self.paused else self._queue.take_next(self._ready)
-            self.current, self.progress = job, Progress(job.id) if job else None
+            job = None if self.paused else self._schedule.take()
+            self.current, self.progress = job, Progress.of(job) if job else None
         if job is None:
             self._unload_when_idle()
             return False
@@ -265,6 +273,7 @@ class Worker:
             log.exception("job %s: it cannot be started", job.id)
             self._let_go(job)
             return
+        self._schedule.ran(ended)
         self._ends.begin(ended)
         self._end(ended)
 
@@ -274,11 +283,16 @@ class Worker:
             cancelled=lambda: self._alive() and job.id in self._cancelled,
             stopping=self._stop.is_set,
             urgent_s=lambda: self._errands.urgent_s,
-            others=lambda: False,
+            others=lambda: self._others_first(job),
             at_once=lambda: False,
             progress=lambda: self.progress,
             abandoned=self._abandoned,
         )
+
+    def _others_first(self, job: Job) -> bool:
+        running = self.current or job
+        # Where no other one could begin, the running one goes on.
+        return self._schedule.others_first(running, self.progress) and not self._surroundings.trouble(waiting=True)
 
     def _run_errand(self) -> None:
         self._on_errand = True
