@@ -12,6 +12,7 @@ from typing import Any
 
 from daemon.errors import ConfigError
 from daemon.jobs.parameters import JOB_PARAMETERS, check, suggest
+from daemon.settings.hours import Hours
 from daemon.settings.keys import (
     BY_KEY,
     SECTIONS,
@@ -21,6 +22,7 @@ from daemon.settings.keys import (
     LoggingSettings,
     ModelSettings,
     PathSettings,
+    QueueSettings,
     ServerSettings,
     Setting,
     WebhookSettings,
@@ -41,6 +43,7 @@ class Config:
     model: ModelSettings
     inbox: InboxSettings
     jobs: JobSettings
+    queue: QueueSettings
     webhook: WebhookSettings
     logging: LoggingSettings
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -196,6 +199,7 @@ def _unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
 def _check_whole(config: Config) -> None:
     """What no key can check alone."""
     _check_paths(config.paths)
+    Hours.parse(config.queue.hours)
     server = config.server
     if not is_loopback(server.host) and not server.token and not server.allow_anonymous:
         raise ConfigError(

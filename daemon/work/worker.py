@@ -20,6 +20,7 @@ from daemon.jobs.queue import JobQueue
 from daemon.work.ends import EndRefusedError, Ends
 from daemon.work.errands import Errands
 from daemon.work.estimates import Estimates
+from daemon.work.hold import Hold
 from daemon.work.orders import Abandoned, Orders
 from daemon.work.runner import JobRunner, RefusedError
 from daemon.work.schedule import Schedule
@@ -45,6 +46,7 @@ class Worker:
 
     Args:
         ends: what is left to do for jobs that the engine is done with.
+        hold: whether the queue is held though nothing is wrong.
         idle_timeout_s: seconds without work until the model is unloaded; 0 never.
     """
 
@@ -57,6 +59,7 @@ class Worker:
         ends: Ends,
         *,
         estimates: Estimates,
+        hold: Hold,
         idle_timeout_s: float,
     ) -> None:
         self._runner = runner
@@ -73,6 +76,7 @@ class Worker:
         self._abandoned = Abandoned()
         self._offload = self._news = self._on_errand = False
         self._thread = threading.Thread(target=self._main, name="worker", daemon=True)
+        self.hold = hold
         self.current: Job | None = None
         self.progress: Progress | None = None
         self.loading_model: str | None = None
@@ -177,11 +181,13 @@ class Worker:
 
     def waits_for(self, job: Job) -> str:
         """Why a waiting job does not begin though it is its turn, or what a video lets go first. For any thread."""
-        reason, current = self._surroundings.waits_for(job), self.current
-        if reason or not job.segments_total:
+        reason, current = self._surroundings.waits_for(job) or self.hold.reason, self.current
+        if not job.segments_total:
             return reason
+        if not reason and current is not None and current.id != job.id:
+            reason = f"it waits for {current.draft.original_filename}"
         done = f"{job.segments_done} of {job.segments_total} segments are done"
-        return f"it waits for {current.draft.original_filename}; {done}" if current and current.id != job.id else done
+        return f"{reason}; {done}" if reason else done
 
     def offload(self) -> bool:
         """Unload the model; True if that has to wait for the running job."""
@@ -241,7 +247,7 @@ class Worker:
         self._surroundings.look(self._queue.waiting)
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
-            job = None if self.paused else self._schedule.take()
+            job = None if self.paused or self.hold.by else self._schedule.take()
             self.current, self.progress = job, Progress.of(job) if job else None
         if job is None:
             self._unload_when_idle()
@@ -284,12 +290,14 @@ class Worker:
             stopping=self._stop.is_set,
             urgent_s=lambda: self._errands.urgent_s,
             others=lambda: self._others_first(job),
-            at_once=lambda: False,
+            at_once=lambda: self.hold.at_once,
             progress=lambda: self.progress,
             abandoned=self._abandoned,
         )
 
     def _others_first(self, job: Job) -> bool:
+        if self.hold.by:
+            return True
         running = self.current or job
         # Where no other one could begin, the running one goes on.
         return self._schedule.others_first(running, self.progress) and not self._surroundings.trouble(waiting=True)

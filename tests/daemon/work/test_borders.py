@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,18 +22,25 @@ from tests.daemon.work.test_segments import coded, work_of
 from tests.seedvr2.media.clips import write_video
 from tests.seedvr2.segments.scenes import pixels, scene
 
+ROOT = Path(__file__).parents[3]
 SIZE = 96
 SEGMENT = 6
 
 
+# Ten segments, what a change costs is little to a clip of seconds too, and nobody waits for the next look.
+AS_FILMS: tuple[tuple[Any, str, Any], ...] = (
+    (engine, "frames_at_a_time", lambda *_args, **_more: SEGMENT),
+    (turns, "RETURN_S", 0.0),
+    (turns, "SHARE", 1.0),
+    (schedule, "LOOK_S", 0.0),
+)
+
+
 @pytest.fixture
 def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clip of ten segments, of which each counts as long."""
-    monkeypatch.setattr(engine, "frames_at_a_time", lambda *_args, **_more: SEGMENT)
-    # What a change costs is little to a clip of seconds, too.
-    monkeypatch.setattr(turns, "RETURN_S", 0.0)
-    monkeypatch.setattr(turns, "SHARE", 1.0)
-    monkeypatch.setattr(schedule, "LOOK_S", 0.0)
+    """A clip of seconds that is treated as a film."""
+    for module, name, value in AS_FILMS:
+        monkeypatch.setattr(module, name, value)
     return write_video(tmp_path / "film.mp4", list(pixels(scene(1, 60, step=1))))
 
 
@@ -40,8 +51,12 @@ def undisturbed(tmp_path: Path, film: Path) -> list[tuple[int | None, bytes]]:
     return coded(upscaler.upscale(film, tmp_path / "whole.mp4", UpscaleOptions(resolution=SIZE)).path)
 
 
+def local(folder: Path) -> LocalExecutor:
+    return LocalExecutor(folder / "none", ModelSettings(device="cpu", dtype="float32"))
+
+
 def begin(start: Start, folder: Path) -> Running:
-    return start(LocalExecutor(folder / "none", ModelSettings(device="cpu", dtype="float32")))
+    return start(local(folder))
 
 
 def send_film(running: Running, film: Path, **more: object) -> str:
@@ -148,18 +163,26 @@ def test_a_film_that_gave_way_can_be_cancelled(start: Start, tmp_path: Path, fil
     assert running.finished(film_id)["status"] == "cancelled"
 
 
-def test_a_film_that_gave_way_keeps_what_is_done_over_a_stop(
+def test_a_film_that_gave_way_outlives_a_kill(
     start: Start, tmp_path: Path, film: Path, undisturbed: list[tuple[int | None, bytes]]
 ) -> None:
+    """The process is killed while a picture runs for which a film has let go."""
+    command = [sys.executable, "-m", "tests.daemon.work.border_target", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as victim:
+        try:
+            assert victim.stdout is not None
+            film_id, picture_id = victim.stdout.readline().split()
+        finally:
+            victim.send_signal(signal.SIGKILL)
+    kept = sorted(tmp_path.glob("outputs/.work/*/*/segments/seg-*.packets"))
+    assert kept
     running = begin(start, tmp_path)
-    film_id = send_film(running, film)
-    release, _ = hold_others(running, film_id)
-    kept, before = len(work_of(running)), running.get(f"/api/status/{film_id}").json()
-    release.set()
-    running.service.stop()
-    assert len(work_of(running)) >= kept >= 1
-    running = begin(start, tmp_path)
-    assert running.finished(film_id)["status"] == "completed"
-    assert before["segments_done"] == kept
+    waiting = running.get(f"/api/status/{film_id}").json()
+    assert waiting["status"] == "processing" or waiting["segments_done"] == len(kept)
+    for job_id in (film_id, picture_id):
+        assert running.finished(job_id)["status"] == "completed"
+    starts = {job.id: job.starts for job in running.history()}
+    # What was running when the service was killed is under suspicion; what had let go is not.
+    assert starts == {film_id: 1, picture_id: 2}
     (result,) = running.outputs.glob("film_nano_*.mp4")
     assert coded(result) == undisturbed
