@@ -26,12 +26,14 @@ from daemon.outside.metrics import Metrics
 from daemon.outside.notifications import notifications
 from daemon.outside.webhook import Webhook
 from daemon.settings.config import Config
+from daemon.settings.hours import Hours
 from daemon.store.job_store import JobStore
 from daemon.store.owner import owner_of
 from daemon.store.safe_open import DESK
 from daemon.work.ending import Ending
 from daemon.work.ends import Ends
 from daemon.work.estimates import Estimates
+from daemon.work.hold import Hold
 from daemon.work.operations import Operations
 from daemon.work.publish import Publisher
 from daemon.work.recovery import Recovery
@@ -125,6 +127,8 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
         queue,
         surroundings,
         ends,
+        estimates=estimates,
+        hold=Hold(store, Hours.parse(config.queue.hours)),
         idle_timeout_s=config.model.idle_timeout_s,
     )
     worker.on_progress = hub.publish

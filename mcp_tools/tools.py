@@ -70,6 +70,8 @@ class Tools:
             self.cancel_task: DESTROYS,
             self.download_result: ADDS,
             self.switch_model: SETS,
+            self.pause_queue: SETS,
+            self.resume_queue: SETS,
         }
         for tool, hints in offered.items():
             server.add_tool(tool, title=_title(tool.__name__), annotations=hints)
@@ -171,6 +173,19 @@ class Tools:
     ) -> Answer:
         """Load a model; answers when it is ready."""
         return await self._api.post("/api/models/switch", {"model": model, "wait": wait}, patient=True)
+
+    async def pause_queue(
+        self,
+        now: Annotated[
+            bool, Field(description="Stop the running task within seconds, instead of at the end of a video's segment")
+        ] = False,
+    ) -> Answer:
+        """Begin no further task until resume_queue, also after a restart. Nothing is lost: what runs goes on later."""
+        return await self._api.post("/api/queue/pause", {"now": now})
+
+    async def resume_queue(self) -> Answer:
+        """Let a paused queue go on. Outside of its configured hours it stays paused, and says until when."""
+        return await self._api.post("/api/queue/resume")
 
     async def _submit(self, file_path: str, model: str | None, fields: Fields) -> Answer:
         if model:

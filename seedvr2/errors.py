@@ -12,7 +12,8 @@ SeedVR2Error
 ├── OutOfMemoryError     there is not enough memory at the moment, or for this batch and these tiles
 │   └── NeverFitsError           the job needs more memory than this machine has at all; trying again is no use
 ├── NumericError         a network gave infinities or no numbers, in a wider type as well
-└── Cancelled            the caller asked to stop; nothing was left behind
+├── Cancelled            the caller asked to stop; nothing was left behind
+└── Yielded              the caller asked to give way; what is finished is kept, and the same call goes on with it
 """
 
 from __future__ import annotations
@@ -80,3 +81,7 @@ class NumericError(SeedVR2Error):
 
 class Cancelled(SeedVR2Error):  # noqa: N818 - an order carried out, not a fault
     """The caller asked to stop; nothing was left behind."""
+
+
+class Yielded(SeedVR2Error):  # noqa: N818 - an order carried out, not a fault
+    """The caller asked to give way; the segments that are finished are kept, and the same call goes on with them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from pathlib import Path
 
 from seedvr2.job_settings import size_warnings
@@ -63,15 +64,24 @@ def make_runs(
         recorder: takes their frames. total: frames to report of, of which `done` are there already.
 
     Raises:
-        MediaError, MachineError, CheckpointError, OutOfMemoryError, Cancelled: as their names say.
+        MediaError, MachineError, CheckpointError, OutOfMemoryError, Cancelled, Yielded: as their names say.
     """
-    settings = plan.settings
-    with workshop.at_work(task, clip, request, settings, total, done) as work:
-        for run in runs:
+    settings, runs = plan.settings, list(runs)
+    with workshop.at_work(task, clip, request, settings, total, done, _borders(plan, runs, done)) as work:
+        for number, run in enumerate(runs):
+            if number:
+                task.pause()
             sink = recorder(run, lambda: (*clip.warnings, *work.warnings))
             work.restore(stretch_of(run, clip.frames(run.first), sink, plan))
         work.finish()
     return work
+
+
+def _borders(plan: FrozenPlan, runs: Iterable[Run], done: int) -> list[int]:
+    """How many frames there are at the end of each segment: first of those that are `done`, then of the others."""
+    making = {index: segment.frames for run in runs for index, segment in run.segments}
+    made = [segment.frames for index, segment in enumerate(plan.segments) if index not in making] if done else []
+    return list(accumulate([*made, *making.values()]))
 
 
 def joined_result(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -33,14 +33,25 @@ class Restoration:
     """
 
     def __init__(
-        self, model: Model, device: torch.device, info: MediaInfo, task: Task, plan: Plan, total: int | None, done: int
+        self,
+        model: Model,
+        device: torch.device,
+        info: MediaInfo,
+        task: Task,
+        plan: Plan,
+        total: int | None,
+        done: int,
+        borders: Sequence[int] = (),
     ) -> None:
-        """`total`: frames that there will be, None if that is not known; `done`: those that there are already."""
+        """`total`: frames that there will be, None if that is not known; `done`: those that there are already.
+
+        `borders`: of a video, as for `ProgressMeter`.
+        """
         self.started = time.monotonic()
         self.settings = JobSettings.prepare(model, info, task.options, plan)
         self._info, self._task = info, task
         held = plan.window if plan.overlap else 0
-        self._meter = ProgressMeter(task.report, total, self.settings.step, held, done)
+        self._meter = ProgressMeter(task.report, total, self.settings.step, held, done, borders)
         self._writer = self._new_writer()
         self._transfer = frame_transfer(device)
         if not plan.in_turn:
@@ -58,7 +69,7 @@ class Restoration:
         """Restore all of a stretch; answers the frames that were written. `last`: nothing comes after it.
 
         Raises:
-            MediaError, MachineError, OutOfMemoryError, Cancelled: as their names say.
+            MediaError, MachineError, OutOfMemoryError, Cancelled, Yielded: as their names say.
         """
         frames, settings, transfer = 0, self.settings, self._transfer
         self._writer = writer = self._new_writer()
@@ -73,6 +84,9 @@ class Restoration:
                 writer.put(partial(_write, sink, transfer.fetched(to_integer(image, sink.bit_depth)), frame))
                 frames += 1
                 self._meter.frame()
+                if frames in stretch.borders and self._task.give_way():
+                    writer.flush()
+                    self._task.pause()
             if stretch.parts and stretch.limit is None:
                 # More than were counted are the sink's to complain of.
                 for frame in frames_in:

@@ -122,6 +122,7 @@ class Upscaler:
         model: str = "auto",
         on_progress: OnProgress | None = None,
         cancelled: IsCancelled | None = None,
+        give_way: IsCancelled | None = None,
         keep: Path | None = None,
     ) -> UpscaleResult:
         """Upscale one picture or video.
@@ -136,6 +137,8 @@ class Upscaler:
             model: name of a model, or `auto`.
             on_progress: called often, from this thread.
             cancelled: asked at each slice of the VAE; True stops with `Cancelled`.
+            give_way: asked where a segment of a video is finished and another one is to follow, and while its shots are
+                looked for; True stops with `Yielded`.
             keep: the folder for the segments of a video, which is made, and is left to the caller. Where None, a hidden
                 one beside the target, `.NAME.segments`, which goes when the result is there.
 
@@ -143,11 +146,11 @@ class Upscaler:
             MediaError: the source cannot be read or the target not written.
             OptionError: an option does not fit the source.
             NeverFitsError: this machine could not hold the job; nothing was decoded.
-            CheckpointError, OutOfMemoryError, MachineError, Cancelled: as their names say.
+            CheckpointError, OutOfMemoryError, MachineError, Cancelled, Yielded: as their names say.
         """
         files = self._workshop.files(model)
         asked = options or UpscaleOptions()
-        task = Task.of(source, target, asked, files, report=on_progress, stop=cancelled, keep=keep)
+        task = Task.of(source, target, asked, files, report=on_progress, stop=cancelled, give_way=give_way, keep=keep)
         with self._workshop.careful():
             try:
                 return self._attempt(task)
@@ -170,7 +173,7 @@ class Upscaler:
             with VideoJob(clip, task.target, task.options, task.keep) as job:
                 circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
                 most = self._most_frames(circumstances, request, plan, clip.info)
-                job.freeze(circumstances, plan, most, task.check, note=note, anew=bool(note))
+                job.freeze(circumstances, plan, most, task.check, scanning=task.pause, note=note, anew=bool(note))
                 # What was chosen when the job began stays, whatever is free now.
                 task.plan = job.plan.settings
                 torch.set_num_threads(job.plan.threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,13 +95,20 @@ class Workshop:
 
     @contextmanager
     def at_work(
-        self, task: Task, clip: Source, request: Request, plan: Plan, total: int | None, done: int = 0
+        self,
+        task: Task,
+        clip: Source,
+        request: Request,
+        plan: Plan,
+        total: int | None,
+        done: int = 0,
+        borders: Sequence[int] = (),
     ) -> Iterator[Restoration]:
-        """The model in memory as the plan wants it, at work on a source; `total` and `done` as for `Restoration`."""
+        """The model in memory as the plan wants it, at work on a source; the last three as for `Restoration`."""
         task.report(Progress("loading", done, total, float(done)))
         model = self.load(task.files, plan.blocks_to_swap)
         self.planner.started()
-        work = Restoration(model, self.device, clip.info, task, plan, total, done)
+        work = Restoration(model, self.device, clip.info, task, plan, total, done, borders)
         with (
             compiling(self._compile),
             model.dit.keeping_expanded(self.planner.spare_on_host(plan, request, clip.info)),

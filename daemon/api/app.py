@@ -17,6 +17,7 @@ from daemon.api import (
     events,
     gpu,
     health,
+    holding,
     metrics,
     models,
     page,
@@ -36,7 +37,7 @@ from daemon.errors import RequestError
 from daemon.settings.keys import ServerSettings
 
 log = logging.getLogger(__name__)
-TOPICS = (health, gpu, models, queue, process, tasks, adjust, download, source, thumbnails, events, metrics)
+TOPICS = (health, gpu, models, queue, holding, process, tasks, adjust, download, source, thumbnails, events, metrics)
 PAGES = (page, session)
 
 

@@ -24,6 +24,8 @@ def routes(context: Context) -> list[Route]:
             "version": __version__,
             "queue_enabled": True,
             "queue_length": len(context.queue),
+            # On purpose, so it is no problem.
+            "queue_held": context.worker.hold.reason or None,
             "timestamp": views.timestamp(time.time()),
             "worker": activity.value,
             "uptime_s": round(time.monotonic() - context.started, 1),

@@ -80,15 +80,18 @@ async def unload(api: Api, _arguments: argparse.Namespace, output: Output) -> bo
     return True
 
 
-async def pause(api: Api, _arguments: argparse.Namespace, output: Output) -> bool:
-    """Begin no further task."""
-    output.answer(await api.post("/api/queue/pause"), "Paused: no further task begins until `seedvr2d resume`.")
+async def pause(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
+    """Begin no further task; with `--now`, stop the running one."""
+    answer = await api.post("/api/queue/pause", {"now": arguments.now})
+    output.answer(answer, "Paused: no further task begins until `seedvr2d resume`.")
     return True
 
 
 async def resume(api: Api, _arguments: argparse.Namespace, output: Output) -> bool:
-    """Go on."""
-    output.answer(await api.post("/api/queue/resume"), "The queue goes on.")
+    """Go on, as far as the hours of the queue allow."""
+    answer = await api.post("/api/queue/resume")
+    held = f"Resumed, but {answer['reason']}." if answer["status"] == "paused" else "The queue goes on."
+    output.answer(answer, held)
     return True
 
 

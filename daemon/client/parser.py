@@ -54,5 +54,6 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     logs.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="so many tasks (default 20)")
 
     command("unload", "take the model out of memory")
-    command("pause", "begin no further task")
+    pausing = command("pause", "begin no further task; a running video stops at the end of a segment")
+    pausing.add_argument("--now", action="store_true", help="stop the running task within seconds; it goes on later")
     command("resume", "go on with the queue")

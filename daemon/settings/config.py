@@ -12,6 +12,7 @@ from typing import Any
 
 from daemon.errors import ConfigError
 from daemon.jobs.parameters import JOB_PARAMETERS, check, suggest
+from daemon.settings.hours import Hours
 from daemon.settings.keys import (
     BY_KEY,
     SECTIONS,
@@ -22,6 +23,7 @@ from daemon.settings.keys import (
     ModelSettings,
     NotifySettings,
     PathSettings,
+    QueueSettings,
     ServerSettings,
     Setting,
     WebhookSettings,
@@ -45,6 +47,7 @@ class Config:
     model: ModelSettings
     inbox: InboxSettings
     jobs: JobSettings
+    queue: QueueSettings
     webhook: WebhookSettings
     notify: NotifySettings
     logging: LoggingSettings
@@ -201,6 +204,7 @@ def _unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
 def _check_whole(config: Config) -> None:
     """What no key can check alone."""
     _check_paths(config.paths)
+    Hours.parse(config.queue.hours)
     server = config.server
     if not is_loopback(server.host) and not server.token and not server.allow_anonymous:
         raise ConfigError(

@@ -150,6 +150,13 @@ class JobSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """`[queue]`: when it runs."""
+
+    hours: tuple[str, ...] = setting((), 'Spans of the day in which jobs run, such as "22:00-06:00"; none: always')
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookSettings:
     """`[webhook]`: a POST when a job ends."""
 
@@ -184,6 +191,7 @@ SECTIONS: dict[str, type[Any]] = {
     "model": ModelSettings,
     "inbox": InboxSettings,
     "jobs": JobSettings,
+    "queue": QueueSettings,
     "webhook": WebhookSettings,
     "notify": NotifySettings,
     "logging": LoggingSettings,

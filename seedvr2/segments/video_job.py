@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from seedvr2.errors import MediaError
+from seedvr2.errors import MediaError, SeedVR2Error
 from seedvr2.media.failures import writing
 from seedvr2.media.opening import sink_suffix
 from seedvr2.media.videos.result_file import ResultFile
@@ -61,6 +61,7 @@ class VideoJob:
         most: int,
         report: Callable[[], None],
         *,
+        scanning: Callable[[], None] | None = None,
         note: str = "",
         anew: bool = False,
     ) -> None:
@@ -69,6 +70,7 @@ class VideoJob:
         Args:
             settings: of the machine, and `most`: frames of a segment; both used for a new plan only.
             report: called now and then while files are read; may raise.
+            scanning: called instead while shots are looked for, of which nothing is lost if it raises.
             anew: a new plan in any case, with `note` as to why.
 
         Raises:
@@ -87,7 +89,7 @@ class VideoJob:
                 self._folder.journal.verify([segment.frames for segment in kept.segments], report)
                 self._check_disk()
                 return
-        known = self._scanned(mark, report)
+        known = self._scanned(mark, scanning or report)
         self.plan = replace(measured(wanted, known, most), notes=(note,) if note else ())
         with writing(self._target.name):
             self._folder.begin(self.plan)
@@ -143,11 +145,18 @@ class VideoJob:
         with writing(self._target.name):
             known = self._folder.scan(mark)
 
+        def note(now: Scan) -> None:
+            with writing(self._target.name):
+                self._folder.note_scan(mark, now)
+
         def on_progress(now: Scan) -> None:
-            report()
+            try:
+                report()
+            except SeedVR2Error:
+                note(now)
+                raise
             if now.frames % _NOTE == 0:
-                with writing(self._target.name):
-                    self._folder.note_scan(mark, now)
+                note(now)
 
         found = scan(self._clip, known, every=_LOOK, on_progress=on_progress)
         if not found.frames:

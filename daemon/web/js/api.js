@@ -64,6 +64,8 @@ export const offload = () => post("/api/gpu/offload");
 export const models = () => get("/api/models?all=1");
 export const switchModel = (model) => post("/api/models/switch", { model, wait: true });
 export const queueStatus = () => get("/api/queue/status");
+export const pauseQueue = (now) => post("/api/queue/pause", { now });
+export const resumeQueue = () => post("/api/queue/resume");
 export const history = (limit, status) => get(`/api/queue/history?limit=${limit}&status=${status}`);
 export const task = (id) => get(`/api/status/${id}`);
 export const cancel = (id) => post(`/api/tasks/${id}/cancel`);

@@ -101,3 +101,16 @@ def test_what_is_refused_has_a_status_and_a_sentence(
     assert (ended.status, ended.out) == (status, "") and sentence in ended.err
     as_json = command(*words, "--json")
     assert (as_json.status, as_json.err) == (status, "") and sentence in as_json.objects[0]["error"]
+
+
+def test_the_queue_is_paused_and_resumed(running: Running, command: Command) -> None:
+    running.executor.gate.clear()
+    job_id = running.submit("a.png")
+    eventually(running.executor.running.is_set)
+    paused = command("pause", "--now", "--json")
+    assert paused.status == 0 and paused.objects[0]["held_by"] == "request"
+    eventually(lambda: running.get(f"/api/status/{job_id}").json()["status"] == "queued")
+    assert "paused: the queue is paused" in command("status").out
+    running.executor.gate.set()
+    assert command("resume").out == "The queue goes on.\n"
+    assert running.finished(job_id)["status"] == "completed"

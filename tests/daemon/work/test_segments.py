@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import pytest
 
-from daemon.engine.executor import OnProgress, Outcome
+from daemon.engine.executor import OnProgress, Outcome, never
 from daemon.engine.local_executor import LocalExecutor
 from daemon.jobs.job import State
 from daemon.settings.keys import ModelSettings
@@ -51,6 +51,7 @@ class Piecewise(FakeExecutor):
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
         keep: Path,
+        give_way: Callable[[], bool] = never,
     ) -> Outcome:
         keep.mkdir(exist_ok=True)
         journal = Journal(keep)
@@ -63,7 +64,14 @@ class Piecewise(FakeExecutor):
         on_progress("restoring", (done + self.pieces) * FRAMES + 5, 1000, 0.1)
         self.end()
         return super().run(
-            source, target, options, model=model, on_progress=on_progress, cancelled=cancelled, keep=keep
+            source,
+            target,
+            options,
+            model=model,
+            on_progress=on_progress,
+            cancelled=cancelled,
+            keep=keep,
+            give_way=give_way,
         )
 
 

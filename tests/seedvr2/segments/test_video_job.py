@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -22,7 +23,7 @@ import torch
 
 from seedvr2 import UpscaleOptions, Upscaler
 from seedvr2 import upscaler as module
-from seedvr2.errors import MachineError, MediaError, SeedVR2Error
+from seedvr2.errors import Cancelled, MachineError, MediaError, SeedVR2Error, Yielded
 from seedvr2.media import open_source
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.pipeline.restore import BatchRestorer
@@ -364,3 +365,54 @@ def test_a_frame_of_each_number_is_the_one_without_a_skip(clip: Path) -> None:
             assert [(frame.pts, frame.duration) for frame in rest] == [(f.pts, f.duration) for f in whole[first:]]
             assert all(np.array_equal(one.image, two.image) for one, two in zip(rest, whole[first:], strict=True))
         assert list(source.frames(25)) == []
+
+
+def test_it_gives_way_where_a_segment_ends_and_goes_on_with_the_same_frames(
+    nano: Upscaler, clip: Path, tmp_path: Path
+) -> None:
+    whole = coded(nano.upscale(clip, tmp_path / "whole.mp4", options({})).path)
+    keep, target = tmp_path / "keep", tmp_path / "out.mp4"
+    made, reports = [], list[Progress]()
+    while not target.exists():
+        with contextlib.suppress(Yielded):
+            nano.upscale(clip, target, options({}), keep=keep, give_way=lambda: True, on_progress=reports.append)
+        made.append(len(Journal(keep).done) if keep.exists() else -1)
+    count = len(json.loads((keep / "plan.json").read_text())["segments"])
+    # The first time it gives way while shots are looked for, and then after each segment but the last.
+    assert [number for number in made if number] == list(range(1, count + 1)) and count >= 4
+    assert not list(keep.glob("*.part"))
+    assert coded(target) == whole
+    told = [report.segments for report in reports if report.segments]
+    assert {segments.total for segments in told} == {count}
+    assert max(segments.done for segments in told) == count
+    for report in reports:
+        if report.segments and report.segments.done < count:
+            assert report.frames_done / 25 < report.segments.border <= 1
+
+
+def test_what_is_known_of_the_shots_outlives_giving_way(tmp_path: Path, nano: Upscaler) -> None:
+    long = write_video(tmp_path / "long.mkv", list(pixels(scene(1, 60, step=1))), codec="ffv1", options={})
+    keep = tmp_path / "keep"
+    with pytest.raises(Yielded):
+        nano.upscale(long, tmp_path / "out.mkv", options({"output_format": "mkv"}), keep=keep, give_way=lambda: True)
+    assert json.loads((keep / "scan.json").read_text())["frames"] == 25
+
+
+def test_a_cancel_is_heard_at_the_next_slice(nano: Upscaler, clip: Path, tmp_path: Path) -> None:
+    asked: list[int] = []
+    steps: list[str] = []
+
+    def cancelled() -> bool:
+        asked.append(len(steps))
+        return len(steps) > 20
+
+    with pytest.raises(Cancelled):
+        nano.upscale(
+            clip,
+            tmp_path / "out.mp4",
+            options({}),
+            cancelled=cancelled,
+            on_progress=lambda now: steps.append(now.stage),
+        )
+    # No stage of the work was reported after the one at which it was due.
+    assert len(steps) <= 22 and asked[-1] > 20
