@@ -112,9 +112,11 @@ class Operations:
     def cancel(self, job_id: str, reason: str = "Cancelled on request.") -> Job:
         """Cancel a waiting job, or tell the running one to stop. Raises RequestError (404, 409)."""
         job = self._queue.take(job_id)
+        if job is None and self._worker.cancel(job_id):
+            return self.find(job_id)
+        # It may have let others go first meanwhile.
+        job = job or self._queue.take(job_id)
         if job is None:
-            if self._worker.cancel(job_id):
-                return self.find(job_id)
             job = self.find(job_id)
             raise RequestError(409, f"Task {job_id} is {job.state}; only a waiting or running one can be cancelled.")
         try:

@@ -13,6 +13,7 @@ import pytest
 
 from daemon.engine.local_executor import LocalExecutor
 from daemon.jobs import turns
+from daemon.jobs.job import Job, State
 from daemon.settings.keys import ModelSettings
 from daemon.work import schedule
 from seedvr2 import UpscaleOptions, Upscaler
@@ -186,3 +187,25 @@ def test_a_film_that_gave_way_outlives_a_kill(
     assert starts == {film_id: 1, picture_id: 2}
     (result,) = running.outputs.glob("film_nano_*.mp4")
     assert coded(result) == undisturbed
+
+
+def test_a_cancel_that_comes_as_a_film_goes_back_into_the_queue_is_heard(
+    start: Start, tmp_path: Path, film: Path
+) -> None:
+    running = begin(start, tmp_path)
+    film_id = send_film(running, film)
+    queue, save = running.service.context.queue, running.service.store.save
+    answers: list[object] = []
+
+    def saved(job: Job) -> Job:
+        job = save(job)
+        if job.id == film_id and job.state is State.QUEUED and not answers:
+            # Its record says that it waits, but nobody can take it yet.
+            assert queue.position(film_id) == 0
+            answers.append(running.post(f"/api/tasks/{film_id}/cancel").json()["status"])
+        return job
+
+    running.service.store.save = saved  # type: ignore[method-assign]
+    running.submit("photo.png", png(), resolution=64)
+    assert running.finished(film_id)["status"] == "cancelled"
+    assert answers == ["cancelling"]
