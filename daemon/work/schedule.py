@@ -43,6 +43,10 @@ class Schedule:
         self._looked_at, self._found = 0.0, False
         return job
 
+    def expected_s(self, job: Job) -> float:
+        """Seconds that a job will take."""
+        return self._estimates.seconds(job)
+
     def others_first(self, job: Job, progress: Progress | None) -> bool:
         """Whether another one is to go before the running job, at its next border."""
         if time.monotonic() - self._looked_at >= LOOK_S:

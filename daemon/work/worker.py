@@ -286,6 +286,7 @@ class Worker:
             at_once=lambda: self.hold.at_once,
             progress=lambda: self.progress,
             abandoned=self._abandoned,
+            expected_s=self._schedule.expected_s(job),
         )
 
     def _others_first(self, job: Job) -> bool:

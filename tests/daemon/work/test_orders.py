@@ -24,6 +24,7 @@ class Told:
     others: bool = False
     at_once: bool = False
     stopping: bool = False
+    expected_s: float = 0.0
 
     def orders(self, kind: str = "video", abandoned: Abandoned | None = None) -> Orders:
         return Orders(
@@ -35,6 +36,7 @@ class Told:
             at_once=lambda: self.at_once,
             progress=lambda: self.progress,
             abandoned=abandoned or Abandoned(),
+            expected_s=self.expected_s,
         )
 
 
@@ -47,7 +49,7 @@ VIDEO = Progress("0000000a", segments_done=3, segments_total=9)
 )
 def test_a_border_is_waited_for_if_it_is_near_and_comes(border_s: float | None, waited_s: float, waits: bool) -> None:
     progress = replace(VIDEO, border_s=border_s, eta_s=1.0)
-    assert near(progress, video=True, waited_s=waited_s) is waits
+    assert near(border_s, video=True, waited_s=waited_s) is waits
     orders = Told(urgent_s=waited_s, progress=progress).orders()
     assert orders.interrupted is not waits
     assert orders.give_way()
@@ -57,6 +59,13 @@ def test_a_border_is_waited_for_if_it_is_near_and_comes(border_s: float | None, 
 def test_the_end_of_a_picture_is_waited_for_if_it_is_near(eta_s: float | None, waits: bool) -> None:
     progress = Progress("0000000a", eta_s=eta_s, border_s=0.0)
     assert Told(urgent_s=0.1, progress=progress).orders("picture").interrupted is not waits
+
+
+@pytest.mark.parametrize(("expected_s", "waits"), [(PICTURE_S, True), (PICTURE_S + 5, False), (0.0, False)])
+def test_of_a_picture_that_has_just_begun_its_estimate_counts(expected_s: float, waits: bool) -> None:
+    told = Told(urgent_s=0.1, progress=Progress("0000000a"), expected_s=expected_s)
+    assert told.orders("picture").interrupted is not waits
+    assert Told(urgent_s=0.1, progress=VIDEO, expected_s=expected_s).orders().interrupted
 
 
 def test_nobody_is_interrupted_for_nobody_and_others_wait_for_the_border() -> None:
