@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -173,7 +174,8 @@ class Upscaler:
             with VideoJob(clip, task.target, task.options, task.keep) as job:
                 circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
                 most = self._most_frames(circumstances, request, plan, clip.info)
-                job.freeze(circumstances, plan, most, task.check, scanning=task.pause, note=note, anew=bool(note))
+                scanning = partial(task.scanning, clip.info.frames)
+                job.freeze(circumstances, plan, most, task.check, scanning=scanning, note=note, anew=bool(note))
                 # What was chosen when the job began stays, whatever is free now.
                 task.plan = job.plan.settings
                 torch.set_num_threads(job.plan.threads)

@@ -84,7 +84,7 @@ def measured(plan: FrozenPlan, known: Scan, most: int) -> FrozenPlan:
     shots = known.shots if options.shots == "auto" else (0,)
     grid = plan.grid or Grid(settings.window, settings.overlap, options.prepend_frames)
     segments = tuple(divide(shots, known.frames, max(most, settings.window), grid))
-    return replace(plan, frames=known.frames, segments=segments)
+    return replace(plan, frames=known.frames, segments=segments, damaged=known.damaged, entries=tuple(known.entries))
 
 
 def undivided(plan: FrozenPlan, frames: int) -> FrozenPlan:
