@@ -21,6 +21,7 @@ from seedvr2.catalogue.folder import (
 )
 from seedvr2.catalogue.hashes import remember_sha256
 from seedvr2.errors import CheckpointError, MachineError, ModelNotInstalledError
+from seedvr2.standard_folders import ROOT
 
 GOLDEN = Path(__file__).parents[2] / "fixtures/golden"
 CATALOGUE_NAME = "seedvr2_ema_3b-Q8_0.gguf"
@@ -97,7 +98,8 @@ def test_the_catalogues_vae_is_preferred_to_another(folder: Path) -> None:
 
 def test_the_folder_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEEDVR2_PATHS_MODELS", raising=False)
-    assert default_models_dir() == Path("models")
+    monkeypatch.chdir(ROOT)
+    assert default_models_dir() == ROOT / "models"
     monkeypatch.setenv("SEEDVR2_PATHS_MODELS", "/srv/models")
     assert default_models_dir() == Path("/srv/models")
 
