@@ -68,6 +68,10 @@ class Work:
             stitched=options.stitching == "latent" and not picture,
         )
 
+    def one_pass(self, window: int) -> bool:
+        """Whether windows of so many frames are stitched: those of one latent are not."""
+        return self.stitched and window > self.factor
+
     def padded(self, window: int) -> int:
         """Frames that the networks see of a batch of `window`."""
         count = window if self.uniform else min(window, self.frames or window)
@@ -147,7 +151,7 @@ def waiting_bytes(plan: Plan, facts: ModelFacts, work: Work, itemsize: int = 2) 
     if plan.roomy or facts.vae_config.kernel == 1:
         return 0
     width, height = (min(plan.tile or edge, edge) for edge in work.size)
-    frames = _MANY if work.stitched else work.padded(plan.window)
+    frames = _MANY if work.one_pass(plan.window) else work.padded(plan.window)
     kept, left = (
         vae_bytes(facts.vae_config, width, height, frames, itemsize, roomy=roomy)[1] for roomy in (True, False)
     )
@@ -169,9 +173,9 @@ def with_need(plan: Plan, facts: ModelFacts, work: Work, itemsize: int = 2) -> P
     buffers = _BLOCKS_AT_WORK * max(facts.blocks) if swapped else 0
     edges = (min(plan.tile or width, width), min(plan.tile or height, height))
     # A pass over a shot has many slices, of which one leaves something for the next, however short a batch is.
-    together = max(frames, _MANY) if work.stitched and facts.vae_config.kernel > 1 else frames
+    together = max(frames, _MANY) if work.one_pass(plan.window) and facts.vae_config.kernel > 1 else frames
     encode, decode = vae_bytes(facts.vae_config, *edges, together, itemsize, roomy=plan.roomy)
-    if work.stitched and plan.roomy:
+    if work.one_pass(plan.window) and plan.roomy:
         # It stays on the device while the frames of one window are coloured.
         colour += decode - vae_bytes(facts.vae_config, *edges, together, itemsize)[1]
     encode += 3 * itemsize * pixels * frames
