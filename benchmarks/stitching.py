@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the folder of training.data")
     parser.add_argument("--only", choices=("lead", "seams", "cuts", "time"))
-    parser.add_argument("--frames", type=int, default=60, help="of each clip (default 60)")
+    parser.add_argument("--frames", type=int, default=41, help="of each clip (default 41)")
     arguments = parser.parse_args()
     measures = {"lead": lead_in, "seams": seams, "cuts": next_to_a_cut, "time": overhead}
     for name, measure in measures.items():
@@ -133,12 +133,16 @@ def _error(got: Tensor, whole: Tensor, begin: int) -> float:
 
 
 def seams(folder: Path, frames: int) -> Iterator[str]:
-    """The step from frame to frame where batches or windows meet, over that elsewhere."""
+    """The step from frame to frame where batches or windows meet, over that elsewhere.
+
+    As a multiple of what the same places show where all frames are one window, which is the clip's own doing.
+    """
     yield "| model | clip | " + " | ".join(f"{way} {batch}" for batch in BATCHES for way in ("batch", "latent")) + " |"
     yield "|---" * (2 + 2 * len(BATCHES)) + "|"
     models = {"nano": load(NANO, "float32"), "random, 0.2": random_model(0.2)}
     for (title, model), name in itertools.product(models.items(), CLIPS):
-        pixels = clip_of(folder, name, frames, 96 if title == "nano" else 48)
+        pixels = clip_of(folder, name, frames, 64 if title == "nano" else 32)
+        one, plain = restored(model, pixels, frames, "latent")
         cells = []
         for batch in BATCHES:
             grid = LatentGrid.of(reach(model.vae), batch)
@@ -147,8 +151,8 @@ def seams(folder: Path, frames: int) -> Iterator[str]:
                 "latent": [grid.begin(number) for number in range(1, frames) if grid.begin(number) < frames],
             }
             for way, borders in meetings.items():
-                result, plain = restored(model, pixels, batch, way)
-                cells.append(f"{_jump(result - plain, borders):.2f} ({_flicker(result - plain):.2f})")
+                added = restored(model, pixels, batch, way)[0] - plain
+                cells.append(f"{_jump(added, borders) / _jump(one - plain, borders):.2f} ({_flicker(added):.2f})")
         yield f"| {title} | {name} | " + " | ".join(cells) + " |"
 
 
