@@ -13,8 +13,8 @@ from seedvr2.media import MediaInfo
 from seedvr2.pipeline.sizes import Size
 from seedvr2.units import gigabytes
 
-# Bits of a result for each of its pixels, as measured (`docs/farms.md`). ProRes and DNxHR keep a rate, FFV1 all there is
-# (of 10 bits a sample), the others a quality.
+# Bits of a result for each of its pixels, as measured (`docs/farms.md`). ProRes and DNxHR keep a rate, FFV1 keeps all
+# there is, the others a quality.
 _BITS = {"h264": 0.2, "hevc": 0.2, "av1": 0.2, "vp9": 0.3, "prores": 4.0, "dnxhr": 4.0, "ffv1": 12.0}
 _BITS_WITH_ALPHA = {"prores": 6.0, "ffv1": 16.0}
 _VIDEOS = frozenset({".mp4", ".mkv", ".webm", ".mov"})
