@@ -213,7 +213,7 @@ class Upscaler:
             request.facts.weights,
             gpu=self.device.type != "cpu",
             grid=grid_for(request.options, plan.window, plan.overlap, circumstances.vae),
-            frame_bytes=frame_bytes(info, (info.width, info.height)),
+            frame_bytes=frame_bytes(info, (info.width, info.height), info.bit_depth),
         )
 
     def _attempt_smaller(self, task: Task, failed: Plan) -> UpscaleResult:
@@ -245,7 +245,8 @@ class Upscaler:
         if forecast.frames is None:
             return forecast
         suffix, bytes_there = output_suffix(info, options), source.stat().st_size
-        return replace(forecast, disk=disk_need(info, forecast.output_size, suffix, forecast.frames, bytes_there))
+        need = disk_need(info, forecast.output_size, suffix, forecast.frames, bytes_there, options.wish)
+        return replace(forecast, disk=need)
 
     def freeze(
         self,
@@ -266,7 +267,8 @@ class Upscaler:
             circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
             most = self._most_frames(circumstances, request, settings, clip.info)
             frozen = freeze(clip, task.options, circumstances, settings, most, task.check)
-            disk = disk_need(clip.info, frozen.size, frozen.suffix, frozen.frames, frozen.source.bytes)
+            wish = task.options.wish
+            disk = disk_need(clip.info, frozen.size, frozen.suffix, frozen.frames, frozen.source.bytes, wish)
         return JobPlan(source.absolute(), task.files.name, frozen, disk)
 
     def make_segments(

@@ -37,7 +37,7 @@ def segment_opener(plan: FrozenPlan, clip: VideoSource, name: str) -> Callable[[
         source=clip,
         width=width,
         height=height,
-        codec=plan.options.video_codec,
+        wish=plan.options.wish,
         name=name,
     )
 

@@ -77,7 +77,7 @@ class VideoJob:
             MediaError: the source is another one now, or cannot be decoded, or the target not be written.
         """
         # What cannot work fails now and not after hours.
-        ResultFile(self._target, self.suffix, self._clip, *circumstances.size, self._options.video_codec).abort()
+        ResultFile(self._target, self.suffix, self._clip, *circumstances.size, self._options.wish).abort()
         with writing(self._target.name):
             self._seen = _seen(self._clip.path)
             mark, kept, done = SourceMark.of(self._clip.path), self._folder.plan(), self.frames_done
@@ -176,7 +176,8 @@ class VideoJob:
     def _check_disk(self) -> None:
         """Refuse now what could not be finished even if the result were the smallest there is."""
         plan, target, folder = self.plan, self._target.parent, self._folder.path
-        need = disk_need(self._clip.info, plan.size, self.suffix, plan.frames, plan.source.bytes)
+        wish = plan.options.wish
+        need = disk_need(self._clip.info, plan.size, self.suffix, plan.frames, plan.source.bytes, wish)
         there = sum(done.bytes for done in self._folder.journal.done.values())
         what = f"Making {self._target.name}"
         if target.stat().st_dev == folder.stat().st_dev:

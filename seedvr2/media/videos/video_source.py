@@ -79,9 +79,9 @@ class VideoSource(Source):
             if first.width * first.height > MAX_PIXELS:
                 raise MediaError(too_large(path.name))
             self.tags: ColorTags = read_tags(first, self._codec, path.name)
-            self.light = read_light(first)
             self._size = (first.width, first.height)
             self.side_data = side_data(first)
+            self.light = read_light(self.side_data)
             shown = first.pts * self.time_base if first.pts is not None else None
             self.origin = origin(container, stream, shown)
             self._extent = measure(path, container, stream)
