@@ -33,6 +33,8 @@ from seedvr2.selection import ModelFiles
 _FEWER = (5, 1)
 # Frames of a trial, at the most.
 _TRIAL = 5
+# Edges in pixels of a first one, and of a second where the first takes no longer than so many seconds.
+_TRIALS, _SOON_S = (64, 128), 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +132,23 @@ def make_preview(path: Path, options: UpscaleOptions, wish: Wish, bench: Bench) 
 
 def _speed(model: Model, job: JobSettings, frames: int) -> float:
     """Megapixels that are restored in a second, tried out on a small picture."""
-    on_host = model.device.type == "cpu"
-    # A GPU is slow with little, and slower at the first time.
-    edge, times = (64, 1) if on_host else (256, 2)
     count = len(pad_indices(min(frames, _TRIAL), 1, model.vae.config.temporal_factor))
     restorer = BatchRestorer(model, job.restore)
-    seconds = math.inf
-    for _ in range(times):
+
+    def timed(edge: int) -> float:
+        """Seconds of a picture of that edge."""
         started = time.monotonic()
         restorer.restore(torch.zeros((3, count, edge, edge), dtype=restorer.frame_dtype, device=model.device), 0)
-        if not on_host:
+        if model.device.type == "cuda":
             torch.cuda.synchronize(model.device)
-        seconds = min(seconds, time.monotonic() - started)
+        return time.monotonic() - started
+
+    edge = _TRIALS[0]
+    seconds = timed(edge)
+    if seconds < _SOON_S:
+        # The first time takes longer than the next ones, and little longer than it has to.
+        edge = _TRIALS[1]
+        seconds = timed(edge)
     return edge * edge * count / 1e6 / seconds
 
 
