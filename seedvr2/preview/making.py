@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -71,9 +70,13 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What there is to work with. `load` brings the model into memory, so many of its blocks in main memory; `speed`: megapixels a second, if known.
+    """What there is to work with.
 
-    `check` is called often and may raise to stop.
+    Attributes:
+        files, planner: of the model, and of the device.
+        load: brings the model into memory, so many of its blocks in main memory.
+        check: called often; may raise to stop.
+        speed: megapixels that are restored in a second, where that was measured.
     """
 
     files: ModelFiles
