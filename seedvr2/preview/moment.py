@@ -20,6 +20,8 @@ from seedvr2.segments.shots import split
 _PLACES = (0.5, 0.35, 0.65, 0.2, 0.8)
 # Levels by which the small picture of a frame varies, at least, where it shows something.
 _SOMETHING = 8.0
+# Frames that are read until one is close enough to such a place.
+_MOST_READ = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,12 @@ def find_moment(source: Source, at: float | None, window: int, *, shots: bool, c
     if at is not None:
         if seconds is not None and at > seconds:
             raise OptionError("at", f"at takes a time within the {seconds:.1f} s of {source.path.name}, not {at:g}.")
-        return _moment(source, near=at, at=at, window=window, shots=shots, check=check)
+        return _moment(source, near=at, exact=True, window=window, shots=shots, check=check)
     best: tuple[float, Moment] | None = None
     for place in _PLACES:
         near = place * (seconds or 0.0)
         try:
-            moment = _moment(source, near=near, at=None, window=window, shots=shots, check=check)
+            moment = _moment(source, near=near, exact=False, window=window, shots=shots, check=check)
         except MediaError:
             if best is None and (place == _PLACES[-1] or not seconds):
                 raise
@@ -82,16 +84,14 @@ def find_moment(source: Source, at: float | None, window: int, *, shots: bool, c
     return best[1]
 
 
-def _moment(
-    source: Source, *, near: float, at: float | None, window: int, shots: bool, check: Callable[[], None]
-) -> Moment:
-    """`near`: where to begin to read, in seconds. `at`: the time of the target; None: any soon after the beginning."""
+def _moment(source: Source, *, near: float, exact: bool, window: int, shots: bool, check: Callable[[], None]) -> Moment:
+    """`near`: the time of the target, in seconds. `exact`: whether no other one will do."""
     before: deque[Frame] = deque(maxlen=window // 2 + CONTEXT)
     frames = _frames(source, near)
-    for frame in frames:
+    for read, frame in enumerate(frames, 1):
         check()
         before.append(frame)
-        if _reached(source, frame, near, at, len(before) > window // 2):
+        if _reached(source, frame, near, read, exact=exact):
             break
     held = [*before, *islice(frames, window + LOOKAHEAD)]
     if not held:
@@ -107,10 +107,11 @@ def _frames(source: Source, near: float) -> Iterator[Frame]:
     return source.frames(near=near) if isinstance(source, VideoSource) else source.frames()
 
 
-def _reached(source: Source, frame: Frame, near: float, at: float | None, enough: bool) -> bool:
-    if at is None and isinstance(source, VideoSource):
-        # Searched already: there are frames before it, and that is all that counts.
-        return enough
+def _reached(source: Source, frame: Frame, near: float, read: int, *, exact: bool) -> bool:
+    """Whether a frame is the one that is looked for, or will do, after so many that were `read`."""
+    if not exact and read >= _MOST_READ and isinstance(source, VideoSource):
+        # Any place will do, and the next one at which reading can begin was far before the middle.
+        return True
     return _time(source, frame) + float((frame.duration or 0) * frame.time_base) > near
 
 
