@@ -16,12 +16,13 @@ from seedvr2.media import Frame, Pixels, open_source
 from seedvr2.model import Model
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import pad_indices
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.region import Region
 from seedvr2.pipeline.restore import BatchRestorer, NoiseSource
 from seedvr2.pipeline.sampler import draw_noise
 from seedvr2.pipeline.sizes import Sizes, sizes_of
 from seedvr2.pipeline.source_frames import SourceFrames
-from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
+from seedvr2.pipeline.stream import restore_stream, to_integer
 from seedvr2.planning.machine import MachinePlanner
 from seedvr2.preview.moment import Moment, find_moment
 from seedvr2.preview.part import Part, affordable, crop_of, least_pixels, most_detailed, region_of, shrunk, with_context

@@ -69,7 +69,7 @@ class DecodedFrames:
     def search(self, pts: int) -> None:
         """Begin with a frame that can be decoded by itself, at or before a tick, as well as the file knows it.
 
-        To be called first of all. What cannot be searched is read from its beginning; numbers count from wherever it is.
+        To be called first of all. What cannot be searched is read from its beginning; numbers count from where it is.
         """
         with suppress(av.FFmpegError):
             self._container.seek(pts, stream=self.stream)
