@@ -13,13 +13,16 @@ from torch import Tensor
 
 from seedvr2.job_settings import JobSettings, size_warnings
 from seedvr2.media import Frame, Pixels, open_source
+from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.model import Model
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import pad_indices
 from seedvr2.pipeline.finishing import StreamSettings
+from seedvr2.pipeline.latent_windows import window_latents
 from seedvr2.pipeline.region import Region
 from seedvr2.pipeline.restore import BatchRestorer, NoiseSource
 from seedvr2.pipeline.sampler import draw_noise
+from seedvr2.pipeline.shot_noise import ShotNoise
 from seedvr2.pipeline.sizes import Sizes, sizes_of
 from seedvr2.pipeline.source_frames import SourceFrames
 from seedvr2.pipeline.stream import restore_stream, to_integer
@@ -113,7 +116,8 @@ def make_preview(path: Path, options: UpscaleOptions, wish: Wish, bench: Bench) 
             moment = moment.narrowed(together)
         part, why = _part(wish, sizes, moment, most, model.multiple, wanted)
         started = time.monotonic()
-        frames, warnings = _restored(model, job, moment, part, wish, bench.check)
+        stitched = isinstance(source, VideoSource) and options.stitching == "latent"
+        frames, warnings = _restored(model, job, moment, part, wish, bench.check, stitched=stitched)
         height, width = frames[0].image.shape[:2]
         crop: Crop | None = None
         if part is not None:
@@ -201,12 +205,19 @@ def _part(
 
 
 def _restored(
-    model: Model, job: JobSettings, moment: Moment, part: Part | None, wish: Wish, check: Callable[[], None]
+    model: Model,
+    job: JobSettings,
+    moment: Moment,
+    part: Part | None,
+    wish: Wish,
+    check: Callable[[], None],
+    *,
+    stitched: bool,
 ) -> tuple[tuple[PreviewFrame, ...], list[str]]:
     """The images of a preview, and warnings."""
-    stream, restore = _stream_settings(job, moment, part, model.multiple), job.restore
-    if part is not None:
-        restore = replace(restore, noise=_noise_of(model, job, part))
+    stream = _stream_settings(job, moment, part, model.multiple)
+    together = window_latents(len(moment.frames), model.vae.config.temporal_factor)
+    restore = replace(job.restore, noise=_noise_of(model, job, part, stitched=stitched and together > 1))
     restorer = BatchRestorer(model, restore, lambda _stage, _share: check())
     source = SourceFrames(moment.frames, _image, model.device, stream.sizes, region=stream.region)
     shown, found = moment.shown(wish.frames), []
@@ -237,15 +248,19 @@ def _stream_settings(job: JobSettings, moment: Moment, part: Part | None, multip
     return replace(settings, sizes=sizes, region=part.worked)
 
 
-def _noise_of(model: Model, job: JobSettings, part: Part) -> NoiseSource:
-    """The noise that the job would have there: a piece of that of the whole picture."""
-    factor = model.vae.config.spatial_factor
+def _noise_of(model: Model, job: JobSettings, part: Part | None, *, stitched: bool) -> NoiseSource:
+    """The noise that the job would have there: of a part, a piece of that of the whole picture.
+
+    `stitched`: as at the beginning of a shot whose windows are stitched over their latents.
+    """
+    factor, seed = model.vae.config.spatial_factor, job.restore.seed
     width, height = (side // factor for side in job.sizes.padded)
-    left, top = part.worked.left // factor, part.worked.top // factor
+    left, top = (0, 0) if part is None else (part.worked.left // factor, part.worked.top // factor)
 
     def noise(_index: int, shape: tuple[int, ...]) -> Tensor:
         latents, down, across, channels = shape
-        whole = draw_noise((latents, height, width, channels), job.restore.seed)
+        each = (height, width, channels)
+        whole = ShotNoise(seed, 0).of_latents(range(latents), each) if stitched else draw_noise((latents, *each), seed)
         return whole[:, top : top + down, left : left + across].contiguous()
 
     return noise

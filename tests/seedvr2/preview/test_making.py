@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from seedvr2 import UpscaleOptions, Upscaler
+from seedvr2 import UpscaleOptions, Upscaler, restoration
 from seedvr2.errors import Cancelled, MediaError, OptionError
+from seedvr2.media import Frame, Pixels, Sink
 from seedvr2.preview.making import Preview
 from seedvr2.preview.wish import Crop, Wish
 from tests.seedvr2.media.clips import write_video
@@ -64,6 +65,27 @@ def test_a_preview_of_a_window_is_the_frames_of_its_job(nano: Upscaler, tmp_path
             made = [np.asarray(frame.convert("RGB"), np.int16) for frame in ImageSequence.Iterator(job)]
         for index, frame in enumerate(made):
             assert np.abs(frame - image_at(preview, strength, index)).max() <= 1
+
+
+@pytest.mark.parametrize("stitching", ["latent", "batch"])
+def test_a_preview_of_a_videos_beginning_is_what_its_job_writes(
+    nano: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stitching: str
+) -> None:
+    clip = write_video(tmp_path / "in.mp4", list(pixels(scene(1, 5, 1))), options={"crf": "10"})
+    options = UpscaleOptions(resolution=128, stitching=stitching)
+    made: list[NDArray[np.int16]] = []
+    write = restoration._write
+
+    def note(sink: Sink, image: Callable[[], Pixels], frame: Frame) -> None:
+        made.append(np.array(image(), np.int16))
+        write(sink, image, frame)
+
+    monkeypatch.setattr(restoration, "_write", note)
+    nano.upscale(clip, tmp_path / "out.mp4", options)
+    preview = nano.preview(clip, options, replace(WHOLE, at=0.0, frames=5, strengths=(1.0,)))
+    assert len(made) == preview.together == 5
+    for index, frame in enumerate(made):
+        assert np.abs(frame - image_at(preview, 1.0, index)).max() <= 1
 
 
 def test_transparency_is_mixed_as_in_the_job(nano: Upscaler, tmp_path: Path) -> None:
