@@ -18,7 +18,8 @@ UNKNOWN_TASK = f"There is no task '{ID}'."
 NO_MODEL = "There is no model seedvr9.safetensors."
 
 PARAMS = {
-    "resolution": 1080, "scale": 0.0, "max_resolution": 0, "strength": 1.0, "softness": 0.0, "batch_size": 5,
+    "resolution": 1080, "scale": 0.0, "long_edge": 0, "max_resolution": 0, "fit_width": 0, "fit_height": 0,
+    "strength": 1.0, "softness": 0.0, "batch_size": 5,
     "temporal_overlap": 0, "prepend_frames": 0, "uniform_batch_size": False, "shots": "auto", "stitching": "latent",
     "seed": 42, "color_correction": "lab", "input_noise_scale": 0.0, "latent_noise_scale": 0.0,
     "vae_tiling": "auto", "vae_quality": "high", "blocks_to_swap": 0, "tf32": False,
