@@ -72,10 +72,9 @@ def _preview(arguments: argparse.Namespace, options: UpscaleOptions) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     names = write_preview(preview, folder, prefix)
     if arguments.json:
-        found = describe(preview)
-        for image, name in zip(found["images"], names, strict=True):
-            image["path"] = str(folder / name)
-        print(json.dumps({"source": str(source), **found, "sheet": str(folder / (prefix + SHEET))}, indent=2))
+        paths = [str(folder / name) for name in names]
+        found = describe(preview, paths, str(folder / (prefix + SHEET)))
+        print(json.dumps({"source": str(source), **found}, indent=2))
         return 0
     for warning in preview.warnings:
         print(f"{source.name}: {warning}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,8 @@ def write_preview(preview: Preview, folder: Path, prefix: str = "") -> list[str]
     return [prefix + image_name(frame) for frame in preview.frames]
 
 
-def describe(preview: Preview) -> dict[str, Any]:
-    """What a preview shows, for JSON, without the images themselves."""
+def describe(preview: Preview, names: Sequence[str], sheet_name: str = SHEET) -> dict[str, Any]:
+    """What a preview shows, for JSON: its images by their names, in the order of `write_preview`."""
     return {
         "width": preview.width,
         "height": preview.height,
@@ -57,8 +58,13 @@ def describe(preview: Preview) -> dict[str, Any]:
         "model": preview.model,
         "seconds": round(preview.seconds, 3),
         "frames_together": preview.together,
+        "speed": preview.speed,
         "warnings": list(preview.warnings),
-        "images": [{"strength": frame.strength, "at": frame.seconds} for frame in preview.frames],
+        "images": [
+            {"strength": frame.strength, "at": frame.seconds, "name": name}
+            for frame, name in zip(preview.frames, names, strict=True)
+        ],
+        "sheet": sheet_name,
     }
 
 

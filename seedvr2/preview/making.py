@@ -58,7 +58,8 @@ class Preview:
         width, height: of each image. size: width and height of the job's result.
         crop: what is shown of the source; None for all of it.
         model: the name of the one that ran. seconds: of work, loading it left out.
-        together: how many frames were restored together. warnings: sentences.
+        together: how many frames were restored together. speed: megapixels that were restored in a second.
+        warnings: sentences.
     """
 
     frames: tuple[PreviewFrame, ...]
@@ -69,6 +70,7 @@ class Preview:
     model: str
     seconds: float
     together: int
+    speed: float
     warnings: tuple[str, ...] = ()
 
 
@@ -118,6 +120,8 @@ def make_preview(path: Path, options: UpscaleOptions, wish: Wish, bench: Bench) 
         started = time.monotonic()
         stitched = isinstance(source, VideoSource) and options.stitching == "latent"
         frames, warnings = _restored(model, job, moment, part, wish, bench.check, stitched=stitched)
+        seconds = time.monotonic() - started
+        worked = sizes.output if part is None else part.worked.size
         height, width = frames[0].image.shape[:2]
         crop: Crop | None = None
         if part is not None:
@@ -130,8 +134,9 @@ def make_preview(path: Path, options: UpscaleOptions, wish: Wish, bench: Bench) 
             size=sizes.output,
             crop=crop,
             model=model.name,
-            seconds=time.monotonic() - started,
+            seconds=seconds,
             together=together,
+            speed=worked[0] * worked[1] * together / 1e6 / seconds,
             warnings=tuple(
                 dict.fromkeys((*why, *told, *source.warnings, *warnings, *size_warnings(info, options, plan)))
             ),

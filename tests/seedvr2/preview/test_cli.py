@@ -47,7 +47,7 @@ def test_json_says_what_is_shown(
     assert (said["width"], said["height"], said["output_width"], said["crop"]) == (128, 96, 128, None)
     assert [image["strength"] for image in said["images"]] == [0.0, 0.25, 0.5, 0.75, 1.0]
     assert said["model"] == "nano" and said["frames_together"] == 5
-    assert all(Path(image["path"]).is_file() for image in said["images"])
+    assert all(Path(image["name"]).is_file() for image in said["images"])
     assert Path(said["sheet"]).parent.name == "clip.preview"
 
 
