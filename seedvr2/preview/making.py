@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seedvr2.job_settings import JobSettings, size_warnings
 from seedvr2.media import Frame, Pixels, open_source
+from seedvr2.media.pictures.tags.picture_tags import PictureTags
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.model import Model
 from seedvr2.options import UpscaleOptions
@@ -27,6 +28,7 @@ from seedvr2.pipeline.sizes import Sizes, sizes_of
 from seedvr2.pipeline.source_frames import SourceFrames
 from seedvr2.pipeline.stream import restore_stream, to_integer
 from seedvr2.planning.machine import MachinePlanner
+from seedvr2.preview.colours import colours_of
 from seedvr2.preview.moment import Moment, find_moment
 from seedvr2.preview.part import Part, affordable, crop_of, least_pixels, most_detailed, region_of, shrunk, with_context
 from seedvr2.preview.wish import WHOLE, Crop, Wish
@@ -59,7 +61,7 @@ class Preview:
         crop: what is shown of the source; None for all of it.
         model: the name of the one that ran. seconds: of work, loading it left out.
         together: how many frames were restored together. speed: megapixels that were restored in a second.
-        warnings: sentences.
+        tags: what the images say of their colours. warnings: sentences.
     """
 
     frames: tuple[PreviewFrame, ...]
@@ -71,6 +73,7 @@ class Preview:
     seconds: float
     together: int
     speed: float
+    tags: PictureTags = PictureTags()
     warnings: tuple[str, ...] = ()
 
 
@@ -137,6 +140,7 @@ def make_preview(path: Path, options: UpscaleOptions, wish: Wish, bench: Bench) 
             seconds=seconds,
             together=together,
             speed=worked[0] * worked[1] * together / 1e6 / seconds,
+            tags=colours_of(source),
             warnings=tuple(
                 dict.fromkeys((*why, *told, *source.warnings, *warnings, *size_warnings(info, options, plan)))
             ),
