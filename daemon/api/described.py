@@ -15,6 +15,7 @@ from seedvr2.options import OUTPUT_FORMATS
 ID = "3f9a1c07"
 MODEL = "seedvr2_ema_3b_fp8_e4m3fn.safetensors"
 UNKNOWN_TASK = f"There is no task '{ID}'."
+PREVIEW_ID = "9c1f02ab77de0b12"
 NO_MODEL = "There is no model seedvr9.safetensors."
 
 PARAMS = {
@@ -211,6 +212,30 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Tasks", "submit", "Submitted", {"queued": SUBMITTED},
         {400: "resolution takes a whole number from 16 to 16384, not '12'.", 404: NO_MODEL},
         about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
+    ),
+    ("POST", "/api/preview"): Operation(
+        "Tasks", "preview", "Preview",
+        {"film": {
+            "id": PREVIEW_ID, "task_id": ID, "width": 480, "height": 270, "output_width": 1920, "output_height": 1080,
+            "crop": {"x": 210, "y": 96, "width": 160, "height": 90}, "model": MODEL, "seconds": 2.1,
+            "frames_together": 5, "warnings": [],
+            "images": [
+                {"strength": 0.0, "at": 60.02, "url": f"/api/preview/{PREVIEW_ID}/60.020s-plain.png"},
+                {"strength": 1.0, "at": 60.02, "url": f"/api/preview/{PREVIEW_ID}/60.020s-strength-1.png"},
+            ],
+            "sheet": f"/api/preview/{PREVIEW_ID}/sheet.png", "kept_s": 900,
+        }},
+        {
+            400: "strengths takes up to 8 numbers from 0 to 1, with commas between them, not '2'.", 404: UNKNOWN_TASK,
+            409: "The source of this task is gone. Send it again.",
+        },
+        about="Answers in seconds, also while a task runs, which makes room and goes on: some frames of one shot, or a "
+        "part of them, are restored once and mixed with the plain resize at each strength. Send a form with a file, "
+        "which is not kept, or JSON that names a task, whose parameters hold where no others are given.",
+    ),
+    ("GET", "/api/preview/<preview_id>/<name>"): Operation(
+        "Tasks", "preview_image", errors={404: "This preview is not kept any more; ask for it again."},
+        media={"image/png": {}},
     ),
     ("GET", "/api/status/<task_id>"): Operation(
         "Tasks", "task_status", "Task", {"processing": TASK, "completed": DONE}, {404: UNKNOWN_TASK}
