@@ -6,13 +6,14 @@ Names, parameters and defaults of the first ten are those of the API document.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any, TypeAlias
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import ToolAnnotations
+from mcp_types import ImageContent, TextContent, ToolAnnotations
 from pydantic import Field
 
 from mcp_tools import files, waiting
@@ -75,6 +76,8 @@ class Tools:
         }
         for tool, hints in offered.items():
             server.add_tool(tool, title=_title(tool.__name__), annotations=hints)
+        # An image has no place in a structured answer.
+        server.add_tool(self.preview, title="Preview", annotations=READS, structured_output=False)
 
     async def get_queue_status(self) -> Answer:
         """Get the queue: what runs, what waits, how long it will take."""
@@ -186,6 +189,47 @@ class Tools:
     async def resume_queue(self) -> Answer:
         """Let a paused queue go on. Outside of its configured hours it stays paused, and says until when."""
         return await self._api.post("/api/queue/resume")
+
+    async def preview(
+        self,
+        file_path: Annotated[str | None, Field(description="A picture or video on the machine of this server")] = None,
+        task_id: Annotated[str | None, Field(description="Or a task, whose source is shown")] = None,
+        at: Annotated[float | None, Field(description="Seconds into a video; null: its middle")] = None,
+        crop: Annotated[
+            str, Field(description="auto, whole, or x,y,width,height in pixels of the source; auto: the best part")
+        ] = "auto",
+        strengths: Annotated[
+            list[float] | None, Field(description="Strengths to show beside the plain resize; null: 0.25 to 1")
+        ] = None,
+        resolution: Annotated[
+            int | None, Field(description="Short edge of the result, in pixels; null: default")
+        ] = None,
+        scale: Scale = None,
+        softness: Softness = None,
+        dit_model: Model = None,
+    ) -> list[TextContent | ImageContent]:
+        """See in seconds what a task would look like, before or while it runs: one image of several strengths.
+
+        Answers a sheet of images side by side, and what they show. Give either file_path or task_id.
+        """
+        given = _given(at=at, resolution=resolution, scale=scale, softness=softness)
+        fields: Fields = {**given, "crop": crop}
+        if strengths is not None:
+            fields["strengths"] = ",".join(f"{strength:g}" for strength in strengths)
+        if dit_model:
+            fields["dit_model"] = dit_model
+        if (file_path is None) is (task_id is None):
+            raise ToolError("Give either the file_path of a picture or video, or the task_id of a task.")
+        if file_path is not None:
+            with files.open_source(file_path, self._folders) as file:
+                shown = await self._api.upload(file, files.upload_name(file_path), fields, "/api/preview")
+        else:
+            shown = await self._api.post("/api/preview", {**fields, "task_id": task_of(task_id or "")}, patient=True)
+        sheet = b64encode(await self._api.fetch(shown["sheet"])).decode("ascii")
+        return [
+            TextContent(type="text", text=json.dumps(shown)),
+            ImageContent(type="image", data=sheet, mime_type="image/png"),
+        ]
 
     async def _submit(self, file_path: str, model: str | None, fields: Fields) -> Answer:
         if model:

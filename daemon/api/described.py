@@ -234,7 +234,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "which is not kept, or JSON that names a task, whose parameters hold where no others are given.",
     ),
     ("GET", "/api/preview/<preview_id>/<name>"): Operation(
-        "Tasks", "preview_image", errors={404: "This preview is not kept any more; ask for it again."},
+        "Tasks", "preview_image", errors={
+            404: "This preview is not kept any more; ask for it again.", 416: "The range lies outside of the file.",
+        },
         media={"image/png": {}},
     ),
     ("GET", "/api/status/<task_id>"): Operation(
