@@ -192,8 +192,8 @@ class Tools:
 
     async def preview(
         self,
-        file_path: Annotated[str | None, Field(description="A picture or video on the machine of this server")] = None,
-        task_id: Annotated[str | None, Field(description="Or a task, whose source is shown")] = None,
+        file_path: Annotated[str, Field(description="A picture or video where this MCP server runs")] = "",
+        task_id: Annotated[str, Field(description="Or a task, whose source is shown")] = "",
         at: Annotated[float | None, Field(description="Seconds into a video; null: its middle")] = None,
         crop: Annotated[
             str, Field(description="auto, whole, or x,y,width,height in pixels of the source; auto: the best part")
@@ -218,13 +218,13 @@ class Tools:
             fields["strengths"] = ",".join(f"{strength:g}" for strength in strengths)
         if dit_model:
             fields["dit_model"] = dit_model
-        if (file_path is None) is (task_id is None):
+        if bool(file_path) is bool(task_id):
             raise ToolError("Give either the file_path of a picture or video, or the task_id of a task.")
-        if file_path is not None:
+        if file_path:
             with files.open_source(file_path, self._folders) as file:
                 shown = await self._api.upload(file, files.upload_name(file_path), fields, "/api/preview")
         else:
-            shown = await self._api.post("/api/preview", {**fields, "task_id": task_of(task_id or "")}, patient=True)
+            shown = await self._api.post("/api/preview", {**fields, "task_id": task_of(task_id)}, patient=True)
         sheet = b64encode(await self._api.fetch(shown["sheet"])).decode("ascii")
         return [
             TextContent(type="text", text=json.dumps(shown)),

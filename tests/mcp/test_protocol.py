@@ -45,7 +45,7 @@ BEYOND = {
     "pause_queue": {"now": False},
     "resume_queue": {},
     "preview": {
-        "file_path": None, "task_id": None, "at": None, "crop": "auto", "strengths": None, "resolution": None,
+        "file_path": "", "task_id": "", "at": None, "crop": "auto", "strengths": None, "resolution": None,
         "scale": None, "softness": None, "dit_model": None,
     },
 }  # fmt: skip
@@ -202,6 +202,7 @@ async def previews(client: Client, home: Path, running: Running) -> None:
     assert wish == Wish(at=2.0, crop=Crop(1, 2, 8, 8), strengths=(0.5,))
     task = running.submit()
     of_task = await client.call_tool("preview", {"task_id": json.dumps({"task_id": task})})
+    assert not of_task.is_error, of_task.content
     assert json.loads(of_task.content[0].text)["task_id"] == task
     for wrong in ({}, {"file_path": str(source), "task_id": task}):
         refused = await client.call_tool("preview", wrong)
