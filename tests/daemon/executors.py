@@ -128,11 +128,12 @@ class FakeExecutor:
         self.previews.append((source.read_bytes(), options, wish, model, speed))
         if self.errors:
             raise self.errors.pop(0)
+        at = 1.5 if wish.at is None and source.suffix == ".mp4" else wish.at
         images = []
         for strength in (0.0, *wish.strengths):
             name = f"strength-{strength:g}.png"
             Image.new("RGB", (60, 40), (round(200 * strength),) * 3).save(folder / name)
-            images.append({"strength": strength, "at": wish.at, "name": name})
+            images.append({"strength": strength, "at": at, "name": name})
         Image.new("RGB", (300, 60)).save(folder / "sheet.png")
         assert self.model is not None
         return {
