@@ -33,6 +33,9 @@ Resolution = Annotated[int, Field(description="Short edge of the result, in pixe
 Scale = Annotated[
     float | None, Field(description="Short edge as a multiple of the source's, instead of resolution; at least 1")
 ]
+LongEdge = Annotated[int | None, Field(description="Long edge of the result, in pixels, instead of resolution")]
+FitWidth = Annotated[int | None, Field(description="Width in pixels that the result never exceeds")]
+FitHeight = Annotated[int | None, Field(description="Height in pixels that the result never exceeds")]
 Strength = Annotated[
     float | None, Field(description="How much of the restoration is taken, 0 to 1; 0: the plain resize; null: default")
 ]
@@ -101,10 +104,14 @@ class Tools:
         scale: Scale = None,
         strength: Strength = None,
         softness: Softness = None,
+        long_edge: LongEdge = None,
+        fit_width: FitWidth = None,
+        fit_height: FitHeight = None,
     ) -> Answer:
         """Submit a picture for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
         fields: Fields = {"resolution": resolution, "color_correction": color_correction, "seed": seed}
-        fields |= _given(scale=scale, strength=strength, softness=softness)
+        fields |= _given(scale=scale, strength=strength, softness=softness, long_edge=long_edge)
+        fields |= _given(fit_width=fit_width, fit_height=fit_height)
         return await self._submit(file_path, dit_model, fields)
 
     async def submit_video_task(
@@ -118,12 +125,16 @@ class Tools:
         scale: Scale = None,
         strength: Strength = None,
         softness: Softness = None,
+        long_edge: LongEdge = None,
+        fit_width: FitWidth = None,
+        fit_height: FitHeight = None,
     ) -> Answer:
         """Submit a video for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
         fields: Fields = {
             "resolution": resolution, "batch_size": batch_size, "color_correction": color_correction, "seed": seed,
         }  # fmt: skip
-        fields |= _given(scale=scale, strength=strength, softness=softness)
+        fields |= _given(scale=scale, strength=strength, softness=softness, long_edge=long_edge)
+        fields |= _given(fit_width=fit_width, fit_height=fit_height)
         return await self._submit(file_path, dit_model, fields)
 
     async def get_task_status(self, task_id: TaskId) -> Answer:

@@ -26,11 +26,11 @@ DOCUMENTED: dict[str, dict[str, Any]] = {
     "list_available_models": {},
     "submit_image_task": {
         "file_path": ..., "resolution": 1080, "dit_model": None, "color_correction": "lab", "seed": 42,
-        "scale": None, "strength": None, "softness": None,
+        "scale": None, "strength": None, "softness": None, "long_edge": None, "fit_width": None, "fit_height": None,
     },
     "submit_video_task": {
         "file_path": ..., "resolution": 1080, "batch_size": 5, "dit_model": None, "color_correction": "lab", "seed": 42,
-        "scale": None, "strength": None, "softness": None,
+        "scale": None, "strength": None, "softness": None, "long_edge": None, "fit_width": None, "fit_height": None,
     },
     "get_task_status": {"task_id": ...},
     "get_task_position": {"task_id": ...},
