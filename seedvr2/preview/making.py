@@ -73,7 +73,7 @@ class Preview:
     seconds: float
     together: int
     speed: float
-    tags: PictureTags = PictureTags()
+    tags: PictureTags
     warnings: tuple[str, ...] = ()
 
 
