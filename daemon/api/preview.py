@@ -22,7 +22,7 @@ from daemon.api.models import resolve
 from daemon.api.pipe import FormPipe
 from daemon.api.route import Route
 from daemon.api.source import open_source
-from daemon.errors import RequestError
+from daemon.errors import EngineBugError, EngineError, RequestError
 from daemon.jobs.job import Media
 from daemon.jobs.parameters import MODEL, PRIORITY, JobRequest
 from daemon.store.previews import Previews
@@ -131,6 +131,12 @@ class PreviewMaker:
                 f"The preview was not ready after {LONGEST_S:.0f} s; try a smaller crop, or a smaller model.",
                 headers={"Retry-After": "60"},
             ) from None
+        except EngineError as error:
+            raise RequestError(
+                503, f"The engine cannot show this now: {error}. Try again soon.", headers={"Retry-After": "30"}
+            ) from error
+        except EngineBugError as error:
+            raise RequestError(500, str(error)) from error
         except (Cancelled, CancelledError) as error:
             raise RequestError(503, "The service is stopping. Try again in a moment.") from error
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from daemon.engine.local_executor import LocalExecutor
+from daemon.errors import EngineBugError, EngineDiedError
 from daemon.settings.keys import ModelSettings
 from seedvr2.errors import MachineError, MediaError
 from seedvr2.preview.wish import Crop, Wish
@@ -108,10 +109,15 @@ def test_too_large_a_file_is_refused_before_it_is_stored(start: Start) -> None:
 
 def test_what_the_engine_says_is_answered_and_leaves_nothing(running: Running) -> None:
     previews = running.config.paths.state / "previews"
-    for error, status in ((MediaError("photo.png is damaged."), 400), (MachineError("No room.", 28), 507)):
+    for error, status, words in (
+        (MediaError("photo.png is damaged."), 400, "photo.png is damaged."),
+        (MachineError("No room.", 28), 507, ""),
+        (EngineDiedError("it was ended by SIGSEGV"), 503, "The engine cannot show this now: it was ended by SIGSEGV."),
+        (EngineBugError("The engine failed unexpectedly (KeyError)."), 500, "The engine failed unexpectedly"),
+    ):
         running.executor.errors.append(error)
         answer = running.post("/api/preview", files={"file": ("photo.png", png())})
-        assert answer.status_code == status
+        assert answer.status_code == status and words in answer.json()["error"]
     assert list(previews.iterdir()) == []
     assert sent(running)["width"] == 60
     assert running.get("/api/preview/0123456789abcdef/sheet.png").status_code == 404
