@@ -21,6 +21,7 @@ from daemon.api import (
     metrics,
     models,
     page,
+    preview,
     process,
     queue,
     session,
@@ -37,7 +38,9 @@ from daemon.errors import RequestError
 from daemon.settings.keys import ServerSettings
 
 log = logging.getLogger(__name__)
-TOPICS = (health, gpu, models, queue, holding, process, tasks, adjust, download, source, thumbnails, events, metrics)
+TOPICS = (
+    health, gpu, models, queue, holding, process, preview, tasks, adjust, download, source, thumbnails, events, metrics,
+)  # fmt: skip
 PAGES = (page, session)
 
 
