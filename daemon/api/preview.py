@@ -83,9 +83,8 @@ class PreviewMaker:
         return request
 
     def _shown(self, source: Path, media: Media, request: JobRequest, wish: Wish) -> dict[str, Any]:
-        output_format = request.options.output_format
-        if result_suffix(media, output_format) is None:
-            raise OptionError("output_format", wrong_format(media, output_format))
+        if result_suffix(media, request.options) is None:
+            raise OptionError("output_format", wrong_format(media, request.options.output_format))
         with self._folder() as folder:
             found = self._computed(source, folder, request, wish)
             self._speeds[request.model] = found.pop("speed")
