@@ -73,6 +73,11 @@ def run(arguments: argparse.Namespace, options: UpscaleOptions) -> int:
 
 def _one(make: Make, source: Path, target: Path, arguments: argparse.Namespace) -> None:
     """Raises SeedVR2Error."""
+    if target.exists():
+        # Late, as it brings torch along.
+        from seedvr2.segments.folder import remove_leftovers
+
+        remove_leftovers(target)
     if target.exists() and arguments.skip_existing:
         _tell(f"{source.name}: skipped: {target} exists already.")
         return

@@ -20,13 +20,14 @@ def make_result(
     files: Sequence[Path],
     told: Iterable[str],
     report: Callable[[], None],
+    finished: Callable[[Path], None] = lambda _part: None,
 ) -> tuple[str, ...]:
     """Join the segments of a plan and publish the result; answers all warnings of the job.
 
     Args:
         clip: the source, open. target: the file to make; it must not exist.
         files: of all segments, in order. told: the warnings that came up while they were made.
-        report: called every few frames; may raise.
+        report: called every few frames; may raise. finished: as for `ResultFile.complete`.
 
     Raises:
         MediaError: a segment is not what it should be. MachineError: the disk refuses.
@@ -38,7 +39,7 @@ def make_result(
     result = ResultFile(target, plan.suffix, clip, *plan.size, plan.options.wish)
     try:
         with writing(target.name):
-            join(result, files, counts, report)
+            join(result, files, counts, report, finished)
     finally:
         result.abort()
     return tuple(dict.fromkeys((*told, *result.warnings, *plan.notes)))

@@ -16,7 +16,7 @@ from seedvr2.segments.handing_over import RETRIED
 from seedvr2.segments.journal import Journal
 from seedvr2.segments.shots import Scan
 
-_SCAN, _LOCK = "scan.json", "lock"
+_SCAN, _LOCK, _RESULT = "scan.json", "lock", "result.json"
 _NAME_MAX = 255
 
 
@@ -89,6 +89,18 @@ class SegmentFolder:
         part.write_text(json.dumps(known), encoding="ascii")
         part.replace(self.path / _SCAN)
 
+    def note_result(self, part: Path) -> None:
+        """Note what the result is, which is about to take its name. Raises OSError."""
+        (self.path / _RESULT).write_text(json.dumps(asdict(SourceMark.of(part))), encoding="ascii")
+
+    def is_result(self, file: Path) -> bool:
+        """Whether a file is the result that was noted."""
+        try:
+            noted = json.loads((self.path / _RESULT).read_bytes())
+            return bool(noted == asdict(SourceMark.of(file)))
+        except (OSError, ValueError, RecursionError):
+            return False
+
     def release(self) -> None:
         """Let others have it."""
         if self._lock >= 0:
@@ -99,6 +111,19 @@ class SegmentFolder:
         """Delete it with all that is in it, as far as the disk lets us."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.release()
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove the segments beside a result that is whole, which a process that was killed just then left; no others."""
+    if not target.is_file() or not folder_beside(target).is_dir():
+        return
+    try:
+        folder = SegmentFolder(folder_beside(target), target.name)
+    except (MediaError, OSError):
+        return
+    if folder.is_result(target):
+        folder.remove()
+    folder.release()
 
 
 def folder_beside(target: Path) -> Path:

@@ -17,7 +17,7 @@ from seedvr2.options import UpscaleOptions
 from seedvr2.planning.disk import check_room, disk_need
 from seedvr2.planning.plan import Plan
 from seedvr2.segments.finishing import make_result
-from seedvr2.segments.folder import SegmentFolder, folder_beside
+from seedvr2.segments.folder import SegmentFolder, folder_beside, remove_leftovers
 from seedvr2.segments.freezing import Circumstances, measured, unmeasured
 from seedvr2.segments.frozen import FrozenPlan, SourceMark
 from seedvr2.segments.recording import SegmentRecorder, segment_opener
@@ -51,6 +51,8 @@ class VideoJob:
         self._clip, self._target, self._options = clip, target, options
         self.suffix = sink_suffix(target, clip, options)
         self._own = keep is None
+        if self._own:
+            remove_leftovers(target)
         with writing(target.name):
             self._folder = SegmentFolder(keep or folder_beside(target), target.name)
 
@@ -135,7 +137,9 @@ class VideoJob:
         journal = self._folder.journal
         files = [journal.file(index) for index in range(len(self.plan.segments))]
         told = [warning for _, done in sorted(journal.done.items()) for warning in done.warnings]
-        warnings = make_result(self.plan, self._clip, self._target, files, told, report)
+        # Where the process ends between the name and the removal, the next one knows that nothing is missing.
+        finished = self._folder.note_result if self._own else lambda _part: None
+        warnings = make_result(self.plan, self._clip, self._target, files, told, report, finished)
         if self._own:
             self._folder.remove()
         return warnings

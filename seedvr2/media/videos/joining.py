@@ -17,13 +17,17 @@ _OFTEN = 100
 
 
 def join(
-    result: ResultFile, files: Sequence[Path], frames: Sequence[int], report: Callable[[], None] = lambda: None
+    result: ResultFile,
+    files: Sequence[Path],
+    frames: Sequence[int],
+    report: Callable[[], None] = lambda: None,
+    finished: Callable[[Path], None] = lambda _part: None,
 ) -> None:
     """Bring the packets of all stretches into a result and complete it.
 
     Args:
         result: as it was opened. files: the stretches in their order. frames: how many each is to have.
-        report: called every few frames; may raise.
+        report: called every few frames; may raise. finished: as for `ResultFile.complete`.
 
     Raises:
         MediaError: the stretches are not what they should be, or do not go into the file. MachineError: a disk refuses.
@@ -43,7 +47,7 @@ def join(
         if number % _OFTEN == 0:
             report()
         result.mux([coded.packet(base, next(times))])
-    result.complete()
+    result.complete(finished)
 
 
 def _packets(files: Sequence[Path], *, data: bool = True) -> Iterator[Coded]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -91,8 +91,11 @@ class ResultFile:
                 packet.stream = self._video
                 self._container.mux_one(packet)
 
-    def complete(self) -> None:
-        """Finish the file and publish it under its name. Errors as for `mux`; nothing is left behind then."""
+    def complete(self, finished: Callable[[Path], None] = lambda _part: None) -> None:
+        """Finish the file and publish it under its name. Errors as for `mux`; nothing is left behind then.
+
+        `finished` gets the whole file just before it takes its name.
+        """
         if self._container is None:
             return
         try:
@@ -103,6 +106,7 @@ class ResultFile:
                 self._container = None
                 if self._remuxer:
                     self._remuxer.complete(self._part.path)
+                finished(self._part.path)
             self._part.publish()
         finally:
             self.abort()

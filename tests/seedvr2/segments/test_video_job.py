@@ -341,7 +341,29 @@ def test_a_process_that_is_killed_at_any_instant_goes_on(tmp_path: Path, frames:
         subprocess.run([*command, str(target), "0"], check=True, env=environment, stdout=subprocess.PIPE)
     assert coded(target) == coded(tmp_path / "whole.mp4")
     assert len(shown(target)) == frames
+    if list(tmp_path.glob(".out*")):
+        # It ended between the name and the removal of what was left to remove.
+        assert subprocess.run([*command, str(target), "0"], env=environment, capture_output=True).returncode
     assert not list(tmp_path.glob(".out*"))
+
+
+def test_segments_that_a_finished_result_left_go_with_the_next_try_and_no_others(
+    nano: Upscaler, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out.mp4"
+    with monkeypatch.context() as killed:
+        killed.setattr("seedvr2.segments.folder.SegmentFolder.remove", lambda self: self.release())
+        nano.upscale(clip, target, options({}))
+    assert folder_beside(target).is_dir()
+    whole = target.read_bytes()
+    target.write_bytes(whole[:-1] + b"x")
+    with pytest.raises(MediaError, match="exists already"):
+        nano.upscale(clip, target, options({}))
+    assert folder_beside(target).is_dir()
+    target.write_bytes(whole)
+    with pytest.raises(MediaError, match="exists already"):
+        nano.upscale(clip, target, options({}))
+    assert not folder_beside(target).exists() and target.read_bytes() == whole
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("mp4", "h264"), ("mkv", "hevc"), ("webm", "vp9"), ("mov", "prores")])
