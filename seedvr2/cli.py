@@ -1,4 +1,4 @@
-"""The command line: `python -m seedvr2 upscale | plan | models | convert`."""
+"""The command line: `seedvr2 upscale | plan | models | convert`, or `python -m seedvr2 …`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seedvr2 import __version__
-from seedvr2.catalogue.folder import default_models_dir
+from seedvr2.catalogue.cli import add_folder_argument, folders_of
 from seedvr2.errors import Cancelled, OptionError, SeedVR2Error
 from seedvr2.options import PARAMETERS, Parameter, UpscaleOptions
 
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="auto", help="a model's file name, nano, or auto (default)")
-    parser.add_argument("--models-dir", type=Path, default=default_models_dir(), help="folder of weight files")
+    add_folder_argument(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1…")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     for parameter in PARAMETERS:
@@ -97,7 +97,9 @@ def _upscale(arguments: argparse.Namespace) -> int:
     from seedvr2.console import ProgressBar
     from seedvr2.upscaler import Upscaler
 
-    upscaler = Upscaler(arguments.models_dir, device=arguments.device, dtype=arguments.dtype, compile=arguments.compile)
+    upscaler = Upscaler(
+        folders_of(arguments), device=arguments.device, dtype=arguments.dtype, compile=arguments.compile
+    )
     failed = 0
     for source, target in jobs:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +154,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from seedvr2.upscaler import Upscaler
 
     options = _options(arguments)
-    upscaler = Upscaler(arguments.models_dir, device=arguments.device, dtype=arguments.dtype)
+    upscaler = Upscaler(folders_of(arguments), device=arguments.device, dtype=arguments.dtype)
     plans = [(source, upscaler.plan(source, options, model=arguments.model)) for source in arguments.sources]
     if arguments.json:
         print(json.dumps([{"source": str(source), **plan.as_dict()} for source, plan in plans], indent=2))

@@ -15,6 +15,7 @@ import torch
 
 from seedvr2 import __version__
 from seedvr2.catalogue.hashes import checked_sha256, sha256_of
+from seedvr2.catalogue.places import ModelsDir
 from seedvr2.errors import OutOfMemoryError
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
 from seedvr2.job_settings import JobSettings, size_warnings
@@ -78,7 +79,7 @@ class Upscaler:
 
     def __init__(
         self,
-        models_dir: Path,
+        models_dir: ModelsDir,
         *,
         device: str = "auto",
         dtype: str = "auto",
@@ -90,7 +91,7 @@ class Upscaler:
         """Nothing is loaded yet.
 
         Args:
-            models_dir: folder of weight files; it need not exist for the embedded model.
+            models_dir: folder of weight files, or several; it need not exist for the embedded model.
             device: `auto`, `cpu`, `cuda`, `cuda:1`…
             dtype: what the networks compute in: `auto`, `float32`, `bfloat16`, `float16`.
             default_model: what `auto` means: a model's name, or `auto` for the best installed one.

@@ -9,7 +9,8 @@ class Redactor:
     """Replaces each configured folder by its name: `/srv/x/models/a.gguf` becomes `models/a.gguf`."""
 
     def __init__(self, paths: PathSettings) -> None:
-        named = [(str(getattr(paths, name)), name) for name in ("inbox", "outputs", "state", "models", "uploads")]
+        named = [(str(getattr(paths, name)), name) for name in ("inbox", "outputs", "state", "uploads")]
+        named += [(str(folder), folder.name or "models") for folder in paths.models]
         # The longest first: one folder may lie in another.
         self._folders = sorted((pair for pair in named if pair[0] != "."), key=lambda pair: -len(pair[0]))
 

@@ -25,9 +25,9 @@ from daemon.settings.keys import (
     Setting,
     WebhookSettings,
 )
+from seedvr2.config_file import find_config
 from seedvr2.errors import OptionError
 
-DEFAULT_FILE = Path("config.toml")
 # Read by mcp_server.py, which is configured by the environment alone.
 FOREIGN_VARIABLES = ("SEEDVR2_API_URL", "SEEDVR2_API_TOKEN")
 
@@ -51,14 +51,14 @@ class Config:
 
 
 def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
-    """The configuration from `file` (default: `config.toml` of the current folder, if there is one).
+    """The configuration from `file` (default: where `find_config` finds one, if there is one).
 
     Raises:
         ConfigError: the file cannot be read, a key is unknown, or a value is not one that it takes.
     """
     environment = os.environ if environment is None else environment
-    if file is None and DEFAULT_FILE.is_file():
-        file = DEFAULT_FILE
+    if file is None:
+        file = find_config(environment)
     document = _read(file) if file else {}
     base = file.resolve().parent if file else Path.cwd()
     where = file.name if file else "config.toml"
@@ -131,7 +131,10 @@ def _raw(item: Setting, table: Mapping[str, Any], environment: Mapping[str, str]
 
 def _value(item: Setting, raw: Any, origin: str, base: Path) -> Any:
     if item.is_list:
-        return _list(item, raw, origin)
+        # One path of a file may have a comma in its name; in the environment a comma is all that parts them.
+        whole = isinstance(raw, str) and item.is_path and not origin.startswith("environment")
+        texts = _list(item, [raw] if whole else raw, origin)
+        return tuple(_path(item, text, origin, base) for text in texts) if item.is_path else texts
     try:
         value = item.parameter.parse(raw)
     except OptionError as error:
@@ -140,6 +143,10 @@ def _value(item: Setting, raw: Any, origin: str, base: Path) -> Any:
         raise ConfigError(f"{origin}: {item.key} takes {item.parameter.takes()}{given}.") from error
     if not item.is_path:
         return value
+    return _path(item, value, origin, base)
+
+
+def _path(item: Setting, value: Any, origin: str, base: Path) -> Path:
     # An empty path stays empty: it means that the service chooses.
     if value in ("", "."):
         return Path()
@@ -155,7 +162,8 @@ def _list(item: Setting, raw: Any, origin: str) -> tuple[str, ...]:
         raw = raw.split(",")
     if raw is not None and not (isinstance(raw, list) and all(isinstance(text, str) for text in raw)):
         raise ConfigError(f"{origin}: {item.key} takes a list of texts.")
-    return tuple(text.strip() for text in raw or () if text.strip())
+    texts = tuple(text.strip() for text in raw or () if text.strip())
+    return texts or tuple(filter(None, item.parameter.default.split(",")))
 
 
 def _defaults(
@@ -208,7 +216,8 @@ def _check_whole(config: Config) -> None:
 
 def _check_paths(paths: PathSettings) -> None:
     """No folder may lie where its files would be taken, listed or cleared as those of another."""
-    folders = {"inbox": paths.inbox, "outputs": paths.outputs, "state": paths.state, "models": paths.models}
+    folders = {"inbox": paths.inbox, "outputs": paths.outputs, "state": paths.state, "models": paths.models[0]}
+    folders |= {f"models[{index}]": folder for index, folder in enumerate(paths.models[1:], 2)}
     if paths.uploads != Path():
         folders["uploads"] = paths.uploads
     for name, folder in folders.items():
