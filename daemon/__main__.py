@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from daemon.descriptors import raise_limit
+from daemon.engine.start_checks import check_device, check_models
 from daemon.errors import ServiceError
 from daemon.settings.config import Config, load_config
 from seedvr2 import __version__
@@ -31,7 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = load_config(Path(named) if named else None)
         if options.command == "check-config":
-            return _check_config(config)
+            status = _check_config(config)
+            check_models(config)
+            return status
+        check_models(config)
+        check_device(config)
         return _run(config)
     except ServiceError as error:
         _say(str(error))

@@ -44,12 +44,15 @@ class Service:
 
     def start(self) -> None:
         """Begin to answer, to work and to watch, in this order."""
+        models = ", ".join(map(str, self.context.models))
+        log.info("models %s, state %s", models, self.config.paths.state)
+        log.info("inbox %s, outputs %s", self.config.paths.inbox, self.config.paths.outputs)
         self.api.start()
+        self.context.pulls.start()
         self.worker.start()
         self.inbox.start()
         self._parts.retention.start()
         self._parts.webhook.start()
-        log.info("inbox %s, outputs %s", self.config.paths.inbox, self.config.paths.outputs)
         log.info("listening on %s, %d jobs waiting", self.url, len(self.context.queue))
 
     def stop(self) -> None:
@@ -60,6 +63,7 @@ class Service:
         notify("STOPPING=1", "STATUS=stopping")
         self.inbox.stop()
         self.context.hub.close()
+        self.context.pulls.stop()
         ended = self.worker.stop(STOP_S)
         self._parts.retention.stop()
         self._parts.webhook.stop()

@@ -60,6 +60,10 @@ class Api:
         """`POST path` with a JSON body; `patient` for what may take long."""
         return await self._json("POST", path, json=body, timeout=self._limits(patient))
 
+    async def delete(self, path: str, **query: str | int) -> dict[str, Any]:
+        """`DELETE path?query`."""
+        return await self._json("DELETE", path, params=query)
+
     async def upload(self, file: BinaryIO, name: str, fields: Mapping[str, str | int | float]) -> dict[str, Any]:
         """`POST /api/process`: the file is sent as it is read."""
         form = {"files": {"file": (name, file)}, "data": dict(fields)}

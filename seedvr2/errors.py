@@ -60,7 +60,15 @@ class ModelNotInstalledError(CheckpointError):
 
 
 class IncompleteModelError(ModelNotInstalledError):
-    """A transformer is on this machine, but not all that it needs: the VAE or the text embedding is missing."""
+    """A transformer is on this machine, but not all that it needs: the VAE or the text embedding is missing.
+
+    `name` is the catalogue's name of the missing file, `model` that of the transformer.
+    """
+
+    def __init__(self, message: str, name: str, model: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+        self.model = model
 
 
 class NotOursError(CheckpointError):

@@ -19,7 +19,7 @@ from seedvr2.catalogue.folder import (
     pulling,
 )
 from seedvr2.catalogue.places import ModelsDir
-from seedvr2.catalogue.registry import is_size, of_size
+from seedvr2.catalogue.registry import TEXT, VAE, is_size, of_size
 from seedvr2.checkpoint import open_checkpoint
 from seedvr2.errors import CheckpointError, IncompleteModelError, ModelNotInstalledError, NeverFitsError
 from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
@@ -93,7 +93,7 @@ def _best(models_dir: ModelsDir, device: torch.device, capacity: int) -> ModelFi
     vae = _vae_for(installed[0], models_dir)
     complete = [model for model in installed if _has_text(model, models_dir)]
     if not complete:
-        raise IncompleteModelError(lacks_text(installed[0].name, models_dir))
+        raise IncompleteModelError(lacks_text(installed[0].name, models_dir), TEXT, installed[0].name)
     room = capacity - _WORKING_BYTES
     whole = [model for model in complete if model.bytes <= room]
     if whole:
@@ -132,7 +132,7 @@ def _rank(model: InstalledModel) -> tuple[int, int, str]:
 def _files(model: InstalledModel, models_dir: ModelsDir) -> ModelFiles:
     vae = _vae_for(model, models_dir)
     if not _has_text(model, models_dir):
-        raise IncompleteModelError(lacks_text(model.name, models_dir))
+        raise IncompleteModelError(lacks_text(model.name, models_dir), TEXT, model.name)
     return ModelFiles(model.name, model.path, vae)
 
 
@@ -140,4 +140,4 @@ def _vae_for(model: InstalledModel, models_dir: ModelsDir) -> Path:
     try:
         return find_vae(models_dir)
     except ModelNotInstalledError as error:
-        raise IncompleteModelError(f"{model.name} needs a VAE: {error}") from error
+        raise IncompleteModelError(f"{model.name} needs a VAE: {error}", VAE, model.name) from error

@@ -21,6 +21,7 @@ from daemon.api import (
     models,
     page,
     process,
+    pulls,
     queue,
     session,
     source,
@@ -36,7 +37,7 @@ from daemon.errors import RequestError
 from daemon.settings.keys import ServerSettings
 
 log = logging.getLogger(__name__)
-TOPICS = (health, gpu, models, queue, process, tasks, adjust, download, source, thumbnails, events, metrics)
+TOPICS = (health, gpu, models, pulls, queue, process, tasks, adjust, download, source, thumbnails, events, metrics)
 PAGES = (page, session)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.api.redact import Redactor
 from daemon.engine.executor import Executor
 from daemon.engine.gpu import GpuMonitor
+from daemon.engine.pulls import Pulls
 from daemon.inbox.inbox import Inbox
 from daemon.jobs.queue import JobQueue
 from daemon.outside.events import EventHub
@@ -19,6 +21,7 @@ from daemon.store.job_store import JobStore
 from daemon.work.estimates import Estimates
 from daemon.work.operations import Operations
 from daemon.work.worker import Worker
+from seedvr2.catalogue.places import look
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Context:
     uploads: Path
     metrics: Metrics
     redact: Redactor
+    models: Sequence[Path]
+    pulls: Pulls
     started: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -45,6 +50,6 @@ class Context:
         """What is wrong now, a sentence each; nothing if all is well."""
         unreadable = self.store.unreadable
         damaged = f"{unreadable} records of the job store cannot be read; the log shows them." if unreadable else ""
-        told = [*self.worker.problems, *self.inbox.problems, damaged]
+        told = [*self.worker.problems, *self.inbox.problems, damaged, *look(self.models).problems]
         # The same disk may trouble both; it is named once.
         return list(dict.fromkeys(self.redact(text) for text in told if text))

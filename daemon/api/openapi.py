@@ -34,6 +34,13 @@ TAGS = {
     "Service": "Health and metrics.",
 }
 OPEN = ("/health",)
+MODEL_NAME = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+    "description": "File name of a model, or short: 3b-q4.",
+}
 TASK_ID = {
     "name": "task_id",
     "in": "path",
@@ -86,7 +93,7 @@ def _operation(route: Route, config: Config) -> dict[str, Any]:
     }
     if described.about:
         operation["description"] = described.about
-    parameters = [TASK_ID] if "<task_id>" in route.path else []
+    parameters = [TASK_ID] if "<task_id>" in route.path else [MODEL_NAME] if "<name>" in route.path else []
     parameters += [_query(query) for query in described.query]
     if parameters:
         operation["parameters"] = parameters

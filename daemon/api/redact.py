@@ -15,7 +15,9 @@ class Redactor:
         self._folders = sorted((pair for pair in named if pair[0] != "."), key=lambda pair: -len(pair[0]))
 
     def __call__(self, text: str) -> str:
-        """The sentence without paths of this machine."""
-        for folder, name in self._folders:
-            text = text.replace(folder, name)
-        return text
+        """The sentence without paths of this machine, but for those of a command in backticks: it has to run."""
+        parts = text.split("`")
+        for index in range(0, len(parts), 2):
+            for folder, name in self._folders:
+                parts[index] = parts[index].replace(folder, name)
+        return "`".join(parts)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.api.context import Context
+from daemon.api.redact import Redactor
+from daemon.engine.pulls import Pull
 from daemon.jobs.job import Job, Progress, State
 
 
@@ -113,6 +115,12 @@ def output(job: Job) -> dict[str, Any]:
         "frames_total": result.frames,
         "warnings": list(result.warnings),
     }
+
+
+def pull(redact: Redactor, pull: Pull) -> dict[str, Any]:
+    """A download of a model as the API shows it."""
+    view = pull.as_dict()
+    return view | {"error": text(redact(pull.error)) or None}
 
 
 def submitted(context: Context, job: Job) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The child is started from the files that are there then, which an update may have changed under a running service.
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Setup:
     """
 
     version: int
-    models_dir: str
+    models_dirs: list[str]
     memory_file: str
     default: str
     device: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from daemon.settings.keys import (
 from seedvr2.config_file import find_config
 from seedvr2.errors import OptionError
 
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 # Read by mcp_server.py, which is configured by the environment alone.
 FOREIGN_VARIABLES = ("SEEDVR2_API_URL", "SEEDVR2_API_TOKEN")
 
@@ -163,7 +165,7 @@ def _list(item: Setting, raw: Any, origin: str) -> tuple[str, ...]:
     if raw is not None and not (isinstance(raw, list) and all(isinstance(text, str) for text in raw)):
         raise ConfigError(f"{origin}: {item.key} takes a list of texts.")
     texts = tuple(text.strip() for text in raw or () if text.strip())
-    return texts or tuple(filter(None, item.parameter.default.split(",")))
+    return texts or tuple(filter(None, str(item.parameter.default).split(",")))
 
 
 def _defaults(
@@ -204,6 +206,9 @@ def _unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
 def _check_whole(config: Config) -> None:
     """What no key can check alone."""
     _check_paths(config.paths)
+    if not _DEVICE.fullmatch(config.model.device):
+        where = config.origins.get("model.device", "model.device")
+        raise ConfigError(f"{where}: model.device takes auto, cpu, cuda or cuda:N, not {config.model.device!r:.80}.")
     server = config.server
     if not is_loopback(server.host) and not server.token and not server.allow_anonymous:
         raise ConfigError(

@@ -58,7 +58,7 @@ def setting(
     metadata: dict[str, Any] = {"meaning": meaning, "limits": limits, "aliases": aliases}
     metadata |= {"secret": secret, "address": address, "path": path}
     if path:
-        default = tuple(map(Path, default)) if isinstance(default, tuple) else Path(default)
+        default = tuple(Path(each) for each in default) if isinstance(default, tuple) else Path(default)
     return field(default=default, metadata=metadata)
 
 
@@ -105,7 +105,7 @@ class ModelSettings:
         600.0, "Seconds without a job until the model leaves memory; 0: never", minimum=0, aliases=("GPU_IDLE_TIMEOUT",)
     )
     auto_download: bool = setting(False, "Fetch a known model that is not installed when a job asks for it")
-    auto_companions: bool = setting(True, "Fetch the text embedding (0.6 MB) by itself where only that is missing")
+    fetch_embedding: bool = setting(True, "Fetch the text embedding (0.6 MB) by itself where a model lacks it")
     hub_cache: bool = setting(True, "Also use models that other programs have fetched from the Hugging Face hub")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda or cuda:N")
     dtype: str = setting("auto", "Precision to compute in", choices=("auto", "float32", "bfloat16", "float16"))
@@ -194,9 +194,8 @@ def _setting_of(section: str, item: Field[Any]) -> Setting:
     meta = item.metadata
     kind: type[Any] = type(item.default)
     is_list = kind is tuple
-    default: Any = (
-        ",".join(map(str, item.default)) if is_list else str(item.default) if meta["path"] else item.default
-    )
+    stated: Any = item.default
+    default: Any = ",".join(map(str, stated)) if is_list else str(stated) if meta["path"] else stated
     as_text = is_list or meta["path"]
     parameter = Parameter(item.name, str if as_text else kind, default, meta["meaning"], **meta["limits"])
     return Setting(section, parameter, meta["aliases"], is_list, meta["path"], meta["secret"], meta["address"])

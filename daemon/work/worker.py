@@ -18,6 +18,7 @@ from daemon.errors import RequestError
 from daemon.jobs.job import Job, Progress
 from daemon.jobs.queue import JobQueue
 from daemon.work.ends import EndRefusedError, Ends
+from daemon.work.model_trouble import ModelTrouble
 from daemon.work.runner import JobRunner, RefusedError
 from daemon.work.surroundings import Surroundings
 
@@ -39,7 +40,7 @@ class Worker:
     """Owns the executor: no other thread may call it, except for `probe` and `model`.
 
     Args:
-        ends: what is left to do for jobs that the engine is done with.
+        ends: what is left to do for jobs that the engine is done with. models: whether the models of jobs are there.
         idle_timeout_s: seconds without work until the model is unloaded; 0 never.
     """
 
@@ -50,6 +51,7 @@ class Worker:
         queue: JobQueue,
         surroundings: Surroundings,
         ends: Ends,
+        models: ModelTrouble,
         *,
         idle_timeout_s: float,
     ) -> None:
@@ -58,6 +60,7 @@ class Worker:
         self._queue = queue
         self._surroundings = surroundings
         self._ends = ends
+        self._models = models
         self._idle_timeout_s = idle_timeout_s
         self._wake = threading.Condition()
         self._stop = threading.Event()
@@ -89,7 +92,7 @@ class Worker:
         """What keeps it from its work."""
         # Where nothing waits, nobody can tell whether it is over.
         engine = self._runner.engine.problems if len(self._queue) or self.current else []
-        said = (self.paused, *engine, *self._surroundings.problems, *self._ends.problems)
+        said = (self.paused, *engine, *self._models.problems, *self._surroundings.problems, *self._ends.problems)
         return list(dict.fromkeys(text for text in said if text))
 
     @property
@@ -149,7 +152,7 @@ class Worker:
 
     def waits_for(self, job: Job) -> str:
         """Why a waiting job does not begin though it is its turn; empty where nothing is wrong. For any thread."""
-        return self._surroundings.waits_for(job)
+        return self._surroundings.waits_for(job) or self._models.waits_for(job)
 
     def offload(self) -> bool:
         """Unload the model; True if that has to wait for the running job."""
@@ -207,6 +210,7 @@ class Worker:
                 return False
         self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0) or self._runner.engine.pause())
         self._surroundings.look(self._queue.waiting)
+        self._models.look(self._queue.waiting)
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
             job = None if self.paused else self._queue.take_next(self._ready)
@@ -218,7 +222,7 @@ class Worker:
         return True
 
     def _ready(self, job: Job) -> bool:
-        return self._surroundings.ready(job) and self._runner.engine.ready(job)
+        return self._surroundings.ready(job) and self._runner.engine.ready(job) and self._models.ready(job)
 
     def _process(self, job: Job) -> None:
         try:

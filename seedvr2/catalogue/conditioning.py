@@ -28,7 +28,7 @@ def load_conditioning(checkpoint: Checkpoint, models_dir: ModelsDir) -> Tensor:
         return _fitting(checkpoint.tensor(POSITIVE), checkpoint, checkpoint.path, models_dir)
     path = find_text_embedding(models_dir)
     if path is None:
-        raise IncompleteModelError(lacks_text(checkpoint.path.name, models_dir))
+        raise IncompleteModelError(lacks_text(checkpoint.path.name, models_dir), TEXT, checkpoint.path.name)
     return _fitting(read_embedding(path), checkpoint, path, models_dir)
 
 

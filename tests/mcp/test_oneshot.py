@@ -39,7 +39,7 @@ def run(command: str, host: Host) -> dict[str, Any]:
 def check(command: str, host: Host) -> None:
     result = run(command, host)
     if "tools/list" in command:
-        assert len(result["tools"]) == 13
+        assert len(result["tools"]) == 15
     elif "get_queue_status" in command:
         assert result["structuredContent"]["queue_length"] == 0
     else:
