@@ -10,7 +10,7 @@ class Redactor:
 
     def __init__(self, paths: PathSettings) -> None:
         named = [(str(getattr(paths, name)), name) for name in ("inbox", "outputs", "state", "uploads")]
-        named += [(str(folder), folder.name or "models") for folder in paths.models]
+        named += [(str(folder), folder.name if index else "models") for index, folder in enumerate(paths.models)]
         # The longest first: one folder may lie in another.
         self._folders = sorted((pair for pair in named if pair[0] != "."), key=lambda pair: -len(pair[0]))
 

@@ -176,7 +176,11 @@ COMPONENTS: dict[str, Schema] = {
             "downloadable": YES_NO,
             "sha256_ok": {"type": ["boolean", "null"], "description": "null until it was checked."},
             "bytes": {**_or_null(WHOLE), "description": "null where none is published."},
-        }
+        },
+        {
+            "own": {**YES_NO, "description": "true: a file that is not in the catalogue."},
+            "error": {**TEXT, "description": "Why the file cannot be used."},
+        },
     ),
     "Models": _object(
         {

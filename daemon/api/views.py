@@ -83,6 +83,9 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
         "frames_total": progress.frames_total if progress else None,
         "eta_s": round(progress.eta_s, 1) if progress and progress.eta_s is not None else None,
     }
+    loaded = context.executor.model
+    if progress and loaded and progress.stage not in BEFORE_MODEL:
+        view["model"] = loaded
     if job.draft.duplicate_of:
         view["duplicate_of"] = job.draft.duplicate_of
     if job.draft.retry_of:
@@ -99,6 +102,8 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
     return {key: value for key, value in view.items() if value is not None or key in ALWAYS}
 
 
+# Until then the model of the task before may be in memory.
+BEFORE_MODEL = ("", "queued", "downloading", "loading")
 ALWAYS = ("stage", "frames_total", "eta_s")
 
 

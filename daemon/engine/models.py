@@ -48,6 +48,7 @@ def _installed(model: InstalledModel) -> dict[str, Any]:
         "vram": "",
         "variant": "",
         "desc": about,
+        "own": True,
         **facts,
     }
 

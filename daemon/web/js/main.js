@@ -65,7 +65,12 @@ async function start() {
     if (!files.length) say(translate("drop.nothing"));
     else if (settings.check()) uploads.add(files, settings.changes);
   });
-  listen({ onTask: (task, kind) => tasks.take(task, kind), refresh, onLine: setLine });
+  listen({
+    onTask: (task, kind) => tasks.take(task, kind),
+    onModel: (pull) => models.pulled(pull).catch(() => {}),
+    refresh,
+    onLine: setLine,
+  });
   setInterval(() => document.hidden || checkHealth().catch(() => {}), HEALTH_MS);
   onLanguage(showFoot);
   await viewer.follow();

@@ -68,7 +68,7 @@ export class QueueView {
       bar.value = now.progress;
       setText(percent, `${now.progress} %`);
       setText(stage, stageName(now.stage));
-      setText(model, [sizes(now), now.params.dit_model && modelName(now.params.dit_model)].filter(Boolean).join(" · "));
+      setText(model, [sizes(now), modelOf(now)].filter(Boolean).join(" · "));
       setText(facts, progressFacts(now));
     };
     return { node, update };
@@ -95,7 +95,7 @@ export class QueueView {
     );
     const update = (now) => {
       setText(place, number(now.queue_position || 1));
-      setText(detail, [sizes(now), frames(now), now.params.dit_model && modelName(now.params.dit_model)].filter(Boolean).join(" · "));
+      setText(detail, [sizes(now), frames(now), modelOf(now), now.waiting_for].filter(Boolean).join(" · "));
       fill(priority, now.params.priority);
     };
     return { node, update };
@@ -118,6 +118,12 @@ export function stageName(stage) {
 
 function frames(task) {
   return isVideo(task) && task.media ? translate("task.frames", { count: number(task.media.frames) }) : "";
+}
+
+/** The model that runs, or that was asked for. */
+function modelOf(task) {
+  const name = task.model ?? task.params.dit_model;
+  return name && modelName(name);
 }
 
 function progressFacts(task) {
