@@ -55,7 +55,8 @@ class _Teller:
 
 
 def _end_with_starter() -> None:
-    while sys.stdin.buffer.read(1 << 10):
+    # Past Python's own buffer, whose lock nobody could take when this process ends by itself.
+    while os.read(sys.stdin.fileno(), 1 << 10):
         pass
     os._exit(_GONE)
 

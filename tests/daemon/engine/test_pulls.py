@@ -119,20 +119,18 @@ def test_what_was_cancelled_goes_on_where_it_was(hub: Hub, begin: Begin, tmp_pat
     hub.gate.clear()
     pulls, _ = begin()
     pulls.request(MODEL)
-    half = len((GOLDEN / "quant/model-Q6_K.gguf").read_bytes()) // 2
-    # In pieces of 500 bytes.
-    half -= half % 500
-    eventually(lambda: sizes(tmp_path) == [half])
+    eventually(lambda: any(sizes(tmp_path)))
     assert pulls.cancel("3b-q6").state == "cancelled"
     eventually(lambda: pulls._process is None)
     assert state_of(pulls) == "cancelled"
     with pytest.raises(RequestError, match="is not being fetched") as caught:
         pulls.cancel(MODEL)
     assert caught.value.status == 404
+    (kept,) = sizes(tmp_path)
     hub.gate.set()
     pulls.request(MODEL)
     eventually(lambda: state_of(pulls) == "done")
-    assert ranges(hub) == [f"bytes={half}-"]
+    assert ranges(hub) == [f"bytes={kept}-"]
 
 
 def test_the_next_start_takes_up_what_was_being_fetched(hub: Hub, begin: Begin, tmp_path: Path) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from daemon.engine.local_executor import LocalExecutor
 from daemon.settings.keys import ModelSettings
 from daemon.work import model_trouble
 from seedvr2.catalogue import DEFAULT_MODEL
 from seedvr2.errors import IncompleteModelError, NeverFitsError
+from seedvr2.nano import DIT_FILE, VAE_FILE
 from tests.daemon.conftest import Start, eventually, picture
 from tests.daemon.executors import MODELS, FakeExecutor
-from tests.seedvr2.network.networks import random_dit, random_vae
 
 
 class Lacking(FakeExecutor):
@@ -81,8 +81,11 @@ def test_the_missing_embedding_is_asked_for_unless_that_is_off(start: Start, tmp
 def test_a_transformer_without_its_embedding_is_not_replaced_by_nano(start: Start, tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
-    save_file({name: tensor.clone() for name, tensor in random_dit().state_dict().items()}, models / DEFAULT_MODEL)
-    save_file(random_vae().state_dict(), models / "ema_vae_fp16.safetensors")
+    # The embedded model's own networks, which run; only the embedding is taken out.
+    tensors = load_file(DIT_FILE)
+    embedding = tensors.pop("positive_conditioning")
+    save_file(tensors, models / DEFAULT_MODEL)
+    shutil.copyfile(VAE_FILE, models / "ema_vae_fp16.safetensors")
     settings = ModelSettings(device="cpu", dtype="float32")
     running = start(
         LocalExecutor(models, settings), SEEDVR2_MODEL_FETCH_EMBEDDING="false", SEEDVR2_DEFAULTS_RESOLUTION="32"
@@ -92,7 +95,7 @@ def test_a_transformer_without_its_embedding_is_not_replaced_by_nano(start: Star
     assert f"{DEFAULT_MODEL} needs a text embedding: pos_emb.pt is not in models." in problem
     assert "models pull pos_emb.pt --models-dir " in problem
     assert running.results() == []
-    save_file({"pos_emb": torch.zeros(5, 24)}, models / "pos_emb.safetensors")
+    save_file({"pos_emb": embedding}, models / "pos_emb.safetensors")
     (job,) = eventually(running.history)
     assert job.result is not None and job.result.model == DEFAULT_MODEL, job.error
     assert "3b_fp8" in Path(job.result.path).name
