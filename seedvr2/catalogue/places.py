@@ -154,4 +154,5 @@ def _can_write(folder: Path) -> bool:
     """Whether a file can be made there, or the folder itself where it is missing."""
     while not _exists(folder) and folder != folder.parent:
         folder = folder.parent
-    return is_folder(folder) and os.access(folder, os.W_OK | os.X_OK)
+    effective = os.access in os.supports_effective_ids
+    return is_folder(folder) and os.access(folder, os.W_OK | os.X_OK, effective_ids=effective)
