@@ -46,7 +46,7 @@ def test_a_device_of_no_kind_is_refused(tmp_path: Path, device: str) -> None:
 def test_an_unknown_default_ends_the_start_unless_its_file_may_be_there(tmp_path: Path, key: str) -> None:
     models = tmp_path / "models"
     models.mkdir()
-    with pytest.raises(ConfigError, match="'seedvr9'. The catalogue has no model 'seedvr9'. Did you mean seedvr2_"):
+    with pytest.raises(ConfigError, match=r"'seedvr9'\. The catalogue has no model 'seedvr9'\. Did you mean seedvr2_"):
         check_models(make_config(tmp_path, **{key: "seedvr9"}))
     for name in ("auto", "nano", "3b", "3b-q4", "seedvr2_ema_7b_fp16.safetensors"):
         check_models(make_config(tmp_path, **{key: name}))
