@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def _run(options: argparse.Namespace, settings: Settings) -> None:
-    async with Api(settings) as api:
+    async with Api(settings.address) as api:
         server = make_server(api, settings)
         if options.http:
             # Imported here: a host that starts a process for each call should not wait for a web server.

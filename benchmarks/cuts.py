@@ -28,9 +28,10 @@ from benchmarks.quality import load
 from benchmarks.transitions import WITH_CUTS, WITHOUT_CUTS, Clip, moving_cut
 from seedvr2.media import open_source
 from seedvr2.model import Model
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import plan_sizes
-from seedvr2.pipeline.stream import StreamSettings, restore_stream
+from seedvr2.pipeline.stream import restore_stream
 from seedvr2.segments.shots import scan
 from seedvr2.selection import NANO
 from training.data import Photographs

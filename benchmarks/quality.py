@@ -29,10 +29,11 @@ from seedvr2.checkpoint.convert import convert
 from seedvr2.model import Model, choose_dtype, load_model
 from seedvr2.network.tiling import Tiling
 from seedvr2.options import COLOR_CORRECTIONS
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.preprocess import bicubic
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import plan_sizes
-from seedvr2.pipeline.stream import StreamSettings, restore_stream
+from seedvr2.pipeline.stream import restore_stream
 from seedvr2.selection import NANO, ModelFiles
 from training.data import CLIPS, Photographs
 from training.degrade import blur, degrade, from_pixels, gaussian, h264, jpeg, quantise, shrink, to_pixels

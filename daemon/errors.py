@@ -2,6 +2,7 @@
 
 ServiceError
 ├── ConfigError      config.toml or the environment says something that cannot be
+├── InstallError     a configuration or a service of systemd could not be put in place
 ├── StoreError       the state folder cannot be read or written
 ├── RequestError     a request cannot be done; `.status` is its HTTP status, `.detail` goes into the answer
 ├── SidecarError     a sidecar or a preset is not valid
@@ -26,6 +27,10 @@ class ServiceError(Exception):
 
 class ConfigError(ServiceError):
     """The configuration says something that cannot be."""
+
+
+class InstallError(ServiceError):
+    """A configuration or a service of systemd could not be put in place."""
 
 
 class StoreError(ServiceError):

@@ -52,7 +52,8 @@ class Service:
         self.worker.start()
         self.inbox.start()
         self._parts.retention.start()
-        self._parts.webhook.start()
+        for courier in self.context.couriers:
+            courier.start()
         log.info("listening on %s, %d jobs waiting", self.url, len(self.context.queue))
 
     def stop(self) -> None:
@@ -66,7 +67,8 @@ class Service:
         self.context.pulls.stop()
         ended = self.worker.stop(STOP_S)
         self._parts.retention.stop()
-        self._parts.webhook.stop()
+        for courier in self.context.couriers:
+            courier.stop()
         self.api.stop()
         self.context.gpu.close()
         if not ended:

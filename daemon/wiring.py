@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from daemon.api import views
 from daemon.api.app import make_app
@@ -26,14 +27,17 @@ from daemon.jobs.job import Job
 from daemon.jobs.queue import JobQueue
 from daemon.outside.events import EventHub
 from daemon.outside.metrics import Metrics
+from daemon.outside.notifications import notifications
 from daemon.outside.webhook import Webhook
 from daemon.settings.config import Config
+from daemon.settings.hours import Hours
 from daemon.store.job_store import JobStore
 from daemon.store.owner import owner_of
 from daemon.store.safe_open import DESK
 from daemon.work.ending import Ending
 from daemon.work.ends import Ends
 from daemon.work.estimates import Estimates
+from daemon.work.hold import Hold
 from daemon.work.model_trouble import ModelTrouble
 from daemon.work.operations import Operations
 from daemon.work.publish import Publisher
@@ -72,6 +76,8 @@ def wire(config: Config, executor: Executor | None) -> Parts:
     operations: list[Operations] = []
 
     def forgotten(job: Job) -> None:
+        if operations:
+            operations[0].remove_segments(job)
         # Whoever keeps uploads for ever keeps those of forgotten jobs too.
         if jobs.uploads_days and operations:
             operations[0].remove_upload(job)
@@ -134,6 +140,8 @@ def _wire(
         surroundings,
         ends,
         ModelTrouble(executor, [config.defaults.get("dit_model", "")], embedding),
+        estimates=estimates,
+        hold=Hold(store, Hours.parse(config.queue.hours)),
         idle_timeout_s=config.model.idle_timeout_s,
     )
     worker.on_progress = hub.publish
@@ -176,8 +184,15 @@ def _wire(
         models=models,
         pulls=pulls,
     )
-    webhook = Webhook(config.webhook, paths.state / "webhook", lambda job: views.task(context, job))
-    hub.listen(webhook.on_event)
+
+    def described(job: Job) -> dict[str, Any]:
+        return views.task(context, job)
+
+    webhook = Webhook(config.webhook, paths.state / "webhook", described)
+    people = notifications(config.notify, paths.state / "notify", described)
+    for courier in (webhook, *people):
+        hub.listen(courier.on_event)
+        context.couriers.append(courier)
     gate = Gate(config.server, folders.uploads, config.jobs.min_free_mb * MIB)
     return Parts(
         context=context,

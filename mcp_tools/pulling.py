@@ -9,9 +9,8 @@ import anyio
 from mcp.server.mcpserver.exceptions import ToolError
 
 from mcp_tools.api import Api, Problem
-from mcp_tools.waiting import MAX_SILENCES, Report, Steps
-
-INTERVAL_S = 1.0
+from mcp_tools.waiting import Report, Steps
+from rest_client.tasks import ASKED_EVERY_S, MAX_SILENCES
 
 
 async def wait(api: Api, model: str, timeout_s: float, report: Report) -> dict[str, Any]:
@@ -46,7 +45,7 @@ async def wait(api: Api, model: str, timeout_s: float, report: Report) -> dict[s
             raise ToolError(
                 f"{model} is not there after {timeout_s:g} s. The download goes on; call pull_model again to wait on."
             )
-        await anyio.sleep(min(INTERVAL_S, left))
+        await anyio.sleep(min(ASKED_EVERY_S, left))
 
 
 def describe(pull: dict[str, Any]) -> str:

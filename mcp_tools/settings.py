@@ -6,11 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-DEFAULT_URL = "http://localhost:8200"
-DEFAULT_TIMEOUT_S = 30.0
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+from rest_client.address import DEFAULT_TIMEOUT_S, DEFAULT_URL, LOOPBACK, Address, checked_url
+
+__all__ = ["LOOPBACK", "Settings", "SettingsError"]
 
 
 class SettingsError(Exception):
@@ -19,24 +18,11 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`folders` are resolved; `timeout_s` is how long the API may be silent; `http_token` guards `--http`."""
+    """`address` is where the API is; `folders` are resolved; `http_token` guards `--http`."""
 
-    api_url: str
-    api_token: str
+    address: Address
     folders: tuple[Path, ...]
-    timeout_s: float
     http_token: str
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the API runs on this machine."""
-        return urlsplit(self.api_url).hostname in LOOPBACK
-
-    @property
-    def shown_url(self) -> str:
-        """The address as an assistant may see it: without a user and password."""
-        parts = urlsplit(self.api_url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -46,22 +32,26 @@ class Settings:
             SettingsError: a variable has a value that it cannot take.
         """
         return cls(
-            api_url=_url(environment.get("SEEDVR2_API_URL") or DEFAULT_URL),
-            api_token=environment.get("SEEDVR2_SERVER_TOKEN", "").strip(),
+            address=Address(
+                _url(environment.get("SEEDVR2_API_URL") or DEFAULT_URL),
+                environment.get("SEEDVR2_SERVER_TOKEN", "").strip(),
+                _seconds(environment.get("SEEDVR2_MCP_TIMEOUT") or str(DEFAULT_TIMEOUT_S)),
+                source="mcp",
+                named_by="SEEDVR2_API_URL",
+                token_advice="Set SEEDVR2_SERVER_TOKEN for the MCP server.",
+            ),
             folders=_folders(environment.get("SEEDVR2_MCP_FOLDERS", "")),
-            timeout_s=_seconds(environment.get("SEEDVR2_MCP_TIMEOUT") or str(DEFAULT_TIMEOUT_S)),
             http_token=environment.get("SEEDVR2_MCP_TOKEN", "").strip(),
         )
 
 
 def _url(text: str) -> str:
-    url = text.strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        return checked_url(text)
+    except ValueError as error:
         # With a user or password in it, it is not repeated.
         given = "" if "@" in text else f", not {text!r}"
-        raise SettingsError(f"SEEDVR2_API_URL takes an address such as {DEFAULT_URL}{given}.")
-    return url
+        raise SettingsError(f"SEEDVR2_API_URL takes {error}{given}.") from None
 
 
 def _folders(text: str) -> tuple[Path, ...]:

@@ -71,6 +71,8 @@ class Tools:
             self.cancel_task: DESTROYS,
             self.download_result: ADDS,
             self.switch_model: SETS,
+            self.pause_queue: SETS,
+            self.resume_queue: SETS,
             self.pull_model: FETCHES,
             self.remove_model: DESTROYS,
         }
@@ -174,6 +176,19 @@ class Tools:
     ) -> Answer:
         """Load a model; answers when it is ready."""
         return await self._api.post("/api/models/switch", {"model": model, "wait": wait}, patient=True)
+
+    async def pause_queue(
+        self,
+        now: Annotated[
+            bool, Field(description="Stop the running task within seconds, instead of at the end of a video's segment")
+        ] = False,
+    ) -> Answer:
+        """Begin no further task until resume_queue, also after a restart. Nothing is lost: what runs goes on later."""
+        return await self._api.post("/api/queue/pause", {"now": now})
+
+    async def resume_queue(self) -> Answer:
+        """Let a paused queue go on. Outside of its configured hours it stays paused, and says until when."""
+        return await self._api.post("/api/queue/resume")
 
     async def pull_model(
         self,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from seedvr2.options import UpscaleOptions
 
 if TYPE_CHECKING:
-    from seedvr2.upscaler import Upscaler, UpscaleResult
+    from seedvr2.result import UpscaleResult
+    from seedvr2.upscaler import Upscaler
 
 # PyTorch reads both when it is first imported. Huge pages: activations are large and new for each frame, and half of
 # the time of small networks goes into page faults. No spinning: on a machine that does anything else at the same
@@ -26,8 +27,12 @@ __all__ = ["UpscaleOptions", "UpscaleResult", "Upscaler", "__version__"]
 
 def __getattr__(name: str) -> Any:
     # The networks take seconds to import; whoever only wants the version or the options should not wait for them.
-    if name in ("Upscaler", "UpscaleResult"):
-        from seedvr2 import upscaler
+    if name == "Upscaler":
+        from seedvr2.upscaler import Upscaler
 
-        return getattr(upscaler, name)
+        return Upscaler
+    if name == "UpscaleResult":
+        from seedvr2.result import UpscaleResult
+
+        return UpscaleResult
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

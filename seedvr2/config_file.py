@@ -1,4 +1,4 @@
-"""`config.toml`, as far as the engine's command line needs it: where it is, and which folders of models it names.
+"""`config.toml`, as far as the engine's command line needs it: which folders of models it names.
 
 The service reads the same file, by the same rules, for everything else.
 """
@@ -9,29 +9,15 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from seedvr2.catalogue.asking import is_file, is_folder
+from seedvr2.catalogue.asking import is_folder
 from seedvr2.catalogue.hub_cache import default_cache
 from seedvr2.errors import OptionError
-
-NAME = "config.toml"
-_FOLDER = "seedvr2d"
-_SYSTEM = Path("/etc")
-
-
-def find_config(environment: Mapping[str, str]) -> Path | None:
-    """The configuration file: `SEEDVR2_CONFIG`, else of the current folder, of this user, or of this machine."""
-    named = environment.get("SEEDVR2_CONFIG")
-    if named:
-        return Path(named)
-    user = Path(environment.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    for folder in (Path(), user / _FOLDER, _SYSTEM / _FOLDER):
-        if is_file(folder / NAME):
-            return folder / NAME
-    return None
+from seedvr2.standard_folders import default_folder, find_config
 
 
 def models_folders(environment: Mapping[str, str]) -> tuple[Path, ...]:
-    """The folders of the models: `SEEDVR2_PATHS_MODELS` (a list with commas), else as configured, else `models`.
+    """The folders of the models: `SEEDVR2_PATHS_MODELS` (a list with commas), else as configured, else `models`
+    where the service has it when it is not configured.
 
     After them the cache of the Hugging Face hub, unless `model.hub_cache` is off.
 
@@ -40,14 +26,15 @@ def models_folders(environment: Mapping[str, str]) -> tuple[Path, ...]:
     """
     file = find_config(environment)
     document = _read(file) if file else {}
-    stated = _section(document, "paths").get("models", "models")
+    stated = _section(document, "paths").get("models")
+    unnamed = default_folder(file, environment)
     base = file.resolve().parent if file else Path.cwd()
     variable = environment.get("SEEDVR2_PATHS_MODELS", "").strip()
     if variable:
         stated, base = [part.strip() for part in variable.split(",") if part.strip()], Path.cwd()
     names = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
     folders = [(base / Path(name).expanduser()).resolve() for name in names if isinstance(name, str) and name]
-    return with_hub_cache(folders or [base / "models"], environment, enabled=_hub_cache(document, environment))
+    return with_hub_cache(folders or [unnamed / "models"], environment, enabled=_hub_cache(document, environment))
 
 
 def with_hub_cache(folders: list[Path], environment: Mapping[str, str], *, enabled: bool) -> tuple[Path, ...]:

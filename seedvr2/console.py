@@ -27,7 +27,7 @@ class ProgressBar:
 
     def __call__(self, progress: Progress) -> None:
         """Show a report, at most ten times a second."""
-        if progress.stage == "loading":
+        if progress.stage in ("scanning", "loading"):
             self._started = time.monotonic()
         now, share = time.monotonic(), progress.fraction or 0.0
         if self._quiet:
@@ -78,6 +78,7 @@ def describe_plan(source: Path, plan: Forecast, *, explain: bool = False) -> str
             *_swapped(plan),
             f"  memory   {gigabytes(plan.peak_bytes)} at the peak, {gigabytes(plan.weights_bytes)} of it weights; "
             f"{gigabytes(plan.free_bytes)} free: {fits}",
+            *([f"  disk     {plan.disk.words()}"] if plan.disk else []),
             f"  time     {time_left}",
             *(f"  why      {reason}" for reason in plan.reasons if explain),
         )

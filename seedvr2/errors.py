@@ -9,11 +9,13 @@ SeedVR2Error
 │   ├── ModelNotInstalledError   the model is known but its file is not on this machine
 │   │   └── IncompleteModelError     its file is, but not the VAE or the text embedding that it needs
 │   └── NotOursError             a file of somebody else's, which is not to be removed
+├── DaemonGoneError      the daemon that was to do it does not answer
 ├── DownloadError        a file of the catalogue could not be fetched or did not verify
 ├── OutOfMemoryError     there is not enough memory at the moment, or for this batch and these tiles
 │   └── NeverFitsError           the job needs more memory than this machine has at all; trying again is no use
 ├── NumericError         a network gave infinities or no numbers, in a wider type as well
-└── Cancelled            the caller asked to stop; nothing was left behind
+├── Cancelled            the caller asked to stop; nothing was left behind
+└── Yielded              the caller asked to give way; what is finished is kept, and the same call goes on with it
 """
 
 from __future__ import annotations
@@ -75,6 +77,10 @@ class NotOursError(CheckpointError):
     """A file is somebody else's and not to be removed."""
 
 
+class DaemonGoneError(SeedVR2Error):
+    """The daemon that was to do it does not answer."""
+
+
 class DownloadError(SeedVR2Error):
     """A file of the catalogue could not be fetched or did not verify."""
 
@@ -93,3 +99,7 @@ class NumericError(SeedVR2Error):
 
 class Cancelled(SeedVR2Error):  # noqa: N818 - an order carried out, not a fault
     """The caller asked to stop; nothing was left behind."""
+
+
+class Yielded(SeedVR2Error):  # noqa: N818 - an order carried out, not a fault
+    """The caller asked to give way; the segments that are finished are kept, and the same call goes on with them."""

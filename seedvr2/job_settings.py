@@ -11,10 +11,10 @@ from seedvr2.media import MediaInfo
 from seedvr2.model import Model
 from seedvr2.options import BY_NAME, MAX_EDGE, UpscaleOptions
 from seedvr2.pipeline.batching import effective_overlap
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.overlap import depth
 from seedvr2.pipeline.restore import RestoreSettings
 from seedvr2.pipeline.sizes import Size, Sizes, sizes_of
-from seedvr2.pipeline.stream import StreamSettings
 from seedvr2.planning.plan import Plan
 
 
@@ -56,15 +56,15 @@ class JobSettings:
 
     def reading_depth(self, info: MediaInfo) -> int:
         """How many frames of the source may wait for their batch."""
-        return depth(_bytes(info, (info.width, info.height)), self.step)
+        return depth(frame_bytes(info, (info.width, info.height)), self.step)
 
     def writing_depth(self, info: MediaInfo) -> int:
         """How many frames of the result may wait to be written."""
-        return depth(_bytes(info, self.sizes.output), self.step)
+        return depth(frame_bytes(info, self.sizes.output), self.step)
 
 
-def _bytes(info: MediaInfo, size: Size) -> int:
-    """Of a frame in integers."""
+def frame_bytes(info: MediaInfo, size: Size) -> int:
+    """Bytes of a frame of that size in integers."""
     return size[0] * size[1] * (4 if info.has_alpha else 3) * (2 if info.bit_depth > 8 else 1)
 
 

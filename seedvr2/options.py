@@ -14,6 +14,7 @@ from seedvr2.errors import OptionError
 
 COLOR_CORRECTIONS = ("lab", "wavelet", "wavelet_adaptive", "hsv", "adain", "none")
 OUTPUT_FORMATS = ("auto", "mp4", "mkv", "webm", "mov", "png", "jpg", "webp", "tiff", "gif")
+STITCHINGS = ("latent", "batch")
 VIDEO_CODECS = ("h264", "hevc")
 MAX_EDGE = 16384
 
@@ -22,7 +23,9 @@ MAX_EDGE = 16384
 class Parameter:
     """One parameter: what it takes (`minimum`…`maximum` inclusive, or `choices`), its default, its meaning.
 
-    `off` is a number outside that range that it takes too: it turns the parameter off.
+    `off` is a number outside that range that it takes too: it turns the parameter off. `in_frames`: whether finished
+    segments of a video are of no use once it has another value; False where it changes no frame and no packet by itself,
+    but shows in what a plan says of its encoder, or not at all.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Parameter:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     off: float | None = None
+    in_frames: bool = True
 
     def parse(self, value: Any) -> Any:
         """The value as `kind`, from Python, JSON, TOML or a form field; an empty text means the default.
@@ -107,6 +111,7 @@ class UpscaleOptions:
     prepend_frames: int = 0
     uniform_batch_size: bool = False
     shots: str = "auto"
+    stitching: str = "latent"
     seed: int = 42
     color_correction: str = "lab"
     input_noise_scale: float = 0.0
@@ -168,16 +173,17 @@ PARAMETERS: tuple[Parameter, ...] = (
     _P("prepend_frames", int, 0, "Mirrored frames put before the first one, removed again from the result", 0, 64),
     _P("uniform_batch_size", bool, False, "Pad the last batch to the full batch size"),
     _P("shots", str, "auto", "Restore each shot by itself, so that nothing of one shows in the next", choices=("auto", "off")),
+    _P("stitching", str, "latent", "latent: one pass over a shot, no seams between batches; batch: each batch by itself, as the public implementation", choices=STITCHINGS),
     _P("seed", int, 42, "Seed of the noise: the same seed gives the same result", 0, 2**32 - 1),
     _P("color_correction", str, "lab", "How the source's colours are carried over", choices=COLOR_CORRECTIONS),
     _P("input_noise_scale", float, 0.0, "Noise added to the source before encoding", 0, 1),
     _P("latent_noise_scale", float, 0.0, "Noise mixed into the condition latent", 0, 1),
     _P("vae_tiling", str, "auto", "Encode and decode in tiles: less memory, a little slower", choices=("auto", "on", "off")),
     _P("vae_quality", str, "high", "Size of those tiles: larger is truer and needs more memory", choices=("low", "medium", "high")),
-    _P("blocks_to_swap", int, 0, "Transformer blocks kept in main memory to save GPU memory", 0, 64),
+    _P("blocks_to_swap", int, 0, "Transformer blocks kept in main memory to save GPU memory", 0, 64, in_frames=False),
     _P("tf32", bool, False, "Let the GPU round float32 products to TF32: faster, slightly less exact"),
-    _P("output_format", str, "auto", "auto: mp4 for video (webm or mov where it is transparent, mkv for sound that mp4 lacks), png for pictures; animations also as webp, png or gif", choices=OUTPUT_FORMATS),
-    _P("video_codec", str, "h264", "Codec in mp4 and mkv; hevc keeps 10 bits and HDR10, but fewer browsers play it", choices=VIDEO_CODECS),
+    _P("output_format", str, "auto", "auto: mp4 for video (webm or mov where it is transparent, mkv for sound that mp4 lacks), png for pictures; animations also as webp, png or gif", choices=OUTPUT_FORMATS, in_frames=False),
+    _P("video_codec", str, "h264", "Codec in mp4 and mkv; hevc keeps 10 bits and HDR10, but fewer browsers play it", choices=VIDEO_CODECS, in_frames=False),
     _P("deinterlace", str, "auto", "off: leave interlaced videos as they are, such as progressive ones marked wrongly", choices=("auto", "off")),
 )  # fmt: skip
 BY_NAME: dict[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}

@@ -21,7 +21,7 @@ from seedvr2.catalogue.folder import (
 from seedvr2.catalogue.places import ModelsDir
 from seedvr2.catalogue.registry import TEXT, VAE, is_size, of_size
 from seedvr2.checkpoint import open_checkpoint
-from seedvr2.errors import CheckpointError, IncompleteModelError, ModelNotInstalledError, NeverFitsError
+from seedvr2.errors import IncompleteModelError, ModelNotInstalledError, NeverFitsError
 from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
 from seedvr2.planning.memory import capacity_bytes
 from seedvr2.units import gigabytes
@@ -75,10 +75,7 @@ def select_model(wanted: str, models_dir: ModelsDir, device: torch.device, capac
 def _full_name(wanted: str, models_dir: ModelsDir) -> str:
     if find_file(models_dir, wanted) is not None:
         return wanted
-    try:
-        name = find(wanted).name
-    except CheckpointError as error:
-        raise ModelNotInstalledError(str(error)) from error
+    name = find(wanted).name
     if is_size(wanted) and find_file(models_dir, name) is None:
         of_it = [model for model in installed_models(models_dir) if model.entry and of_size(wanted, model.entry)]
         return min(of_it, key=_rank).name if of_it else name

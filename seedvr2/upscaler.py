@@ -4,67 +4,38 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from seedvr2 import __version__
-from seedvr2.catalogue.hashes import checked_sha256, sha256_of
 from seedvr2.catalogue.places import ModelsDir
 from seedvr2.errors import OutOfMemoryError
-from seedvr2.heap import keep_freed_blocks, return_freed_blocks
-from seedvr2.job_settings import JobSettings, size_warnings
-from seedvr2.media import Frame, Pixels, Sink, Source, open_sink, open_source
+from seedvr2.farm.job_plan import JobPlan
+from seedvr2.farm.segments import Made, make_segments, units_at
+from seedvr2.job_settings import frame_bytes
+from seedvr2.making import joined_result, make_runs, make_whole
+from seedvr2.media import MediaInfo, open_source, output_suffix
 from seedvr2.media.videos.video_source import VideoSource
-from seedvr2.model import Model, choose_device, choose_dtype, load_model, release_memory
-from seedvr2.nano import DIT_FILE, VAE_FILE
-from seedvr2.network.compiled import compiling
+from seedvr2.model import release_memory
 from seedvr2.options import UpscaleOptions
-from seedvr2.pipeline.batching import effective_overlap
-from seedvr2.pipeline.frame_transfer import frame_transfer
-from seedvr2.pipeline.overlap import ReadAhead, WriteBehind
-from seedvr2.pipeline.restore import BatchRestorer
-from seedvr2.pipeline.sizes import sizes_of
-from seedvr2.pipeline.stream import restore_stream, to_integer
+from seedvr2.pipeline.latent_windows import grid_for
 from seedvr2.planning.card import DeviceLayer
+from seedvr2.planning.disk import disk_need
 from seedvr2.planning.forecast import Forecast, make_forecast
-from seedvr2.planning.machine import MachinePlanner
 from seedvr2.planning.plan import Plan
 from seedvr2.planning.planner import Request, next_smaller
-from seedvr2.progress import OnProgress, Progress, ProgressMeter
+from seedvr2.progress import OnProgress, Progress
+from seedvr2.result import UpscaleResult
 from seedvr2.segments.cutting import frames_at_a_time
-from seedvr2.segments.video_job import Circumstances, VideoJob
-from seedvr2.selection import ModelFiles, select_model
-from seedvr2.task import IsCancelled, Stretch, Task, stretch_of
+from seedvr2.segments.freezing import Circumstances, freeze
+from seedvr2.segments.video_job import VideoJob
+from seedvr2.task import IsCancelled, Task
 from seedvr2.trouble import is_out_of_memory
+from seedvr2.workshop import Workshop
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class UpscaleResult:
-    """What one upscale gave.
-
-    Attributes:
-        path: the finished file. model: the name of the model that ran.
-        width, height: of the result, in pixels. frames: in the result.
-        seconds: of work, loading the model left out.
-        tiled: whether the VAE ran in tiles. warnings: sentences about what could not be kept.
-    """
-
-    path: Path
-    model: str
-    width: int
-    height: int
-    frames: int
-    seconds: float
-    tiled: bool
-    warnings: tuple[str, ...] = ()
 
 
 class Upscaler:
@@ -102,20 +73,22 @@ class Upscaler:
         Raises:
             OptionError: there is no such device or type.
         """
-        self.models_dir = models_dir
-        self.device = choose_device(device)
-        self.dtype = choose_dtype(dtype, self.device)
-        self._default = default_model
-        self._compile = compile
-        self._model: Model | None = None
-        self._blocks_to_swap = 0
-        self._planner = MachinePlanner(self.device, self.dtype, memory=memory, layer=layer)
-        keep_freed_blocks()
+        self._workshop = Workshop(
+            models_dir,
+            device=device,
+            dtype=dtype,
+            default_model=default_model,
+            memory=memory,
+            layer=layer,
+            compile=compile,
+        )
+        self.device, self.dtype = self._workshop.device, self._workshop.dtype
+        self._planner = self._workshop.planner
 
     @property
     def model(self) -> str | None:
         """Name of the model in memory, or None."""
-        return self._model.name if self._model else None
+        return self._workshop.model.name if self._workshop.model else None
 
     def resolve(self, model: str = "auto") -> str:
         """The name of the model that `model` stands for.
@@ -123,7 +96,7 @@ class Upscaler:
         Raises:
             ModelNotInstalledError: it is not on this machine; the message says how to get it.
         """
-        return self._files(model).name
+        return self._workshop.files(model).name
 
     def load(self, model: str = "auto", *, blocks_to_swap: int = 0) -> None:
         """Bring a model into memory in place of the present one, which is dropped first.
@@ -134,30 +107,12 @@ class Upscaler:
             CheckpointError: its files are missing, damaged or of another model.
             OutOfMemoryError: the device cannot hold it.
         """
-        files = self._files(model)
-        self._load(files, max(blocks_to_swap, self._planner.swap_to_load(files)))
-
-    def _load(self, files: ModelFiles, blocks_to_swap: int) -> None:
-        # With more blocks in main memory than it needs to have, a job is hardly slower; loading anew takes longer.
-        if self._model and self._model.name == files.name and self._blocks_to_swap >= blocks_to_swap:
-            return
-        self.unload()
-        try:
-            self._model = load_model(
-                files, models_dir=self.models_dir, device=self.device, dtype=self.dtype, blocks_to_swap=blocks_to_swap
-            )
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise _out_of_memory(self.device) from error
-        self._blocks_to_swap = blocks_to_swap
-        self._planner.weights = self._model.resident_bytes
+        files = self._workshop.files(model)
+        self._workshop.load(files, max(blocks_to_swap, self._planner.swap_to_load(files)))
 
     def unload(self) -> None:
         """Drop the model and give its memory back."""
-        self._model = None
-        self._planner.weights = 0
-        release_memory()
+        self._workshop.unload()
 
     def upscale(
         self,
@@ -168,6 +123,7 @@ class Upscaler:
         model: str = "auto",
         on_progress: OnProgress | None = None,
         cancelled: IsCancelled | None = None,
+        give_way: IsCancelled | None = None,
         keep: Path | None = None,
     ) -> UpscaleResult:
         """Upscale one picture or video.
@@ -182,6 +138,8 @@ class Upscaler:
             model: name of a model, or `auto`.
             on_progress: called often, from this thread.
             cancelled: asked at each slice of the VAE; True stops with `Cancelled`.
+            give_way: asked where a segment of a video is finished and another one is to follow, and while its shots are
+                looked for; True stops with `Yielded`.
             keep: the folder for the segments of a video, which is made, and is left to the caller. Where None, a hidden
                 one beside the target, `.NAME.segments`, which goes when the result is there.
 
@@ -189,20 +147,12 @@ class Upscaler:
             MediaError: the source cannot be read or the target not written.
             OptionError: an option does not fit the source.
             NeverFitsError: this machine could not hold the job; nothing was decoded.
-            CheckpointError, OutOfMemoryError, MachineError, Cancelled: as their names say.
+            CheckpointError, OutOfMemoryError, MachineError, Cancelled, Yielded: as their names say.
         """
-        options = options or UpscaleOptions()
-        task = Task(
-            source=source,
-            target=target,
-            options=options,
-            files=self._files(model),
-            keep=keep,
-            report=on_progress or (lambda _progress: None),
-            stop=cancelled or (lambda: False),
-        )
-        threads = torch.get_num_threads()
-        try:
+        files = self._workshop.files(model)
+        asked = options or UpscaleOptions()
+        task = Task.of(source, target, asked, files, report=on_progress, stop=cancelled, give_way=give_way, keep=keep)
+        with self._workshop.careful():
             try:
                 return self._attempt(task)
             except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
@@ -212,14 +162,6 @@ class Upscaler:
                     raise
             # Outside the except block: the traceback would keep the failed run's tensors alive.
             return self._attempt_smaller(task, task.plan)
-        except (RuntimeError, MemoryError, OSError) as error:
-            if not is_out_of_memory(error):
-                raise
-            release_memory()
-            raise _out_of_memory(self.device) from error
-        finally:
-            torch.set_num_threads(threads)
-            return_freed_blocks()  # not earlier: `_run` holds the last tensors until it returns
 
     def _attempt(self, task: Task, smaller: Plan | None = None, note: str = "") -> UpscaleResult:
         """Open the source and make all of it. `smaller`: how, instead of what the planner says; `note`: why."""
@@ -228,31 +170,50 @@ class Upscaler:
             plan = smaller or self._planner.plan(request, clip.info)
             if not isinstance(clip, VideoSource):
                 task.plan = plan
-                return self._run(task, clip, request, plan)
+                return make_whole(self._workshop, task, clip, request, plan)
             with VideoJob(clip, task.target, task.options, task.keep) as job:
-                self._freeze(task, job, clip, request, plan, note)
+                circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
+                most = self._most_frames(circumstances, request, plan, clip.info)
+                job.freeze(circumstances, plan, most, task.check, scanning=task.pause, note=note, anew=bool(note))
                 # What was chosen when the job began stays, whatever is free now.
                 task.plan = job.plan.settings
                 torch.set_num_threads(job.plan.threads)
-                if not any(job.runs()):
-                    # Only the join was missing, for which no model is needed.
-                    return self._joined(task, job, clip, time.monotonic(), ())
-                return self._run(task, clip, request, task.plan, job)
+                return self._make_and_join(task, clip, request, job)
 
-    def _freeze(self, task: Task, job: VideoJob, clip: Source, request: Request, plan: Plan, note: str) -> None:
-        info, options = clip.info, task.options
+    def _make_and_join(self, task: Task, clip: VideoSource, request: Request, job: VideoJob) -> UpscaleResult:
+        plan, started = job.plan, time.monotonic()
+        told: tuple[str, ...] = ()
+        # Where only the join is missing, no model is needed.
+        if any(job.runs()):
+            work = make_runs(
+                self._workshop,
+                task,
+                clip,
+                request,
+                plan,
+                job.runs(),
+                job.recorder,
+                total=plan.frames,
+                done=job.frames_done,
+            )
+            started, told = work.started, work.warnings
 
-        sizes = sizes_of((info.width, info.height), options, request.facts.multiple)
-        circumstances = Circumstances(
-            engine=f"{__version__}, torch {torch.__version__}",
-            models=tuple((path.name, _hash(path, task.check)) for path in (task.files.dit, task.files.vae)),
-            device=_device_name(self.device),
-            dtype=str(self.dtype).removeprefix("torch."),
-            threads=torch.get_num_threads(),
-            size=sizes.output,
+        def report() -> None:
+            task.check()
+            task.report(Progress("writing", plan.frames, plan.frames, float(plan.frames)))
+
+        warnings = (*job.finish(report), *told)
+        seconds = max(job.seconds, time.monotonic() - started)
+        return joined_result(plan, clip.info, task.target, task.files.name, seconds, warnings)
+
+    def _most_frames(self, circumstances: Circumstances, request: Request, plan: Plan, info: MediaInfo) -> int:
+        return frames_at_a_time(
+            circumstances.size,
+            request.facts.weights,
+            gpu=self.device.type != "cpu",
+            grid=grid_for(request.options, plan.window, plan.overlap, circumstances.vae),
+            frame_bytes=frame_bytes(info, (info.width, info.height)),
         )
-        most = frames_at_a_time(sizes.output, request.facts.weights, gpu=self.device.type != "cpu")
-        job.freeze(circumstances, plan, most, task.check, note=note, anew=bool(note))
 
     def _attempt_smaller(self, task: Task, failed: Plan) -> UpscaleResult:
         """Once more, with less than what failed."""
@@ -262,7 +223,7 @@ class Upscaler:
         self._planner.ran_out(failed, request)
         plan = next_smaller(failed, request)
         if plan is None:
-            raise _out_of_memory(self.device)
+            raise self._workshop.out_of_memory()
         log.warning("%s: out of memory with %s; again with %s", task.source.name, failed.words(), plan.words())
         note = f"Memory ran out with {failed.words()}, so it was made again with {plan.words()}."
         try:
@@ -274,138 +235,62 @@ class Upscaler:
             raise
         return replace(result, warnings=tuple(dict.fromkeys((*result.warnings, note))))
 
-    def _run(
-        self, task: Task, clip: Source, request: Request, plan: Plan, video: VideoJob | None = None
-    ) -> UpscaleResult:
-        options, info = request.options, clip.info
-        total, done = (video.plan.frames, video.frames_done) if video else (info.frames, 0)
-        task.report(Progress("loading", done, total, float(done)))
-        self._load(task.files, plan.blocks_to_swap)
-        self._planner.started()
-        loaded = self._loaded()
-        job = JobSettings.prepare(loaded, info, options, plan)
-        started = time.monotonic()
-        meter = ProgressMeter(task.report, total, job.step, plan.window if plan.overlap else 0, done)
-        writer = WriteBehind(job.writing_depth(info))
-
-        def on_stage(stage: str, share: float) -> None:
-            # Not only with the next frame, which may be minutes away.
-            writer.check()
-            task.check()
-            meter.stage(stage, share)
-
-        if not plan.in_turn:
-            # An earlier job may have left one of them in main memory.
-            loaded.dit.onload()
-            loaded.vae.onload()
-        restorer = BatchRestorer(loaded, job.restore, on_stage)
-        transfer = frame_transfer(self.device)
-
-        def restore(stretch: Stretch) -> int:
-            """Frames that were written."""
-            nonlocal writer
-            writer, frames = WriteBehind(job.writing_depth(info)), 0
-            ready = (replace(frame, image=transfer.staged(frame.image)) for frame in stretch.frames)
-            restored = partial(restore_stream, shots=stretch.shots, batch=stretch.batch)
-            with (
-                stretch.sink as sink,
-                ReadAhead(ready, job.reading_depth(info)) as frames_in,
-                writer,
-                closing(restored(frames_in, lambda frame: frame.image, restorer, job.stream)) as stream,
-            ):
-                for frame, image in islice(stream, stretch.unused, stretch.limit):
-                    writer.put(partial(_write, sink, transfer.fetched(to_integer(image, sink.bit_depth)), frame))
-                    frames += 1
-                    meter.frame()
-                if video is None:
-                    on_stage("writing", 1.0)
-            return frames
-
-        def told() -> tuple[str, ...]:
-            return (*clip.warnings, *restorer.warnings)
-
-        with (
-            compiling(self._compile),
-            loaded.dit.keeping_expanded(self._planner.spare_on_host(plan, request, info)),
-        ):
-            if video is None:
-                sink = open_sink(task.target, clip, *job.sizes.output, options)
-                frames = restore(Stretch(clip.frames(), sink))
-                warnings = (*clip.warnings, *sink.warnings, *restorer.warnings)
-            else:
-                shared = effective_overlap(plan.window, plan.overlap)
-                for run in video.runs():
-                    assert isinstance(clip, VideoSource)
-                    source = clip.frames(run.first)
-                    restore(stretch_of(run, source, video.recorder(run, told), video.plan.frames, shared))
-                on_stage("writing", 1.0)
-                self._planner.ended_well(plan, request)
-                return self._joined(task, video, clip, started, restorer.warnings)
-        self._planner.ended_well(plan, request)
-        return UpscaleResult(
-            path=task.target,
-            model=loaded.name,
-            width=job.sizes.output[0],
-            height=job.sizes.output[1],
-            frames=frames,
-            seconds=time.monotonic() - started,
-            tiled=plan.tile is not None,
-            warnings=(*warnings, *size_warnings(info, options, plan)),
-        )
-
-    def _joined(self, task: Task, video: VideoJob, clip: Source, started: float, told: Sequence[str]) -> UpscaleResult:
-        """Make the result of the segments. `told`: warnings of this run."""
-        plan, frames = video.plan, video.plan.frames
-
-        def report() -> None:
-            task.check()
-            task.report(Progress("writing", frames, frames, float(frames)))
-
-        warnings = (*video.finish(report), *told)
-        return UpscaleResult(
-            path=task.target,
-            model=task.files.name,
-            width=plan.size[0],
-            height=plan.size[1],
-            frames=frames,
-            seconds=max(video.seconds, time.monotonic() - started),
-            tiled=plan.settings.tile is not None,
-            warnings=tuple(dict.fromkeys((*warnings, *size_warnings(clip.info, task.options, plan.settings)))),
-        )
-
     def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Forecast:
         """What upscaling `source` would take; runs nothing and loads nothing. Errors as for `upscale`."""
         options = options or UpscaleOptions()
-        files = self._files(model)
+        files = self._workshop.files(model)
         with open_source(source, options) as clip:
-            return make_forecast(clip.info, options, files, self._planner)
+            forecast, info = make_forecast(clip.info, options, files, self._planner), clip.info
+        if forecast.frames is None:
+            return forecast
+        suffix, bytes_there = output_suffix(info, options), source.stat().st_size
+        return replace(forecast, disk=disk_need(info, forecast.output_size, suffix, forecast.frames, bytes_there))
 
-    def _files(self, model: str) -> ModelFiles:
-        wanted = self._default if model in ("", "auto") else model
-        layer = self._planner.layer
-        capacity = None if layer is None else layer.card().capacity
-        return select_model(wanted, self.models_dir, self.device, capacity)
+    def freeze(
+        self,
+        source: Path,
+        options: UpscaleOptions | None = None,
+        *,
+        model: str = "auto",
+        cancelled: IsCancelled | None = None,
+    ) -> JobPlan:
+        """Choose all that decides about a result, so that its segments can be made apart; decodes a video once.
 
-    def _loaded(self) -> Model:
-        assert self._model is not None
-        return self._model
+        Arguments and errors as for `upscale`.
+        """
+        task = Task.of(source, source, options or UpscaleOptions(), self._workshop.files(model), stop=cancelled)
+        with open_source(source, task.options) as clip:
+            request = self._planner.request(task.files, clip.info, task.options)
+            settings = self._planner.plan(request, clip.info)
+            circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
+            most = self._most_frames(circumstances, request, settings, clip.info)
+            frozen = freeze(clip, task.options, circumstances, settings, most, task.check)
+            disk = disk_need(clip.info, frozen.size, frozen.suffix, frozen.frames, frozen.source.bytes)
+        return JobPlan(source.absolute(), task.files.name, frozen, disk)
 
+    def make_segments(
+        self,
+        plan: JobPlan,
+        numbers: Sequence[int],
+        target: Path,
+        *,
+        source: Path | None = None,
+        on_progress: OnProgress | None = None,
+        cancelled: IsCancelled | None = None,
+    ) -> Made:
+        """Make some segments of a plan, exactly as it says; those that are there already are left as they are.
 
-def _hash(path: Path, on_progress: Callable[[int, int], None]) -> str:
-    # The files that come with this program are none of a folder of models, where hashes are remembered.
-    return sha256_of(path) if path in (DIT_FILE, VAE_FILE) else checked_sha256(path, on_progress)
+        Args:
+            numbers: which, counted from 0. target: the folder for them, or, for a single one, its file.
+            source: where the source is now; where it was planned for if None.
+            on_progress, cancelled: as for `upscale`.
 
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _write(sink: Sink, image: Callable[[], Pixels], frame: Frame) -> None:
-    sink.write(image(), frame)
-
-
-def _out_of_memory(device: torch.device) -> OutOfMemoryError:
-    return OutOfMemoryError(
-        f"There is not enough memory on {device} for this job; use a smaller result (resolution, scale) or batch_size, "
-        "vae_tiling = on with vae_quality = low, or a smaller model."
-    )
+        Raises:
+            OptionError: this machine would not make what was planned, or there is no such segment.
+            MediaError: the source is another one, or a file of another kind is where a segment is to be.
+            CheckpointError, OutOfMemoryError, MachineError, Cancelled: as their names say.
+        """
+        units, files = units_at(plan, numbers, target), self._workshop.files(plan.model)
+        where, asked = source or plan.source, plan.frozen.options
+        task = Task.of(where, target, asked, files, report=on_progress, stop=cancelled)
+        return make_segments(self._workshop, plan, units, task)

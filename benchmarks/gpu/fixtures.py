@@ -17,12 +17,13 @@ from benchmarks.gpu.weights import random_blocks
 from seedvr2.checkpoint.ggml import dequantize
 from seedvr2.model import Model
 from seedvr2.network.tiling import decode_tiled, encode_tiled
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.frame_transfer import frame_transfer
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sampler import model_input
 from seedvr2.pipeline.sizes import plan_sizes
 from seedvr2.pipeline.source_frames import to_float
-from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
+from seedvr2.pipeline.stream import restore_stream, to_integer
 from tests.parity.networks import fixture_dit, fixture_vae
 from tests.parity.pipeline import color_checks, fixture_tiling
 from tests.parity.report import Fixture

@@ -14,10 +14,11 @@ from benchmarks.gpu.estimates import Plan, Wanted, first_plan, smaller_plan
 from benchmarks.gpu.weights import model_bytes, random_model
 from seedvr2.model import Model, release_memory
 from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import Sizes, sizes_of
 from seedvr2.pipeline.source_frames import Image
-from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
+from seedvr2.pipeline.stream import restore_stream, to_integer
 from seedvr2.trouble import is_out_of_memory
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import bottle
-
 from daemon.api import views
+from daemon.api.bodies import body, json_object
 from daemon.api.context import Context
 from daemon.api.models import resolve
 from daemon.api.route import Route
@@ -26,13 +24,13 @@ def routes(context: Context) -> list[Route]:
     """The routes of this topic."""
 
     def priority(task_id: str) -> dict[str, Any]:
-        wanted = _json_object().get(PRIORITY.name)
+        wanted = json_object(body()).get(PRIORITY.name)
         if wanted is None:
             raise RequestError(400, 'Say which: {"priority": "high"}.', detail={"field": PRIORITY.name})
         return views.task(context, prioritise(context, task_id, PRIORITY.parse(wanted)))
 
     def again(task_id: str) -> dict[str, Any]:
-        return views.submitted(context, run_again(context, task_id, _json_object())) | {"retry_of": task_id}
+        return views.submitted(context, run_again(context, task_id, json_object(body()))) | {"retry_of": task_id}
 
     return [
         Route("POST", "/api/tasks/<task_id>/priority", priority, "Change the priority of a waiting task"),
@@ -82,13 +80,3 @@ def run_again(context: Context, job_id: str, fields: dict[str, Any]) -> Job:
             retry_of=old.id,
         )
     )
-
-
-def _json_object() -> dict[str, Any]:
-    try:
-        body = json.loads(bottle.request.environ["wsgi.input"].read() or b"{}")
-    except (ValueError, RecursionError):
-        raise RequestError(400, "The body must be JSON.") from None
-    if not isinstance(body, dict):
-        raise RequestError(400, "The body must be a JSON object.")
-    return body

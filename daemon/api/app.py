@@ -17,6 +17,7 @@ from daemon.api import (
     events,
     gpu,
     health,
+    holding,
     metrics,
     models,
     page,
@@ -37,7 +38,10 @@ from daemon.errors import RequestError
 from daemon.settings.keys import ServerSettings
 
 log = logging.getLogger(__name__)
-TOPICS = (health, gpu, models, pulls, queue, process, tasks, adjust, download, source, thumbnails, events, metrics)
+TOPICS = (
+    *(health, gpu, models, pulls, queue, holding, process, tasks, adjust, download, source, thumbnails),
+    *(events, metrics),
+)
 PAGES = (page, session)
 
 

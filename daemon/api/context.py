@@ -14,6 +14,7 @@ from daemon.engine.gpu import GpuMonitor
 from daemon.engine.pulls import Pulls
 from daemon.inbox.inbox import Inbox
 from daemon.jobs.queue import JobQueue
+from daemon.outside.courier import Courier
 from daemon.outside.events import EventHub
 from daemon.outside.metrics import Metrics
 from daemon.settings.config import Config
@@ -43,6 +44,7 @@ class Context:
     redact: Redactor
     models: Sequence[Path]
     pulls: Pulls
+    couriers: list[Courier] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -50,6 +52,7 @@ class Context:
         """What is wrong now, a sentence each; nothing if all is well."""
         unreadable = self.store.unreadable
         damaged = f"{unreadable} records of the job store cannot be read; the log shows them." if unreadable else ""
-        told = [*self.worker.problems, *self.inbox.problems, damaged, *look(self.models).problems]
+        undelivered = [courier.problem for courier in self.couriers]
+        told = [*self.worker.problems, *self.inbox.problems, damaged, *undelivered, *look(self.models).problems]
         # The same disk may trouble both; it is named once.
         return list(dict.fromkeys(self.redact(text) for text in told if text))

@@ -19,8 +19,8 @@ NO_MODEL = "There is no model seedvr9.safetensors."
 
 PARAMS = {
     "resolution": 1080, "scale": 0.0, "max_resolution": 0, "strength": 1.0, "softness": 0.0, "batch_size": 5,
-    "temporal_overlap": 0, "prepend_frames": 0, "uniform_batch_size": False, "shots": "auto", "seed": 42,
-    "color_correction": "lab", "input_noise_scale": 0.0, "latent_noise_scale": 0.0,
+    "temporal_overlap": 0, "prepend_frames": 0, "uniform_batch_size": False, "shots": "auto", "stitching": "latent",
+    "seed": 42, "color_correction": "lab", "input_noise_scale": 0.0, "latent_noise_scale": 0.0,
     "vae_tiling": "auto", "vae_quality": "high", "blocks_to_swap": 0, "tf32": False,
     "output_format": "auto", "video_codec": "h264", "deinterlace": "auto", "dit_model": None, "priority": "normal",
 }  # fmt: skip
@@ -96,8 +96,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/health"): Operation(
         "Service", "health", "Health",
         {"idle": {
-            "status": "healthy", "version": "1.0.0", "queue_enabled": True, "queue_length": 0, "timestamp": CREATED,
-            "worker": "idle", "uptime_s": 3600.0, "inbox": "watching", "inbox_pending": 0, "problems": [],
+            "status": "healthy", "version": "1.0.0", "queue_enabled": True, "queue_length": 0, "queue_held": None,
+            "timestamp": CREATED, "worker": "idle", "uptime_s": 3600.0, "inbox": "watching", "inbox_pending": 0,
+            "kept_bytes": 0, "problems": [],
         }},
         about="Needs no token, nor a Host header over HTTP/1.0. `problems` says what is wrong while it still serves. "
         "Answers 503 with the same keys once the worker is dead or the service stops.",
@@ -202,8 +203,31 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
                 {"task_id": "77de0b12", "id": "77de0b12", "position": 2, "created_at": CREATED, "params": PARAMS}
             ],
             "total_completed": 10, "total_failed": 0, "total_cancelled": 0, "avg_process_time": 25,
-            "estimated_total_wait": 50, "paused": None,
+            "estimated_total_wait": 50, "paused": None, "held_by": None, "held_until": None,
         }},
+    ),
+    ("POST", "/api/queue/pause"): Operation(
+        "Queue", "pause_queue", "Held",
+        {"paused": {
+            "status": "paused", "reason": "the queue is paused; resume it to go on", "held_by": "request",
+            "held_until": None,
+        }},
+        {400: '"now" is true or false.'},
+        body={
+            "type": "object",
+            "properties": {"now": {
+                "type": "boolean", "default": False,
+                "description": "Stop the running task within seconds, instead of where a segment of a video ends.",
+            }},
+            "examples": [{"now": True}],
+        },
+        about="No task is begun until it is resumed, also after a restart. A running video stops where its present "
+        "segment is finished, a picture runs to its end; `now` stops both, and costs at most that segment or picture.",
+    ),
+    ("POST", "/api/queue/resume"): Operation(
+        "Queue", "resume_queue", "Held",
+        {"running": {"status": "running", "reason": None, "held_by": None, "held_until": None}},
+        about="Outside of the hours of `queue.hours` it stays `paused` until `held_until`.",
     ),
     ("GET", "/api/queue/position/<task_id>"): Operation(
         "Queue", "queue_position", "Position",

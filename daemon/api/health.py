@@ -24,11 +24,14 @@ def routes(context: Context) -> list[Route]:
             "version": __version__,
             "queue_enabled": True,
             "queue_length": len(context.queue),
+            # On purpose, so it is no problem.
+            "queue_held": context.worker.hold.reason or None,
             "timestamp": views.timestamp(time.time()),
             "worker": activity.value,
             "uptime_s": round(time.monotonic() - context.started, 1),
             "inbox": "watching" if context.inbox.is_alive() else "stopped",
             "inbox_pending": context.inbox.pending,
+            "kept_bytes": context.operations.kept_bytes,
             "problems": context.problems(),
         }
         return json_response(body, 200 if well else 503)

@@ -12,6 +12,7 @@ from daemon.api.context import Context
 from daemon.api.gpu import resident_mb
 from daemon.api.route import Route
 from daemon.outside.metrics import BUCKETS
+from daemon.work.hold import HeldBy
 from daemon.work.worker import Activity
 from seedvr2 import __version__
 
@@ -47,6 +48,8 @@ def _work(context: Context) -> Iterator[str]:
     activities = [({"activity": each.value}, float(worker.activity is each)) for each in Activity]
     yield from _gauge("seedvr2_worker_activity", "What the worker does", activities)
     yield from _gauge("seedvr2_worker_paused", "Whether no job is started, for lack of disk", bool(worker.paused))
+    held = [({"by": each.value}, float(worker.hold.by is each)) for each in HeldBy]
+    yield from _gauge("seedvr2_queue_held", "Whether the queue is held though nothing is wrong", held)
     yield from _gauge("seedvr2_problems", "What /health names as wrong", len(context.problems()))
     heartbeat = time.monotonic() - worker.heartbeat
     yield from _gauge("seedvr2_worker_heartbeat_age_seconds", "Since the worker's last sign of life", heartbeat)

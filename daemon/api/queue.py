@@ -7,7 +7,7 @@ from typing import Any
 
 import bottle
 
-from daemon.api import views
+from daemon.api import holding, views
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.errors import RequestError
@@ -81,7 +81,8 @@ def queue_status(context: Context) -> dict[str, Any]:
         "total_cancelled": totals[State.CANCELLED],
         "avg_process_time": _average(context),
         "estimated_total_wait": round(context.estimates.total(waiting) + context.operations.running_s()),
-        "paused": _paused(context) or None,
+        "paused": _paused(context) or context.worker.hold.reason or None,
+        **holding.state(context),
     }
 
 

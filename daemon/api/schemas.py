@@ -9,6 +9,7 @@ from daemon.api.form import FILE_FIELD
 from daemon.jobs.drafts import ORIGINS
 from daemon.jobs.job import State
 from daemon.jobs.parameters import JOB_PARAMETERS, MODEL
+from daemon.work.hold import HeldBy
 from daemon.work.worker import Activity
 from seedvr2.options import Parameter
 
@@ -102,7 +103,9 @@ _TASK_LATER: dict[str, Schema] = {
     "completed_at": TIME,
     "process_time": {**NUMBER, "description": "Seconds from start to end."},
     "error": {**TEXT, "description": "Why it failed or was cancelled."},
-    "waiting_for": {**TEXT, "description": "Why it does not begin though it is its turn: its disk is missing."},
+    "waiting_for": {**TEXT, "description": "Why it does not begin though it is its turn, or what it lets go first."},
+    "segments_done": {**WHOLE, "description": "Of a video: it goes on after these if it is interrupted."},
+    "segments_total": WHOLE,
     "duplicate_of": TASK_ID,
     "retry_of": TASK_ID,
 }
@@ -111,6 +114,14 @@ _SUBMITTED: dict[str, Schema] = {
     "task_id": TASK_ID,
     "queue_position": {"type": "integer", "minimum": 1},
     "estimated_wait_seconds": WHOLE,
+}
+
+_HELD: dict[str, Schema] = {
+    "held_by": {
+        "enum": [*(each.value for each in HeldBy), None],
+        "description": "Whether it was paused on request, or is outside of its hours.",
+    },
+    "held_until": {**_or_null(TIME), "description": "When it goes on by itself, if it does."},
 }
 
 COMPONENTS: dict[str, Schema] = {
@@ -124,11 +135,13 @@ COMPONENTS: dict[str, Schema] = {
             "version": TEXT,
             "queue_enabled": YES_NO,
             "queue_length": {**WHOLE, "description": "Tasks that wait."},
+            "queue_held": {**_or_null(TEXT), "description": "Why no task is started though nothing is wrong."},
             "timestamp": TIME,
             "worker": {"type": "string", "enum": [activity.value for activity in Activity]},
             "uptime_s": NUMBER,
             "inbox": {"type": "string", "enum": ["watching", "stopped"]},
             "inbox_pending": {**WHOLE, "description": "Files that are not complete yet."},
+            "kept_bytes": {**WHOLE, "description": "What is done of failed videos and kept for a retry, on the disk."},
             "problems": {"type": "array", "items": TEXT, "description": "What is wrong now, a sentence each."},
         }
     ),
@@ -232,8 +245,10 @@ COMPONENTS: dict[str, Schema] = {
             "avg_process_time": {**NUMBER, "description": "Seconds, over the last tasks."},
             "estimated_total_wait": {**NUMBER, "description": "Seconds until all is done."},
             "paused": {"type": ["string", "null"], "description": "Why no task is started, if so."},
+            **_HELD,
         }
     ),
+    "Held": _object({"status": {"type": "string", "enum": ["paused", "running"]}, "reason": _or_null(TEXT), **_HELD}),
     "Processing": _object({"task_id": TASK_ID, "progress": PERCENT, "model": TEXT}),
     "Pending": _object(
         {"task_id": TASK_ID, "id": TASK_ID, "position": WHOLE, "created_at": TIME, "params": ref("Parameters")}

@@ -59,10 +59,16 @@ def task(context: Context, job: Job) -> dict[str, Any]:
 
 def task_with(context: Context, job: Job, progress: Progress | None, place: int) -> dict[str, Any]:
     """A job with its progress and its place in the queue."""
+    if progress is None and job.state is State.QUEUED:
+        # Where a video let others go first.
+        percent, segments = job.percent, (job.segments_done, job.segments_total)
+    else:
+        now = progress or Progress(job.id)
+        percent, segments = now.percent, (now.segments_done, now.segments_total)
     view: dict[str, Any] = {
         "id": job.id,
         "status": job.state.value,
-        "progress": 100 if job.state is State.COMPLETED else progress.percent if progress else 0,
+        "progress": 100 if job.state is State.COMPLETED else percent,
         # As documented, the running job is the first of the queue here.
         "queue_position": 1 if job.state is State.PROCESSING else place,
         "created_at": timestamp(job.created_at),
@@ -86,6 +92,8 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
     loaded = context.executor.model
     if progress and loaded and progress.stage not in BEFORE_MODEL:
         view["model"] = loaded
+    if segments[1]:
+        view |= {"segments_done": segments[0], "segments_total": segments[1]}
     if job.draft.duplicate_of:
         view["duplicate_of"] = job.draft.duplicate_of
     if job.draft.retry_of:

@@ -16,7 +16,7 @@ from typing import Any
 from daemon.engine import messages as say
 from daemon.engine.call import Call, ChildGoneError
 from daemon.engine.child import Child
-from daemon.engine.executor import OnProgress, Outcome
+from daemon.engine.executor import OnProgress, Outcome, never
 from daemon.engine.faults import as_error
 from daemon.engine.folder_memory import FolderMemory
 from daemon.engine.keeper import Keeper
@@ -28,6 +28,7 @@ from daemon.settings.keys import LoggingSettings, ModelSettings
 from seedvr2.catalogue.places import ModelsDir, folders_of
 from seedvr2.errors import Cancelled, MachineError, SeedVR2Error
 from seedvr2.options import UpscaleOptions
+from seedvr2.progress import Segments
 
 log = logging.getLogger(__name__)
 MAIN = "daemon.engine.child_main"
@@ -149,6 +150,7 @@ class ChildExecutor:
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
         keep: Path,
+        give_way: Callable[[], bool] = never,
     ) -> Outcome:
         """Upscale `source` into `target`. Raises EngineError, too."""
         for _ in range(_STARTS):
@@ -161,21 +163,31 @@ class ChildExecutor:
                     continue
                 call.send(say.Run(call.id, str(source), str(target), options.as_dict(), model, str(keep)))
                 try:
-                    return self._follow(child, call, on_progress, cancelled)
+                    return self._follow(child, call, on_progress, cancelled, give_way)
                 except ChildGoneError as gone:
                     raise EngineDiedError(f"the engine's process is gone: {gone}") from gone
         raise EngineAwayError(f"the engine's process does not stay: {child.why}")
 
     # -- one job ------------------------------------------------------------------------------------------
 
-    def _follow(self, child: Child, call: Call, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Outcome:
+    def _follow(
+        self,
+        child: Child,
+        call: Call,
+        on_progress: OnProgress,
+        cancelled: Callable[[], bool],
+        give_way: Callable[[], bool],
+    ) -> Outcome:
         """Wait for the end of a run, whatever the child does or fails to do."""
-        still_s, asked_at = 0.0, 0.0
+        still_s, asked_at, giving_way = 0.0, 0.0, False
         while True:
             stop = cancelled()
             if stop and not asked_at:
                 asked_at = time.monotonic()
                 call.send(say.Cancel(call.id))
+            if give_way() is not giving_way:
+                giving_way = not giving_way
+                call.send(say.GiveWay(call.id, giving_way))
             try:
                 message = call.next(POLL_S)
             except ChildGoneError as gone:
@@ -187,7 +199,7 @@ class ChildExecutor:
                 case None | say.Pulse():
                     pass
                 case say.Progress():
-                    on_progress(message.stage, message.done, message.total, message.share)
+                    on_progress(message.stage, message.done, message.total, message.share, _segments(message))
                 case say.Finished():
                     child.model = message.model
                     return _outcome(message)
@@ -251,6 +263,10 @@ def _raised(answer: say.Message) -> Exception:
     if isinstance(answer, say.Fault):
         return as_error(answer)
     return MachineError(f"The engine answered with {type(answer).__name__}; restart the service.", 0)
+
+
+def _segments(message: say.Progress) -> Segments | None:
+    return Segments(message.segments_done, message.segments, message.border) if message.segments else None
 
 
 def _outcome(message: say.Finished) -> Outcome:

@@ -26,6 +26,7 @@ from daemon.engine.serving import FAILED, beat, connect, leave, messages, starti
 from daemon.settings.keys import ModelSettings
 from seedvr2.heap import keep_freed_blocks
 from seedvr2.options import UpscaleOptions
+from seedvr2.progress import Segments
 
 log = logging.getLogger(__name__)
 PULSE_S = 0.25
@@ -75,6 +76,7 @@ class _Server:
         self._work: queue.SimpleQueue[say.Run | say.Load] = queue.SimpleQueue()
         self._questions: queue.SimpleQueue[say.Resolve | say.ListModels] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
+        self._giving_way: set[int] = set()
 
     def serve(self, report: say.DeviceReport) -> None:
         """Answer for ever: the thread that listens ends the process."""
@@ -96,6 +98,8 @@ class _Server:
             match message:
                 case say.Cancel(id=number):
                     self._cancelled.add(number)
+                case say.GiveWay(id=number, wanted=wanted):
+                    (self._giving_way.add if wanted else self._giving_way.discard)(number)
                 case say.Run() | say.Load():
                     self._work.put(message)
                 case say.Resolve() | say.ListModels():
@@ -117,8 +121,11 @@ class _Server:
     def _run(self, run: say.Run) -> None:
         pulse = _Pulse(self._channel, run.id)
 
-        def on_progress(stage: str, done: int, total: int | None, share: float | None) -> None:
-            self._channel.send(say.Progress(run.id, stage, done, total, share))
+        def on_progress(
+            stage: str, done: int, total: int | None, share: float | None, segments: Segments | None = None
+        ) -> None:
+            cut = (segments.done, segments.total, segments.border) if segments else ()
+            self._channel.send(say.Progress(run.id, stage, done, total, share, *cut))
 
         def cancelled() -> bool:
             pulse.beat()
@@ -131,6 +138,7 @@ class _Server:
             model=run.model,
             on_progress=on_progress,
             cancelled=cancelled,
+            give_way=lambda: run.id in self._giving_way,
             keep=Path(run.keep),
         )
         self._channel.send(say.Finished(run.id, **asdict(outcome) | {"warnings": list(outcome.warnings)}))

@@ -14,9 +14,16 @@ from typing import Any, Protocol
 
 from daemon.jobs.job import Media
 from seedvr2.options import UpscaleOptions
+from seedvr2.progress import Segments
 
-OnProgress = Callable[[str, int, int | None, float | None], None]
-"""Called with the stage, the frames done, the frames in all and the share of the work done (None if unknown)."""
+
+class OnProgress(Protocol):
+    """Told how far a job is."""
+
+    def __call__(
+        self, stage: str, done: int, total: int | None, share: float | None, segments: Segments | None = None, /
+    ) -> None:
+        """`done` frames of `total`, `share` (0…1) of the work; None if unknown. `segments`: of a video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,11 @@ class Outcome:
     seconds: float
     tiled: bool
     warnings: tuple[str, ...] = ()
+
+
+def never() -> bool:
+    """The answer to `give_way` of who need not give way."""
+    return False
 
 
 class Executor(Protocol):
@@ -81,13 +93,16 @@ class Executor(Protocol):
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
         keep: Path,
+        give_way: Callable[[], bool] = never,
     ) -> Outcome:
         """Upscale `source` into `target`, which appears whole or not at all.
 
         `keep` is a folder, made where it is needed, for the finished segments of a video; a later call with the same
         goes on from there.
 
-        Raises `Cancelled` soon after `cancelled()` answers true. OutOfMemoryError may pass with smaller tiles and
+        Raises `Cancelled` soon after `cancelled()` answers true, and `Yielded` when a segment of a video is finished,
+        while `give_way()` does, and another one is to follow. Both may be asked from another thread than this one, and
+        however often. OutOfMemoryError may pass with smaller tiles and
         batches, but for NeverFitsError, which is final. EngineError of `daemon/errors.py` says that what it runs in
         is in trouble, whatever the file.
         """

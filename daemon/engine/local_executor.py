@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.engine.decoding import decoding, look_into
-from daemon.engine.executor import OnProgress, Outcome
+from daemon.engine.executor import OnProgress, Outcome, never
 from daemon.engine.messages import DeviceReport
 from daemon.engine.models import describe_models
 from daemon.engine.visible import choose
@@ -135,6 +135,7 @@ class LocalExecutor:
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
         keep: Path,
+        give_way: Callable[[], bool] = never,
     ) -> Outcome:
         """Upscale `source` into `target`."""
         self._fetch(model, cancelled, lambda: on_progress("downloading", 0, None, None))
@@ -143,8 +144,11 @@ class LocalExecutor:
             target,
             options,
             model=model or self._settings.default,
-            on_progress=lambda now: on_progress(now.stage, now.frames_done, now.frames_total, now.fraction),
+            on_progress=lambda now: on_progress(
+                now.stage, now.frames_done, now.frames_total, now.fraction, now.segments
+            ),
             cancelled=cancelled,
+            give_way=give_way,
             keep=keep,
         )
         return Outcome(

@@ -77,6 +77,14 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveWay:
+    """Whether what `id` asked for is to stop where its next segment is finished; the last word holds."""
+
+    id: int
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Bring a model into memory; answered by `Loaded`."""
 
@@ -153,13 +161,16 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """As `OnProgress` of the executor."""
+    """As `OnProgress` of the executor; without segments `segments` is 0."""
 
     id: int
     stage: str
     done: int
     total: int | None
     share: float | None
+    segments_done: int = 0
+    segments: int = 0
+    border: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +261,6 @@ class Fault:
     others_mb: int = 0
 
 
-ToChild = Setup | Run | Cancel | Load | Resolve | ListModels | Probe | Draw | LetIn
+ToChild = Setup | Run | Cancel | GiveWay | Load | Resolve | ListModels | Probe | Draw | LetIn
 FromChild = Ready | Beat | Pulse | Progress | Finished | Loaded | Resolved | Listed | Need | Looked | Drawn | Fault
 Message = ToChild | FromChild

@@ -111,8 +111,9 @@ class Job:
     """One job. Times are seconds since 1970; `number` is the order of arrival.
 
     `starts` counts the starts that ended abruptly and got no further than one before, `reached` is the furthest frame
-    of any; `took_s` is how long the last start took by a clock that nobody sets; `kept` is where a result is that could
-    not be put in its place; `settled` says that the source was dealt with after the end.
+    of any; `took_s` is how long the engine had it in all, by a clock that nobody sets, None before the first time;
+    `percent` and `segments_done` of `segments_total` are how far a video was when it last gave way; `kept` is
+    where a result is that could not be put in its place; `settled` says that the source was dealt with after the end.
     """
 
     id: str
@@ -129,6 +130,9 @@ class Job:
     reached: int = 0
     took_s: float | None = None
     kept: str = ""
+    percent: int = 0
+    segments_done: int = 0
+    segments_total: int = 0
 
     @property
     def finished(self) -> bool:
@@ -147,7 +151,7 @@ class Job:
             reached: frames that were done. A start that got further than any before it does not count either.
         """
         further = reached > self.reached
-        starts = self.starts - 1 if orderly else 0 if further else self.starts
+        starts = 0 if further else self.starts - 1 if orderly else self.starts
         return self._move(State.QUEUED, started_at=None, result=None, starts=starts, reached=max(reached, self.reached))
 
     def complete(self, now: float) -> Job:
@@ -179,8 +183,15 @@ class Job:
         return self._changed(kept=path)
 
     def with_time(self, seconds: float) -> Job:
-        """How long the engine took, by a clock that nobody sets."""
-        return self._changed(took_s=seconds)
+        """The engine had it for so long, by a clock that nobody sets."""
+        return self._changed(took_s=(self.took_s or 0.0) + seconds)
+
+    def with_progress(self, progress: Progress | None) -> Job:
+        """It goes on from here later, if it is a video: of a picture nothing is kept."""
+        if progress is None or not progress.segments_total:
+            return self
+        done, total = progress.segments_done, progress.segments_total
+        return self._changed(percent=progress.percent, segments_done=done, segments_total=total)
 
     def with_source(self, source: str, folder: str | None = None) -> Job:
         """The source was renamed or moved; the result goes into `folder`, if that is given."""
@@ -259,7 +270,10 @@ def _known(declared: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the running job is. Lives in memory only; `percent` never goes back."""
+    """How far the running job is. Lives in memory only; `percent` never goes back.
+
+    `segments_done` of `segments_total` are finished of a video, and in `border_s` seconds the next one will be.
+    """
 
     job_id: str
     percent: int = 0
@@ -267,4 +281,12 @@ class Progress:
     frames_done: int = 0
     frames_total: int | None = None
     eta_s: float | None = None
+    segments_done: int = 0
+    segments_total: int = 0
+    border_s: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Job) -> Progress:
+        """That of a job which begins, or goes on."""
+        return cls(job.id, job.percent, segments_done=job.segments_done, segments_total=job.segments_total)

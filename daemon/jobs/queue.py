@@ -1,4 +1,4 @@
-"""Which job is next: high before normal before low, and within a priority first come, first served.
+"""The order of the waiting jobs: high before normal before low, and within a priority first come, first served.
 
 A job over which the process ended abruptly comes after all others: if it was at fault, they are done by then.
 
@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterable
 from daemon.jobs.job import Job
 from daemon.jobs.parameters import PRIORITIES
 
+Rank = tuple[bool, int]
 Key = tuple[bool, int, int]
+
+
+def rank_of(job: Job) -> Rank:
+    """Jobs of a lower rank go first, whatever came first."""
+    return job.starts > 0, -PRIORITIES.index(job.draft.priority)
 
 
 class JobQueue:
@@ -33,7 +39,7 @@ class JobQueue:
 
     def put(self, job: Job) -> int:
         """Queue a job; answers its position, from 1."""
-        key = (job.starts > 0, -PRIORITIES.index(job.draft.priority), job.number)
+        key = (*rank_of(job), job.number)
         with self._lock:
             index = bisect.bisect_left(self._order, key)
             if key not in self._jobs:
@@ -42,10 +48,16 @@ class JobQueue:
             self._keys[job.id] = key
             return index + 1
 
-    def take_next(self, ready: Callable[[Job], bool] = lambda _job: True) -> Job | None:
-        """Take the first job out that is `ready`, or None."""
+    def take_chosen(self, choose: Callable[[Iterable[Job]], str]) -> Job | None:
+        """Take the job out whose id `choose` answers, given the waiting ones in order; None if it is none of them."""
         with self._lock:
-            return next((self._take(key) for key in self._order if ready(self._jobs[key])), None)
+            key = self._keys.get(choose(self._jobs[each] for each in self._order))
+            return self._take(key) if key is not None else None
+
+    def chosen(self, choose: Callable[[Iterable[Job]], str]) -> str:
+        """What `choose` answers, given the waiting jobs in order; they stay."""
+        with self._lock:
+            return choose(self._jobs[each] for each in self._order)
 
     def take(self, job_id: str) -> Job | None:
         """Take this job out; None if it does not wait (any more)."""

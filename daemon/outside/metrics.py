@@ -31,7 +31,8 @@ class Metrics:
         if event.progress is not None:
             return
         with self._lock:
-            if job.state is State.QUEUED and job.starts == 0:
+            # Not one that waits again.
+            if job.state is State.QUEUED and job.starts == 0 and job.took_s is None:
                 self.submitted[job.draft.origin] += 1
             if job.finished:
                 self.finished[job.state.value] += 1

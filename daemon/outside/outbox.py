@@ -25,8 +25,10 @@ MAX_BYTES = 1 << 20
 class Outbox:
     """A folder of messages, oldest first. Thread-safe."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
+        """`name` is what the log calls it."""
         self._folder = folder
+        self._name = name
         self._writing = threading.Lock()
 
     def path_for(self, job_id: str) -> Path:
@@ -36,7 +38,7 @@ class Outbox:
     def keep(self, path: Path, body: bytes) -> None:
         """Write a message. Raises OSError."""
         with self._writing:
-            self._folder.mkdir(exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
             write_durably(path, body)
 
     def waiting(self) -> list[Path]:
@@ -44,10 +46,10 @@ class Outbox:
         if not self._folder.is_dir():
             return []
         with self._writing:
-            files = [path for path in sorted(self._folder.iterdir()) if _is_file(path)]
+            files = [path for path in sorted(self._folder.iterdir()) if self._is_file(path)]
             for path in files:
                 if OWN_LEFTOVER.fullmatch(path.name):
-                    log.info("webhook: %s, half-written by a run that ended, is removed", path.name)
+                    log.info("%s: %s, half-written by a run that ended, is removed", self._name, path.name)
                     self.remove(path)
         return [path for path in files if OWN_NAME.fullmatch(path.name)]
 
@@ -62,20 +64,19 @@ class Outbox:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            log.error("webhook: %s cannot be removed and may be told again: %s", path.name, error)
+            log.error("%s: %s cannot be removed and may be told again: %s", self._name, path.name, error)
 
     def set_aside(self, path: Path) -> None:
         """It is damaged: keep it for a person to see, out of the way of the others."""
         try:
             move_aside(path, self._folder / DAMAGED)
         except OSError as error:
-            log.error("webhook: %s cannot be moved aside: %s", path.name, error)
+            log.error("%s: %s cannot be moved aside: %s", self._name, path.name, error)
 
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file() and not path.is_symlink()
-    except OSError as error:
-        # One that cannot be looked at keeps back no other.
-        log.error("webhook: %s cannot be read, the next start tries again: %s", path.name, error)
-        return False
+    def _is_file(self, path: Path) -> bool:
+        try:
+            return path.is_file() and not path.is_symlink()
+        except OSError as error:
+            # One that cannot be looked at keeps back no other.
+            log.error("%s: %s cannot be read, the next start tries again: %s", self._name, path.name, error)
+            return False

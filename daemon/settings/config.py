@@ -13,6 +13,7 @@ from typing import Any
 
 from daemon.errors import ConfigError
 from daemon.jobs.parameters import JOB_PARAMETERS, check, suggest
+from daemon.settings.hours import Hours
 from daemon.settings.keys import (
     BY_KEY,
     SECTIONS,
@@ -21,17 +22,22 @@ from daemon.settings.keys import (
     JobSettings,
     LoggingSettings,
     ModelSettings,
+    NotifySettings,
     PathSettings,
+    QueueSettings,
     ServerSettings,
     Setting,
     WebhookSettings,
 )
-from seedvr2.config_file import find_config
 from seedvr2.errors import OptionError
+from seedvr2.standard_folders import default_folder, find_config
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
-# Read by mcp_server.py, which is configured by the environment alone.
-FOREIGN_VARIABLES = ("SEEDVR2_API_URL", "SEEDVR2_API_TOKEN")
+# Read by mcp_server.py, which is configured by the environment alone, such as the one of a container with both.
+FOREIGN_VARIABLES = (
+    *("SEEDVR2_API_URL", "SEEDVR2_API_TOKEN"),
+    *("SEEDVR2_MCP_FOLDERS", "SEEDVR2_MCP_TIMEOUT", "SEEDVR2_MCP_TOKEN"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,9 @@ class Config:
     model: ModelSettings
     inbox: InboxSettings
     jobs: JobSettings
+    queue: QueueSettings
     webhook: WebhookSettings
+    notify: NotifySettings
     logging: LoggingSettings
     defaults: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -53,16 +61,16 @@ class Config:
 
 
 def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
-    """The configuration from `file` (default: where `find_config` finds one, if there is one).
+    """The configuration from `file`; where None, from the one that `find_config` finds, if any.
 
     Raises:
         ConfigError: the file cannot be read, a key is unknown, or a value is not one that it takes.
     """
     environment = os.environ if environment is None else environment
-    if file is None:
-        file = find_config(environment)
+    file = find_config(environment) if file is None else file
     document = _read(file) if file else {}
     base = file.resolve().parent if file else Path.cwd()
+    unnamed = default_folder(file, environment)
     where = file.name if file else "config.toml"
     _refuse_unknown(document, where)
 
@@ -72,7 +80,7 @@ def load_config(file: Path | None = None, environment: Mapping[str, str] | None 
         section, name = item.section, item.parameter.name
         raw, origin = _raw(item, document.get(section, {}), environment, where)
         # A path in the environment is what a shell would make of it; one in the file belongs to the file.
-        folder = Path.cwd() if origin.startswith("environment") else base
+        folder = Path.cwd() if origin.startswith("environment") else unnamed if origin == "default" else base
         values[section][name] = _value(item, raw, origin, folder)
         origins[item.key] = origin
     defaults = _defaults(document.get("defaults", {}), environment, where, origins)
@@ -209,6 +217,7 @@ def _check_whole(config: Config) -> None:
     if not _DEVICE.fullmatch(config.model.device):
         where = config.origins.get("model.device", "model.device")
         raise ConfigError(f"{where}: model.device takes auto, cpu, cuda or cuda:N, not {config.model.device!r:.80}.")
+    Hours.parse(config.queue.hours)
     server = config.server
     if not is_loopback(server.host) and not server.token and not server.allow_anonymous:
         raise ConfigError(

@@ -156,6 +156,13 @@ class JobSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """`[queue]`: when it runs."""
+
+    hours: tuple[str, ...] = setting((), 'Spans of the day in which jobs run, such as "22:00-06:00"; none: always')
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookSettings:
     """`[webhook]`: a POST when a job ends."""
 
@@ -163,6 +170,17 @@ class WebhookSettings:
     secret: str = setting("", "Key of the HMAC-SHA256 signature sent along; empty: none", secret=True)
     attempts: int = setting(5, "How often to try", minimum=1, maximum=20)
     timeout_s: float = setting(10.0, "Seconds to wait for an answer", minimum=0.1, maximum=300)
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """`[notify]`: messages to people when a job ends, through Apprise."""
+
+    urls: tuple[str, ...] = setting(
+        (), "Addresses of Apprise: ntfy://…, tgram://…, mailto://…; none: nobody", secret=True
+    )
+    when: str = setting("ended", "Which jobs are told", choices=("ended", "failed"))
+    attempts: int = setting(5, "How often to try", minimum=1, maximum=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +197,9 @@ SECTIONS: dict[str, type[Any]] = {
     "model": ModelSettings,
     "inbox": InboxSettings,
     "jobs": JobSettings,
+    "queue": QueueSettings,
     "webhook": WebhookSettings,
+    "notify": NotifySettings,
     "logging": LoggingSettings,
 }
 

@@ -27,7 +27,7 @@ from daemon.store.history import History
 from daemon.store.storage import JournalledStorage
 
 log = logging.getLogger(__name__)
-JOBS, SEEN, META, SPEEDS = "jobs", "seen", "meta", "speeds"
+JOBS, SEEN, META, SPEEDS, QUEUE = "jobs", "seen", "meta", "speeds", "queue"
 # Any odd number makes number -> id a bijection of 32-bit numbers: no id comes twice in four thousand million jobs.
 STEP = 0x9E3779B1
 
@@ -217,6 +217,23 @@ class JobStore:
         """Remember the measured speeds, at the latest when the store is closed."""
         with self._lock, self._storage.batch(durable=False):
             self._put(self._db.table(SPEEDS), 1, {"models": dict(speeds)})
+
+    # -- the queue ----------------------------------------------------------------------------------------
+
+    def paused(self) -> bool:
+        """Whether somebody paused the queue."""
+        with self._lock:
+            records = self._records(QUEUE)
+        try:
+            return bool(records and records[0]["paused"])
+        except BAD_RECORD as error:
+            log.warning("whether the queue was paused cannot be read (%r); it runs", error)
+            return False
+
+    def save_paused(self, paused: bool) -> None:
+        """Remember that it is, or is not any more."""
+        with self._lock, self._storage.batch():
+            self._put(self._db.table(QUEUE), 1, {"paused": paused})
 
     def close(self) -> None:
         """Leave the files in order and let others in."""

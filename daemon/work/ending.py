@@ -101,5 +101,7 @@ def _tidy(work: WorkFolder, job: Job) -> None:
     """Remove what the next start of a job has no use for."""
     if job.state is State.QUEUED:
         work.clear(job.id)
+    elif job.state is State.FAILED:
+        work.keep(job.id)
     else:
         work.discard(job.id)

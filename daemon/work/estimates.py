@@ -30,8 +30,8 @@ class Estimates:
         self._speeds = _sane(store.speeds())
 
     def seconds(self, job: Job, model: str = "") -> float:
-        """Seconds that this job will take from its beginning."""
-        return job.draft.work / self.speed(model or job.draft.model)
+        """Seconds that this job will take, from where it let go."""
+        return job.draft.work * (1 - job.percent / 100) / self.speed(model or job.draft.model)
 
     def total(self, jobs: Iterable[Job]) -> float:
         """Seconds that these jobs will take, one after the other."""

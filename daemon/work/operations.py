@@ -52,6 +52,11 @@ class Operations:
         self._uploads = tuple(uploads)
         self._max_waiting = max_waiting
 
+    @property
+    def kept_bytes(self) -> int:
+        """What is kept of failed jobs on the disk of the results, so that a retry can go on with it."""
+        return self._work.kept_bytes
+
     def submit(self, draft: Draft, place: Callable[[], object] = lambda: None) -> Job:
         """Store and queue a job. When this returns, it survives anything.
 
@@ -124,11 +129,12 @@ class Operations:
         return job
 
     def delete(self, job_id: str) -> None:
-        """Delete a finished job, its result and its upload. Raises RequestError (404, 409)."""
+        """Delete a finished job, its result or what is done of it, and its upload. Raises RequestError (404, 409)."""
         job = self.find(job_id)
         if not job.finished:
             raise RequestError(409, f"Task {job_id} is {job.state}. Cancel it first.")
         self.remove_result(job)
+        self.remove_segments(job)
         self.remove_upload(job)
         self._store.forget(job_id)
         log.info("job %s: deleted", job_id)
@@ -155,6 +161,11 @@ class Operations:
             return
         _remove(result)
 
+    def remove_segments(self, job: Job) -> None:
+        """Delete what is done of a failed job, unless a retry is about to go on with it."""
+        if job.state is State.FAILED and not any(other.draft.retry_of == job.id for other in self._store.open_jobs()):
+            self._work.forget(job.id)
+
     def remove_upload(self, job: Job) -> None:
         """Delete the uploaded source of a job; the folders of the user are not touched."""
         source = Path(job.draft.source)
@@ -162,6 +173,8 @@ class Operations:
         in_use = any(other.draft.source == job.draft.source for other in self._store.open_jobs())
         if not in_use and is_upload(source, self._uploads) and source.parent.is_dir():
             remove_upload(source)
+            # Nobody can go on with them without the source.
+            self.remove_segments(job)
 
 
 def _remove(result: Path) -> None:

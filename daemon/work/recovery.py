@@ -74,7 +74,12 @@ class Recovery:
         if self._missing():
             return
         keep = {job.id for job in found.waiting} | {step.job.id for step in found.left}
+        keep |= {job.draft.retry_of for job in found.waiting}
         try:
-            self._work.tidy(keep)
+            self._work.tidy(keep, self._failed)
         except OSError as error:
             log.error("%s cannot be tidied: %s", self._work.root, error)
+
+    def _failed(self, job_id: str) -> bool:
+        job = self._store.get(job_id)
+        return job is not None and job.state is State.FAILED

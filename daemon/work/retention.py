@@ -45,6 +45,7 @@ class Retention:
         for days, remove in (
             (settings.uploads_days, self._operations.remove_upload),
             (settings.outputs_days, self._operations.remove_result),
+            (settings.outputs_days, self._operations.remove_segments),
         ):
             for job in self._store.finished_before(now - days * DAY_S) if days else ():
                 try:

@@ -17,10 +17,11 @@ from daemon.work.engine_trouble import EngineTrouble
 from daemon.work.estimates import Estimates
 from daemon.work.meter import Meter, OnProgress
 from daemon.work.naming import result_name, result_suffix, wrong_format
+from daemon.work.orders import Orders
 from daemon.work.publish import free_path
 from daemon.work.source import Sources
 from daemon.work.work_folder import STEM, WorkFolder
-from seedvr2.errors import Cancelled, MachineError, OptionError, OutOfMemoryError, SeedVR2Error
+from seedvr2.errors import Cancelled, MachineError, OptionError, OutOfMemoryError, SeedVR2Error, Yielded
 from seedvr2.options import UpscaleOptions
 from seedvr2.trouble import is_machine_trouble, is_out_of_memory
 
@@ -64,12 +65,12 @@ class JobRunner:
         job: Job,
         on_start: Callable[[Job], None],
         on_progress: OnProgress,
-        cancelled: Callable[[], bool],
-        stopping: Callable[[], bool],
+        orders: Orders,
     ) -> Job:
         """Run a waiting job; answers its record as it is to be: with its result, failed, cancelled, or queued again.
 
-        Nothing but the start is in the store by then. `on_start` gets its record as it runs.
+        Nothing but the start is in the store by then. `on_start` gets its record as it runs; `orders` says while
+        it does that it is to stop, or to let others go first.
 
         Raises:
             OSError: the start could not be recorded; the job still waits.
@@ -80,20 +81,24 @@ class JobRunner:
         self._hub.publish(job)
         log.info("job %s: started, %s", job.id, job.draft.original_filename)
         began = time.monotonic()
-        ended = self._run(job, on_progress, cancelled, stopping)
+        try:
+            ended = self._run(job, on_progress, orders)
+        except RefusedError as refusal:
+            refusal.job = refusal.job.with_time(time.monotonic() - began)
+            raise
         return ended.with_time(time.monotonic() - began)
 
-    def _run(
-        self, job: Job, on_progress: OnProgress, cancelled: Callable[[], bool], stopping: Callable[[], bool]
-    ) -> Job:
+    def _run(self, job: Job, on_progress: OnProgress, orders: Orders) -> Job:
         try:
-            result = self._result_of(job, on_progress, lambda: cancelled() or stopping())
+            result = self._result_of(job, on_progress, orders)
             self.engine.did(job)
             return job.with_result(result)
         except Cancelled:
-            if stopping() and not cancelled():
-                return job.requeue(orderly=True)
+            if orders.interrupted and not orders.cancelled():
+                return self._let_go(job, orders)
             return job.cancel(time.time(), "Cancelled on request.")
+        except Yielded:
+            return self._let_go(job, orders)
         except (EngineError, CardFullError) as error:
             reached = self._work.reached(job.id)
             self._work.clear(job.id)
@@ -111,12 +116,19 @@ class JobRunner:
             log.exception("job %s: unexpected error", job.id)
             return job.fail(time.time(), f"The engine failed unexpectedly ({type(error).__name__}); the log says more.")
 
+    def _let_go(self, job: Job, orders: Orders) -> Job:
+        reached = self._work.reached(job.id)
+        if job.draft.media.kind == "video" and reached > job.reached:
+            # A segment more is as good as a job: the engine is well.
+            self.engine.did(job)
+        return job.requeue(orderly=True, reached=reached).with_progress(orders.progress())
+
     def _refused(self, job: Job, reason: str, number: int) -> RefusedError:
         # At once: how much room there is afterwards tells how much was missing.
         self._work.clear(job.id)
         return RefusedError(job.requeue(orderly=True), reason, number)
 
-    def _result_of(self, job: Job, on_progress: OnProgress, cancelled: Callable[[], bool]) -> Result:
+    def _result_of(self, job: Job, on_progress: OnProgress, orders: Orders) -> Result:
         options = UpscaleOptions.parse(job.draft.options)
         suffix = result_suffix(job.draft.media, options.output_format)
         if suffix is None:
@@ -126,9 +138,9 @@ class JobRunner:
             began = time.monotonic()
             meter = Meter(job, on_progress, lambda frames: self._work.note_reached(job.id, frames))
             try:
-                outcome = self._engine(job, source, target, options, meter, cancelled)
+                outcome = self._engine(job, source, target, options, meter, orders)
             except Exception as error:
-                if isinstance(error, Cancelled) or target.parent.is_dir():
+                if isinstance(error, (Cancelled, Yielded)) or target.parent.is_dir():
                     raise
                 # Whatever it looks like from inside: the disk went, or somebody moved the folder.
                 raise MachineError(_NO_FOLDER, errno.ENOENT) from error
@@ -141,7 +153,11 @@ class JobRunner:
         return result
 
     def _folder_for(self, job: Job) -> Path:
+        former = job.draft.retry_of
         try:
+            # One that still waits or runs needs them itself; one that is deleted does not.
+            if former and ((known := self._store.get(former)) is None or known.finished):
+                self._work.inherit(job.id, former)
             return self._work.fresh(job.id)
         except FileNotFoundError as error:
             # It was there when the job was taken.
@@ -154,7 +170,7 @@ class JobRunner:
         target: Path,
         options: UpscaleOptions,
         meter: Meter,
-        cancelled: Callable[[], bool],
+        orders: Orders,
     ) -> Outcome:
         try:
             return self._executor.run(
@@ -163,7 +179,8 @@ class JobRunner:
                 options,
                 model=job.draft.model,
                 on_progress=meter,
-                cancelled=cancelled,
+                cancelled=lambda: orders.cancelled() or orders.interrupted,
+                give_way=orders.give_way,
                 keep=self._work.segments(job.id),
             )
         except (MemoryError, RuntimeError, OSError) as error:

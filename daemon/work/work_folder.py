@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from daemon.errors import StoreError
 from daemon.jobs.job import Job, Result
 from daemon.store.files import write_durably
 from daemon.store.owner import lock_folder
+from seedvr2.segments.handing_over import hand_over
 from seedvr2.segments.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,12 @@ class WorkFolder:
         self.root = outputs / WORK / owner
         self._shared = outputs / WORK
         self._lock: int | None = None
+        self._kept: dict[str, int] = {}
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the finished segments of failed jobs take of the disk. For any thread."""
+        return sum(list(self._kept.values()))
 
     def of(self, job_id: str) -> Path:
         """Where the unfinished result of a job is."""
@@ -79,13 +87,31 @@ class WorkFolder:
                 with contextlib.suppress(OSError):
                     entry.unlink()
 
+    def keep(self, job_id: str) -> None:
+        """Remove what a failed job left, but for its finished segments, with which a retry goes on."""
+        if self.segments(job_id).is_dir() and self._finished_frames(job_id):
+            self.clear(job_id)
+            self._kept[job_id] = _bytes_in(self.segments(job_id))
+        else:
+            self.discard(job_id)
+
+    def inherit(self, job_id: str, former: str) -> None:
+        """Go on with the segments of a failed job, `former`, of which this one is a retry. Raises OSError."""
+        if self.segments(former).is_dir() and not self.segments(job_id).is_dir():
+            self.claim()
+            self.of(job_id).mkdir(exist_ok=True)
+            hand_over(self.segments(former), self.segments(job_id))
+            self.discard(former)
+
     def discard(self, job_id: str) -> None:
         """Remove what a job left."""
+        self._kept.pop(job_id, None)
         shutil.rmtree(self.of(job_id), ignore_errors=True)
         self.leave()
 
     def forget(self, job_id: str) -> None:
-        """Remove what was kept for a job that waited and is not wanted any more. For any thread."""
+        """Remove what was kept for a job that is not wanted any more, and does not run. For any thread."""
+        self._kept.pop(job_id, None)
         # The folder of all stays: the worker may be about to use it.
         shutil.rmtree(self.of(job_id), ignore_errors=True)
 
@@ -102,11 +128,13 @@ class WorkFolder:
             self.claim()
             former.rename(self.of(job_id))
 
-    def tidy(self, keep: set[str]) -> None:
-        """Remove what jobs left that are not in `keep`. Raises OSError."""
+    def tidy(self, waiting: set[str], failed: Callable[[str], bool] = lambda _job_id: False) -> None:
+        """Remove what jobs left that are neither `waiting` nor `failed`; these keep their segments. Raises OSError."""
         self.claim()
         for entry in self.root.iterdir():
-            if entry.name not in keep:
+            if entry.name not in waiting and failed(entry.name):
+                self.keep(entry.name)
+            elif entry.name not in waiting:
                 log.info("removing %s, which an interrupted task left", entry)
                 if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry, ignore_errors=True)
@@ -170,3 +198,10 @@ class WorkFolder:
             return sum(done.frames for done in Journal(self.segments(job_id)).done.values())
         except OSError:
             return 0
+
+
+def _bytes_in(folder: Path) -> int:
+    try:
+        return sum(entry.stat().st_size for entry in folder.iterdir())
+    except OSError:
+        return 0

@@ -9,22 +9,28 @@ import enum
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import TypeVar
 
 from daemon.engine.executor import Executor
 from daemon.errors import RequestError
 from daemon.jobs.job import Job, Progress
 from daemon.jobs.queue import JobQueue
 from daemon.work.ends import EndRefusedError, Ends
+from daemon.work.errands import Errands
+from daemon.work.estimates import Estimates
+from daemon.work.hold import Hold
 from daemon.work.model_trouble import ModelTrouble
+from daemon.work.orders import Abandoned, Orders
 from daemon.work.runner import JobRunner, RefusedError
+from daemon.work.schedule import Schedule
 from daemon.work.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 # How often an idle worker looks around without being woken.
 TICK_S = 1.0
+T = TypeVar("T")
 
 
 class Activity(enum.StrEnum):
@@ -41,6 +47,8 @@ class Worker:
 
     Args:
         ends: what is left to do for jobs that the engine is done with. models: whether the models of jobs are there.
+        ends: what is left to do for jobs that the engine is done with.
+        hold: whether the queue is held though nothing is wrong.
         idle_timeout_s: seconds without work until the model is unloaded; 0 never.
     """
 
@@ -53,11 +61,14 @@ class Worker:
         ends: Ends,
         models: ModelTrouble,
         *,
+        estimates: Estimates,
+        hold: Hold,
         idle_timeout_s: float,
     ) -> None:
         self._runner = runner
         self._executor = executor
         self._queue = queue
+        self._schedule = Schedule(queue, estimates, self._ready)
         self._surroundings = surroundings
         self._ends = ends
         self._models = models
@@ -65,9 +76,11 @@ class Worker:
         self._wake = threading.Condition()
         self._stop = threading.Event()
         self._cancelled: set[str] = set()
-        self._switches: deque[tuple[str, Future[str]]] = deque()
-        self._offload = self._news = False
+        self._errands = Errands()
+        self._abandoned = Abandoned()
+        self._offload = self._news = self._on_errand = False
         self._thread = threading.Thread(target=self._main, name="worker", daemon=True)
+        self.hold = hold
         self.current: Job | None = None
         self.progress: Progress | None = None
         self.loading_model: str | None = None
@@ -85,7 +98,7 @@ class Worker:
             return Activity.DEAD
         if self.loading_model is not None:
             return Activity.LOADING
-        return Activity.PROCESSING if self.current else Activity.IDLE
+        return Activity.PROCESSING if self.current or self._on_errand else Activity.IDLE
 
     @property
     def problems(self) -> list[str]:
@@ -104,7 +117,7 @@ class Worker:
     @property
     def model_idle_s(self) -> float | None:
         """Seconds since the loaded model was last used; None while it is in use or none is loaded."""
-        if self.current is not None or self._executor.model is None:
+        if self.current is not None or self._on_errand or self._executor.model is None:
             return None
         return time.monotonic() - self.last_used
 
@@ -136,14 +149,34 @@ class Worker:
             return True
 
     def switch(self, model: str) -> Future[str]:
-        """Load `model` when the running job has ended; the future holds its file name, or the error."""
-        future: Future[str] = Future()
-        with self._wake:
-            if self.activity is Activity.DEAD:
-                future.set_exception(_stopped())
-                return future
-            self._switches.append((model, future))
-            self._wake.notify_all()
+        """Load `model` when the running job has ended, or lets others go first; the future holds its file name.
+
+        Raises:
+            RequestError (503): the worker has stopped. The future raises it, too.
+        """
+        if self.activity is Activity.DEAD:
+            raise _stopped()
+        future = self._errands.put(lambda executor: self._load(executor, model), urgent=False)
+        self.notify()
+        return future
+
+    def urgent(self, call: Callable[[Executor], T]) -> Future[T]:
+        """Make `call` for somebody who waits at the screen, within seconds, whatever runs; the future holds its result.
+
+        The running job makes room: a video where its present segment is finished if that is near, and otherwise at the
+        engine's next step, as a picture whose end is not near; it waits again, goes on by itself, and has lost that one
+        segment at the most. `call` runs in the worker's thread and should take seconds. Cancelling the future before it
+        runs takes it back.
+
+        Raises:
+            RequestError (503): the worker has stopped, or the machine is in trouble. The future raises it, too.
+        """
+        if self.activity is Activity.DEAD:
+            raise _stopped()
+        if self.paused:
+            raise RequestError(503, f"Nothing can be computed now: {self.paused}.", headers={"Retry-After": "30"})
+        future = self._errands.put(call, urgent=True)
+        self.notify()
         return future
 
     def settle(self, job: Job) -> None:
@@ -151,8 +184,17 @@ class Worker:
         self._ends.settle(job)
 
     def waits_for(self, job: Job) -> str:
-        """Why a waiting job does not begin though it is its turn; empty where nothing is wrong. For any thread."""
-        return self._surroundings.waits_for(job) or self._models.waits_for(job)
+        """Why a waiting job does not begin though it is its turn, or what a video lets go first. For any thread."""
+        reason, current = self._waits_for(job), self.current
+        if not job.segments_total:
+            return reason
+        if not reason and current is not None and current.id != job.id:
+            reason = f"it waits for {current.draft.original_filename}"
+        done = f"{job.segments_done} of {job.segments_total} segments are done"
+        return f"{reason}; {done}" if reason else done
+
+    def _waits_for(self, job: Job) -> str:
+        return self._surroundings.waits_for(job) or self._models.waits_for(job) or self.hold.reason
 
     def offload(self) -> bool:
         """Unload the model; True if that has to wait for the running job."""
@@ -179,7 +221,7 @@ class Worker:
             raise
         finally:
             with self._wake:
-                self._refuse_switches()
+                self._errands.close(_stopped())
 
     def _prepare(self) -> None:
         try:
@@ -190,7 +232,7 @@ class Worker:
 
     def _has_work(self) -> bool:
         # What was refused is tried again at the next tick, not at once.
-        return self._stop.is_set() or self._news or self._offload or bool(self._switches)
+        return self._stop.is_set() or self._news or self._offload or bool(self._errands)
 
     def _step(self) -> bool:
         """Do one thing; False if there was nothing to do."""
@@ -198,8 +240,8 @@ class Worker:
             self._offload = False
             self._unload("on request")
             return True
-        if self._switches:
-            self._load(*self._switches.popleft())
+        if self._errands:
+            self._run_errand()
             return True
         self._ends.settle_left(self._alive)
         if self._ends.first is not None:
@@ -213,8 +255,8 @@ class Worker:
         self._models.look(self._queue.waiting)
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
-            job = None if self.paused else self._queue.take_next(self._ready)
-            self.current, self.progress = job, Progress(job.id) if job else None
+            job = None if self.paused or self.hold.by else self._schedule.take()
+            self.current, self.progress = job, Progress.of(job) if job else None
         if job is None:
             self._unload_when_idle()
             return False
@@ -230,8 +272,7 @@ class Worker:
                 job,
                 on_start=self._started,
                 on_progress=self._progressed,
-                cancelled=lambda: self._alive() and job.id in self._cancelled,
-                stopping=self._stop.is_set,
+                orders=self._orders(job),
             )
         except RefusedError as refusal:
             ended = self._refused(refusal)
@@ -246,8 +287,35 @@ class Worker:
             log.exception("job %s: it cannot be started", job.id)
             self._let_go(job)
             return
+        self._schedule.ran(ended)
         self._ends.begin(ended)
         self._end(ended)
+
+    def _orders(self, job: Job) -> Orders:
+        return Orders(
+            job,
+            cancelled=lambda: self._alive() and job.id in self._cancelled,
+            stopping=self._stop.is_set,
+            urgent_s=lambda: self._errands.urgent_s,
+            others=lambda: self._others_first(job),
+            at_once=lambda: self.hold.at_once,
+            progress=lambda: self.progress,
+            abandoned=self._abandoned,
+        )
+
+    def _others_first(self, job: Job) -> bool:
+        if self.hold.by:
+            return True
+        running = self.current or job
+        # Where no other one could begin, the running one goes on.
+        return self._schedule.others_first(running, self.progress) and not self._surroundings.trouble(waiting=True)
+
+    def _run_errand(self) -> None:
+        self._on_errand = True
+        try:
+            self._errands.run_next(self._executor)
+        finally:
+            self._on_errand, self.last_used = False, time.monotonic()
 
     def _refused(self, refusal: RefusedError) -> Job:
         """A job that the machine refused waits again, unless the machine is well and the job always is refused."""
@@ -315,22 +383,14 @@ class Worker:
         self.heartbeat = time.monotonic()
         return True
 
-    def _load(self, model: str, future: Future[str]) -> None:
-        if not future.set_running_or_notify_cancel():
-            return
+    def _load(self, executor: Executor, model: str) -> str:
         self.loading_model = model
         try:
-            self._executor.load(model)
-        except Exception as error:
-            # The boundary to the one who asked: the future carries it over.
-            log.exception("the model %s could not be loaded", model)
-            future.set_exception(error)
-        else:
-            log.info("model %s loaded", self._executor.model)
-            future.set_result(self._executor.model or model)
+            executor.load(model)
+            log.info("model %s loaded", executor.model)
+            return executor.model or model
         finally:
             self.loading_model = None
-            self.last_used = time.monotonic()
 
     def _unload_when_idle(self) -> None:
         idle = self.model_idle_s
@@ -343,12 +403,6 @@ class Worker:
         if model is not None:
             log.info("model %s unloaded %s", model, why)
 
-    def _refuse_switches(self) -> None:
-        while self._switches:
-            _, future = self._switches.popleft()
-            if future.set_running_or_notify_cancel():
-                future.set_exception(_stopped())
-
 
 def _stopped() -> RequestError:
-    return RequestError(503, "The worker has stopped, so no model can be loaded.")
+    return RequestError(503, "The worker has stopped, so nothing can be computed and no model be loaded.")

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Any, Literal
 
 from seedvr2.catalogue.memory import model_memory
-from seedvr2.errors import CheckpointError
+from seedvr2.errors import ModelNotInstalledError
 
 DEFAULT_MODEL = "seedvr2_ema_3b_fp8_e4m3fn.safetensors"
 VAE = "ema_vae_fp16.safetensors"
@@ -98,7 +98,7 @@ def find(name: str, memory_bytes: int | None = None) -> PublishedFile:
         memory_bytes: what a model may take here; asked for where None, and only where it is needed.
 
     Raises:
-        CheckpointError: there is none; the message names the nearest transformers.
+        ModelNotInstalledError: there is none; the message names the nearest transformers.
     """
     if name in BY_NAME:
         return BY_NAME[name]
@@ -111,7 +111,7 @@ def find(name: str, memory_bytes: int | None = None) -> PublishedFile:
     models = {_short(entry.name): entry.name for entry in reversed(BY_NAME.values()) if entry.kind == "dit"}
     near = difflib.get_close_matches(short, models, n=3, cutoff=0.4)
     names = [models[each] for each in near] or [DEFAULT_MODEL]
-    raise CheckpointError(f"The catalogue has no model {name!r}. Did you mean {' or '.join(names)}?")
+    raise ModelNotInstalledError(f"The catalogue has no model {name!r}. Did you mean {' or '.join(names)}?")
 
 
 def is_size(name: str) -> bool:

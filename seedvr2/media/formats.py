@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from seedvr2.media.carried.pictures import STILLS
 from seedvr2.media.info import MediaInfo
 from seedvr2.media.videos.encoders import keeps_transparency
@@ -10,6 +12,14 @@ from seedvr2.media.videos.video_tags import UNKNOWN
 
 VIDEOS = ("mp4", "mkv", "webm", "mov")
 ANIMATIONS = ("webp", "png", "gif")
+
+_SPELLINGS = {".jpeg": ".jpg", ".tif": ".tiff"}
+
+
+def usual_suffix(path: Path) -> str:
+    """The suffix of a name with its dot, in the spelling that results have."""
+    suffix = path.suffix.lower()
+    return _SPELLINGS.get(suffix, suffix)
 
 
 def result_formats(info: MediaInfo) -> tuple[str, ...]:

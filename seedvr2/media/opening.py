@@ -12,7 +12,7 @@ from seedvr2.media.carried.pictures import left_out
 from seedvr2.media.completeness import incomplete
 from seedvr2.media.failures import reading, too_large
 from seedvr2.media.foreign import refuse_foreign
-from seedvr2.media.formats import ANIMATIONS, result_formats
+from seedvr2.media.formats import ANIMATIONS, result_formats, usual_suffix
 from seedvr2.media.info import MAX_PIXELS, MediaInfo
 from seedvr2.media.need import check_room, picture_need
 from seedvr2.media.pictures.animation_sink import AnimationSink
@@ -36,7 +36,6 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 _ANIMATIONS = {"GIF", "WEBP", "PNG", "AVIF"}
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
-_SPELLINGS = {".jpeg": ".jpg", ".tif": ".tiff"}
 
 
 def open_source(path: Path, options: UpscaleOptions | None = None) -> Source:
@@ -120,7 +119,7 @@ def output_suffix(info: MediaInfo, options: UpscaleOptions) -> str:
 def sink_suffix(target: Path, source: Source, options: UpscaleOptions) -> str:
     """The suffix of a result that is to be called `target`. Raises OptionError, as `open_sink`."""
     suffix = output_suffix(source.info, options)
-    own = _SPELLINGS.get(target.suffix.lower(), target.suffix.lower())
+    own = usual_suffix(target)
     known = [f".{name}" for name in result_formats(source.info)]
     if own and own != suffix:
         # Said by the format or by the name: what is asked for must be one thing, and one that can be made.

@@ -75,6 +75,35 @@ def run_finite(
     raise numeric_error(stage)
 
 
+def stream_finite(
+    run: Callable[[torch.dtype], Iterator[Tensor]],
+    dtype: torch.dtype,
+    device: torch.device,
+    stage: str,
+    on_retry: Callable[[], None],
+) -> Iterator[Tensor]:
+    """As `run_finite`, of a result that comes in pieces.
+
+    A wider type begins from the start again, as what a network remembers of earlier pieces is gone; pieces that were
+    given out already are not given again.
+    """
+    given = 0
+    for attempt in chain((dtype,), _wider(dtype, device)):
+        if attempt != dtype:
+            on_retry()
+        try:
+            for index, piece in enumerate(run(attempt)):
+                if index == given:
+                    given += 1
+                    yield piece
+                # Not alive while the next one is made.
+                del piece
+            return
+        except NotFinite:
+            continue
+    raise numeric_error(stage)
+
+
 def _wider(dtype: torch.dtype, device: torch.device) -> Iterator[torch.dtype]:
     yield from wider_types(dtype, device)
 

@@ -16,8 +16,9 @@ from seedvr2.network.causal import CausalConv3d, CausalMemory
 from seedvr2.network.config import VAEConfig
 from seedvr2.network.frame_store import DeviceStore, FrameStore, host_store
 from seedvr2.network.parking import Parked
-from seedvr2.network.parts import Follows, Part, consumed, joined, slice_of, split
-from seedvr2.network.precision import check_finite, run_finite
+from seedvr2.network.parts import Part, consumed, joined, split
+from seedvr2.network.precision import run_finite, stream_finite
+from seedvr2.network.slices import Clip, Scaled, filled, in_slices
 from seedvr2.network.upsample import Upsample
 from seedvr2.network.vae_layers import Downsample, GroupNorm, MidBlock, ResnetBlock
 from seedvr2.places import on_processor
@@ -170,10 +171,33 @@ class VideoVAE(Parked):
             (3, f·n + 1, s·H', s·W') in the type of `latent`, or a wider one.
         """
         x = (latent / self.config.scale).permute(0, 3, 1, 2)
-        lead, step = self.config.slices
-        step = max(step // self.config.temporal_factor, 1)
+        lead, step = self._latent_slices
         count = (len(x) - 1) * self.config.temporal_factor + 1
         return self._run(self.decoder, x, count, lead, step, on_slice).transpose(0, 1)
+
+    def encoding(self, frames: Clip, device: torch.device, on_slice: OnSlice | None = None) -> Iterator[Tensor]:
+        """`encode` for a clip whose frames are made as they are needed, which may be a long one.
+
+        Args:
+            frames: (T, 3, H, W), asked for in order; from the start again where the type was too small.
+            device: where they are.
+
+        Yields:
+            The latents (t, H / s, W / s, c) in order, as soon as there are any, in `dtype` or a wider type.
+        """
+        for moments in self._stream(self.encoder, frames, device, *self.config.slices, on_slice):
+            yield moments[:, : self.config.latent_channels].permute(0, 2, 3, 1) * self.config.scale
+
+    def decoding(self, latents: Clip, device: torch.device, on_slice: OnSlice | None = None) -> Iterator[Tensor]:
+        """`decode` for latents (T, H', W', c) that are taken as they are needed; yields frames (t, 3, H, W)."""
+        lead, step = self._latent_slices
+        scaled = Scaled(latents, self.config.scale)
+        yield from self._stream(self.decoder, scaled, device, lead, step, on_slice)
+
+    @property
+    def _latent_slices(self) -> tuple[int, int]:
+        lead, step = self.config.slices
+        return lead, max(step // self.config.temporal_factor, 1)
 
     def _store(self, device: torch.device) -> FrameStore:
         if self.roomy or on_processor(device):
@@ -183,52 +207,36 @@ class VideoVAE(Parked):
     def _run(self, network: nn.Module, x: Tensor, count: int, lead: int, step: int, on_slice: OnSlice | None) -> Tensor:
         """The network over slices of `step` frames, `lead` more in the first; `count` frames come out."""
 
-        most = ROOMY if self.roomy or on_processor(x.device) else LEAN
-
         def run(dtype: torch.dtype) -> Tensor:
+            return filled(self._pieces(network, x, x.device, lead, step, on_slice)(dtype), count, dtype, x.device)
+
+        return run_finite(run, x.dtype, x.device, self._stage(network), self._on_retry)
+
+    def _stream(
+        self, network: nn.Module, x: Clip, device: torch.device, lead: int, step: int, on_slice: OnSlice | None
+    ) -> Iterator[Tensor]:
+        pieces = self._pieces(network, x, device, lead, step, on_slice)
+        return stream_finite(pieces, self.dtype, device, self._stage(network), self._on_retry)
+
+    def _pieces(
+        self, network: nn.Module, x: Clip, device: torch.device, lead: int, step: int, on_slice: OnSlice | None
+    ) -> Callable[[torch.dtype], Iterator[Tensor]]:
+        """The network over a clip in some type, from the start."""
+        most = ROOMY if self.roomy or on_processor(device) else LEAN
+
+        def pieces(dtype: torch.dtype) -> Iterator[Tensor]:
             # From the start: what the convolutions remember of earlier slices is gone, and kept twice it would be
             # among the largest things in memory.
-            memory = CausalMemory(self._store(x.device))
-            return _in_slices(partial(network, memory=memory, most=most), x, dtype, count, lead, step, on_slice)
+            memory = CausalMemory(self._store(device))
+            return in_slices(partial(network, memory=memory, most=most), x, dtype, lead, step, on_slice)
 
-        def on_retry() -> None:
-            self.retries += 1
+        return pieces
 
-        stage = "encoding" if network is self.encoder else "decoding"
-        return run_finite(run, x.dtype, x.device, stage, on_retry)
+    def _on_retry(self) -> None:
+        self.retries += 1
 
-
-def _in_slices(
-    network: Callable[[Iterable[Part]], Iterator[Part]],
-    x: Tensor,
-    dtype: torch.dtype,
-    count: int,
-    lead: int,
-    step: int,
-    on_slice: OnSlice | None,
-) -> Tensor:
-    """(T, C, H, W) to (count, C', H', W') in `dtype`. Raises NotFinite at the first frames that hold no numbers."""
-    result = x.new_empty(0)
-    start, stop, filled = 0, lead + step, 0
-    while start < len(x):
-        given = x[start:stop].to(dtype).contiguous(memory_format=torch.channels_last)
-        parts = slice_of(given, lead if start == 0 else 0, Follows.SLICE if stop < len(x) else Follows.NOTHING)
-        del given
-        for part in network(parts):
-            frames = check_finite(part.frames)
-            if not filled:
-                result = torch.empty(
-                    (count, *frames.shape[1:]), dtype=dtype, device=x.device, memory_format=torch.channels_last
-                )
-            result[filled : filled + len(frames)] = frames
-            filled += len(frames)
-            del part, frames
-        if on_slice is not None:
-            on_slice(min(stop, len(x)))
-        start, stop = stop, stop + step
-    # Or there would be frames of whatever was in memory before.
-    assert filled == count, (filled, count)
-    return result
+    def _stage(self, network: nn.Module) -> str:
+        return "encoding" if network is self.encoder else "decoding"
 
 
 def _each(

@@ -16,6 +16,8 @@ Item = TypeVar("Item")
 
 # Bytes that may wait on either side: a few frames of 4K, and a batch of 1080p.
 _WAITING = 96 * 2**20
+# Seconds between two looks at whether what is waited for has failed.
+_LOOK_S = 0.05
 
 
 def depth(frame_bytes: int, batch: int) -> int:
@@ -93,6 +95,13 @@ class WriteBehind:
         """
         self._line.put(call)
         self.check()
+
+    def flush(self) -> None:
+        """Wait until all that was put is carried out. Raises what a call raised."""
+        done = threading.Event()
+        self.put(done.set)
+        while not done.wait(_LOOK_S):
+            self.check()
 
     def check(self) -> None:
         """Raise what a call raised, if one did."""

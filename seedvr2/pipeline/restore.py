@@ -77,48 +77,53 @@ class BatchRestorer:
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
         """(3, T, H, W) to the condition latent (T', H', W', c)."""
-        self._bring(self.model.vae, self.model.dit)
-        self.model.vae.roomy = self.settings.roomy
         frames = frames.to(self.model.device)
         if self.settings.input_noise_scale > 0:
             frames = self._add_noise(frames)
         frames = frames.to(self.model.vae.dtype)
-        vae, tiling = self.model.vae, self._tiling(frames.shape[2], frames.shape[3])
-        on_slice = self._counter("encoding", frames.shape[1], frames.shape[2], frames.shape[3])
-        with self._retries_told("encoding"):
+        vae, tiling = self.model.vae, self.tiling(frames.shape[2], frames.shape[3])
+        on_slice = self.counter("encoding", frames.shape[1], frames.shape[2], frames.shape[3])
+        with self.using_vae("encoding"):
             return encode_tiled(vae, frames, tiling, on_slice) if tiling else vae.encode(frames, on_slice)
 
     @torch.no_grad()
     def denoise(self, latent: Tensor, index: int) -> Tensor:
         """The condition latent to the restored one, in one step; both (T', H', W', c)."""
         self.on_stage("restoring", 0.0)
-        self._bring(self.model.dit, self.model.vae)
-        settings = self.settings
-        noise = self._noise(latent, index)
-        condition = latent.float()
-        if settings.latent_noise_scale > 0:
+        noise, second = self._noise(latent, index), None
+        if self.settings.latent_noise_scale > 0:
             # Drawn after the sampler's noise from the same generator, as the second of two draws.
-            both = draw_noise((2, *latent.shape), settings.seed).to(latent.device)
-            condition = noisy_condition(condition, noise, both[1], settings.latent_noise_scale)
+            second = draw_noise((2, *latent.shape), self.settings.seed)[1]
+        restored = self.one_step(latent, noise, second)
+        self.on_stage("restoring", 1.0)
+        return restored
+
+    @torch.no_grad()
+    def one_step(self, latent: Tensor, noise: Tensor, second: Tensor | None) -> Tensor:
+        """The condition latent to the restored one, with that noise; all (T', H', W', c), the result in float32.
+
+        `second`: what `latent_noise_scale` mixes in beside the noise, if it does.
+        """
+        self._bring(self.model.dit, self.model.vae)
+        noise, condition = noise.to(latent.device, torch.float32), latent.float()
+        if second is not None:
+            scale = self.settings.latent_noise_scale
+            condition = noisy_condition(condition, noise, second.to(latent.device), scale)
 
         def predict(x: Tensor, timestep: float) -> Tensor:
             return self._velocity(model_input(x, condition), timestep)
 
-        restored = sample(predict, noise)
-        self.on_stage("restoring", 1.0)
-        return restored
+        return sample(predict, noise)
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
         """(T', H', W', c) to (3, T, H, W) in float32."""
         vae, factor = self.model.vae, self.model.vae.config.spatial_factor
-        self._bring(vae, self.model.dit)
-        vae.roomy = self.settings.roomy
         latent = latent.to(vae.dtype)
         height, width = latent.shape[1] * factor, latent.shape[2] * factor
-        tiling = self._tiling(height, width)
-        on_slice = self._counter("decoding", latent.shape[0], height, width)
-        with self._retries_told("decoding"):
+        tiling = self.tiling(height, width)
+        on_slice = self.counter("decoding", latent.shape[0], height, width)
+        with self.using_vae("decoding"):
             frames = decode_tiled(vae, latent, tiling, on_slice) if tiling else vae.decode(latent, on_slice)
         return frames.float()
 
@@ -137,11 +142,18 @@ class BatchRestorer:
             needed.onload()
 
     @contextmanager
-    def _retries_told(self, stage: str) -> Iterator[None]:
+    def using_vae(self, stage: str) -> Iterator[Callable[[], None]]:
+        """The VAE is on the device, and it is told of what it had to compute again: at the end, or when asked for."""
+        self._bring(self.model.vae, self.model.dit)
+        self.model.vae.roomy = self.settings.roomy
         before = self.model.vae.retries
-        yield
-        if self.model.vae.retries > before:
-            self._warn(stage)
+
+        def tell() -> None:
+            if self.model.vae.retries > before:
+                self._warn(stage)
+
+        yield tell
+        tell()
 
     def _warn(self, stage: str) -> None:
         sentence = (
@@ -154,22 +166,22 @@ class BatchRestorer:
     def _noise(self, latent: Tensor, index: int) -> Tensor:
         shape = tuple(latent.shape)
         source = self.settings.noise
-        noise = source(index, shape) if source else draw_noise(shape, self.settings.seed)
-        return noise.to(latent.device, torch.float32)
+        return source(index, shape) if source else draw_noise(shape, self.settings.seed)
 
     def _add_noise(self, frames: Tensor) -> Tensor:
         noise = draw_noise(tuple(frames.shape), self.settings.seed + ENCODER_SEED_OFFSET)
         return add_input_noise(frames, noise.to(frames.device), self.settings.input_noise_scale)
 
-    def _tiling(self, height: int, width: int) -> Tiling | None:
+    def tiling(self, height: int, width: int) -> Tiling | None:
+        """The tiles of frames of that size, where they are larger than one."""
         tiling = self.settings.tiling
         if tiling is None or (height <= tiling.size[0] and width <= tiling.size[1]):
             return None
         return tiling
 
-    def _counter(self, stage: str, frames: int, height: int, width: int) -> Callable[[int], None]:
+    def counter(self, stage: str, frames: int, height: int, width: int) -> Callable[[int], None]:
         """An `on_slice` that turns frames done, tile after tile, into the share of the stage that is done."""
-        tiling = self._tiling(height, width)
+        tiling = self.tiling(height, width)
         tiles = tile_count(height, width, tiling, self.model.vae.config.spatial_factor) if tiling else 1
         finished = 0
 

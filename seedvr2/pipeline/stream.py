@@ -8,59 +8,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from seedvr2 import colour
-from seedvr2.network.config import VAEConfig
-from seedvr2.network.precision import NotFinite, check_finite, numeric_error
 from seedvr2.pipeline.alpha import upscale_alpha
 from seedvr2.pipeline.batching import Batch, iter_batches, split_at
 from seedvr2.pipeline.blending import crossfade_weights, reference_weights
+from seedvr2.pipeline.finishing import Slice, StreamSettings, correction_for, finish
 from seedvr2.pipeline.restore import BatchRestorer
-from seedvr2.pipeline.sizes import Sizes
 from seedvr2.pipeline.source_frames import Image, SourceFrames
 
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
-    """How frames are grouped, blended and coloured.
-
-    `strength` is the share of the restored frame in the result, beside the plain resize; `softness` how much softer
-    than the source the networks see it. Both 0…1.
-    """
-
-    sizes: Sizes
-    batch_size: int = 5
-    overlap: int = 0
-    prepend: int = 0
-    uniform: bool = False
-    color_correction: str = "lab"
-    # Each shot by itself, as if it were a clip of its own: batches, overlaps and what is put before it.
-    shots: bool = False
-    strength: float = 1.0
-    softness: float = 0.0
-    # As the public implementation does it, where it differs: hard cuts for overlaps of 1, 2 and 4, two resizes.
-    reference: bool = False
-
-
-@dataclass(slots=True)
-class _Slice(Generic[Item]):
-    """The frames that one batch added: `start` counts from the stream's first frame, prepended ones included."""
-
-    start: int
-    source: SourceFrames[Item]
-    decoded: Tensor  # (n, 3, h, w) in −1…1, before colour correction
-    alpha: Tensor | None  # (n, 1, h, w) in 0…1
-
-    @property
-    def stop(self) -> int:
-        return self.start + len(self.source.items)
 
 
 def restore_stream(
@@ -112,7 +73,7 @@ def _restore_shot(
     """`begun`: batches of the shot that lie before the items."""
     if begun:
         settings = replace(settings, prepend=0)
-    pending: deque[_Slice[Item]] = deque()
+    pending: deque[Slice[Item]] = deque()
     batches = iter_batches(
         items,
         settings.batch_size,
@@ -132,23 +93,14 @@ def _restore_shot(
         # The next batch starts `overlap` frames before this one ends, and reaches back no further.
         final = batch.start + len(batch.frames) - batch.next_overlap
         while pending and pending[0].stop <= final:
-            yield from _finish(pending.popleft(), settings)
+            yield from _given(pending.popleft(), settings)
     while pending:
-        yield from _finish(pending.popleft(), settings)
-
-
-def correction_for(method: str, vae: VAEConfig) -> str:
-    """What runs where `method` is asked for.
-
-    `lab` is `wavelet` and then a match by rank, which undoes a drift of colours all over the picture. Where colours do
-    not drift it would only bring the noise of the source's colours back.
-    """
-    return "wavelet" if method == "lab" and vae.keeps_colours else method
+        yield from _given(pending.popleft(), settings)
 
 
 def _restore_batch(
     batch: Batch[Item], image_of: Callable[[Item], Image], restorer: BatchRestorer, settings: StreamSettings
-) -> _Slice[Item]:
+) -> Slice[Item]:
     source = SourceFrames(
         batch.frames, image_of, restorer.model.device, settings.sizes, settings.reference, settings.softness
     )
@@ -157,7 +109,7 @@ def _restore_batch(
     decoded = restorer.restore(source.clip(batch.padded, restorer.frame_dtype), batch.index)
     decoded = decoded[:, : len(batch.frames), :height, :width].transpose(0, 1)
     alpha = source.alpha
-    return _Slice(
+    return Slice(
         batch.start,
         source,
         decoded,
@@ -165,7 +117,7 @@ def _restore_batch(
     )
 
 
-def _blend(pending: deque[_Slice[Item]], fresh: _Slice[Item], overlap: int, settings: StreamSettings) -> None:
+def _blend(pending: deque[Slice[Item]], fresh: Slice[Item], overlap: int, settings: StreamSettings) -> None:
     """Cross-fade the first `overlap` frames of the new batch into the frames that are held back."""
     if not overlap:
         return
@@ -181,63 +133,15 @@ def _blend(pending: deque[_Slice[Item]], fresh: _Slice[Item], overlap: int, sett
             held.alpha[position - held.start].lerp_(fresh.alpha[index], 1 - weight)
 
 
-def _without_overlap(part: _Slice[Item], overlap: int) -> _Slice[Item]:
+def _without_overlap(part: Slice[Item], overlap: int) -> Slice[Item]:
     # Views: they keep the overlap's frames alive, which are fewer than a copy of the others would be.
     alpha = None if part.alpha is None else part.alpha[overlap:]
-    return _Slice(part.start + overlap, part.source.from_index(overlap), part.decoded[overlap:], alpha)
+    return Slice(part.start + overlap, part.source.from_index(overlap), part.decoded[overlap:], alpha)
 
 
-def _finish(part: _Slice[Item], settings: StreamSettings) -> Iterator[tuple[Item, Tensor]]:
-    """Correct the colours of a slice and give out its frames, without the prepended ones."""
-    start, source, alpha = part.start, part.source, part.alpha
-    corrected = _corrected(part, settings.color_correction)
-    # What was decoded is dropped as soon as the correction has done with it.
-    del part
-    for index, frame in enumerate(corrected):
-        if start + index >= settings.prepend:
-            colours, own_alpha = _in_range(frame), None if alpha is None else alpha[index].clamp(0, 1)
-            if settings.strength < 1:
-                _hold_back(colours, own_alpha, source, index, 1 - settings.strength)
-            yield source.items[index], _as_image(colours, own_alpha)
-
-
-def _corrected(part: _Slice[Item], method: str) -> Iterator[Tensor]:
-    """The frames (3, h, w) of a slice with their colours corrected, in memory of their own."""
-    style = part.source.style
-    if method in colour.FRAME_BY_FRAME:
-        for index in range(len(part.decoded)):
-            yield colour.correct(method, part.decoded[index : index + 1], style[index][None])[0]
-        return
-    corrected = colour.correct(method, part.decoded, style)
-    del part
-    for frame in corrected:
-        # Not a view, or whoever holds the last frame holds all of them while the next batch is decoded.
-        yield frame.clone()
-
-
-def _in_range(frame: Tensor) -> Tensor:
-    """A corrected frame in −1…1, brought to 0…1 in place."""
-    try:
-        return check_finite(frame).clamp_(-1, 1).mul_(0.5).add_(0.5)
-    except NotFinite as error:
-        raise numeric_error("colour correction") from error
-
-
-def _hold_back(frame: Tensor, alpha: Tensor | None, source: SourceFrames[Item], index: int, share: float) -> None:
-    """Mix `share` of the plain resize of a frame into its result, both in 0…1, in place.
-
-    One share for all frequencies: fine detail of the two is weighted and not added, so grain that both have stays as it
-    is, and at a share of 1 nothing of the restoration is left, its colours included.
-    """
-    frame.lerp_(source.plain[index], share)
-    plain = source.plain_alpha
-    if alpha is not None and plain is not None:
-        alpha.lerp_(plain[index], share)
-
-
-def _as_image(frame: Tensor, alpha: Tensor | None) -> Tensor:
-    """A frame (3, h, w) and its alpha (1, h, w) as (h, w, 3 or 4)."""
-    return (frame if alpha is None else torch.cat((frame, alpha))).permute(1, 2, 0)
+def _given(part: Slice[Item], settings: StreamSettings) -> Iterator[tuple[Item, Tensor]]:
+    """What is given out of a slice: not the prepended frames."""
+    return finish(part, settings, max(settings.prepend - part.start, 0))
 
 
 def to_integer(image: Tensor, bits: int) -> Tensor:

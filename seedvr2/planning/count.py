@@ -25,9 +25,10 @@ from seedvr2.network.build import channels_last, meta_dit, meta_vae
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.network.stored import place
 from seedvr2.network.vae import VideoVAE
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.restore import BatchRestorer
 from seedvr2.pipeline.sizes import Size, plan_sizes
-from seedvr2.pipeline.stream import StreamSettings, restore_stream
+from seedvr2.pipeline.stream import restore_stream
 from seedvr2.planning.live import Elsewhere, counted, dataless
 from seedvr2.planning.published import transformers, vaes
 

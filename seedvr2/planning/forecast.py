@@ -20,6 +20,7 @@ from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import count_batches
 from seedvr2.pipeline.sampler import model_input
 from seedvr2.pipeline.sizes import sizes_of
+from seedvr2.planning.disk import DiskNeed
 from seedvr2.planning.machine import MachinePlanner
 from seedvr2.planning.memory import available_bytes
 from seedvr2.planning.planner import Request
@@ -41,6 +42,7 @@ class Forecast:
         operations: multiplications and additions per batch. seconds: an estimate; None without a frame count.
         blocks_to_swap: of the transformer, in main memory. in_turn: the VAE too while the transformer works.
         reasons: sentences that say why.
+        disk: what it needs of the disk; None without a frame count.
     """
 
     model: str
@@ -59,6 +61,7 @@ class Forecast:
     blocks_to_swap: int = 0
     in_turn: bool = False
     reasons: tuple[str, ...] = ()
+    disk: DiskNeed | None = None
 
     @property
     def fits(self) -> bool:

@@ -22,9 +22,10 @@ from seedvr2.network.build import meta_dit, meta_vae
 from seedvr2.network.config import DiTConfig
 from seedvr2.network.vae import OnSlice, VideoVAE
 from seedvr2.options import UpscaleOptions
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import Size, Sizes, sizes_of
-from seedvr2.pipeline.stream import StreamSettings, restore_stream
+from seedvr2.pipeline.stream import restore_stream
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.planning.count import HALF, use_all, without_numbers
 from seedvr2.planning.facts import ModelFacts, facts_of_published

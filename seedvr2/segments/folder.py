@@ -12,6 +12,7 @@ from pathlib import Path
 
 from seedvr2.errors import MediaError
 from seedvr2.segments.frozen import NAME, FrozenPlan, SourceMark, read_plan, write_plan
+from seedvr2.segments.handing_over import RETRIED
 from seedvr2.segments.journal import Journal
 from seedvr2.segments.shots import Scan
 
@@ -53,6 +54,17 @@ class SegmentFolder:
                 entry.unlink()
         self.journal = Journal(self.path)
         write_plan(self.path, plan)
+
+    @property
+    def retried(self) -> bool:
+        """Whether it was handed over to a retry, which has not begun yet."""
+        return (self.path / RETRIED).exists()
+
+    def follow(self, plan: FrozenPlan) -> None:
+        """Go on with the segments that are there, by that plan. Raises OSError."""
+        if plan != self.plan():
+            write_plan(self.path, plan)
+        (self.path / RETRIED).unlink(missing_ok=True)
 
     def forget_plan(self) -> None:
         """Follow none. Raises OSError."""

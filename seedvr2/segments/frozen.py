@@ -10,20 +10,28 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from seedvr2.options import UpscaleOptions
+from seedvr2.options import BY_NAME, UpscaleOptions
+from seedvr2.pipeline.latent_windows import LatentGrid
 from seedvr2.planning.plan import Plan
 from seedvr2.publishing import sync_folder
 from seedvr2.segments.cutting import Segment
 
 NAME = "plan.json"
 # Of this layout of the file; a plan of another one is made anew.
-_FORMAT = 1
+_FORMAT = 2
 # The beginning and the end tell a file that was replaced; a film is not read twice for it.
 _HEAD_AND_TAIL = 4 * 2**20
+# Why segments are of no use, by the parts of a plan that differ.
+_REASONS: tuple[tuple[set[str], str], ...] = (
+    ({"source"}, "the source is another one by now"),
+    ({"models"}, "the model is another one"),
+    ({"options", "size", "encoder"}, "the settings were changed"),
+    (set(), "this program, or what it runs on, is another one by now"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class FrozenPlan:
         encoder: all that decides about what the encoder gives.
         source: which file it is for. size: width and height of the result.
         frames: in the source. segments: the pieces, in order.
+        grid: of the windows where batches are stitched; None where each is made by itself.
         notes: sentences on how the plan came to be, for the one who gets the result.
     """
 
@@ -72,15 +81,36 @@ class FrozenPlan:
     frames: int
     segments: tuple[Segment, ...]
     notes: tuple[str, ...] = ()
+    grid: LatentGrid | None = None
 
     def makes_the_same(self, other: FrozenPlan) -> bool:
-        """Whether both give the same result, but for the machine's choices: `settings`, threads and segments."""
+        """Whether both give the same segments, but for the machine's choices: `settings`, threads and how it is cut."""
         return self._identity() == other._identity()
+
+    def instead_of(self, former: FrozenPlan) -> str:
+        """What makes the segments of a former plan useless for this one, for people: the first thing that differs."""
+        differs = {name for name, value in self._identity().items() if former._identity()[name] != value}
+        return next(why for names, why in _REASONS if not names or names & differs)
+
+    def taking_over(self, kept: FrozenPlan) -> FrozenPlan:
+        """A plan that makes the same, `kept`, with what of this one changes no segment."""
+        changed = self.options.blocks_to_swap != kept.options.blocks_to_swap
+        swap = (self if changed else kept).settings.blocks_to_swap
+        return replace(
+            kept, options=self.options, suffix=self.suffix, settings=replace(kept.settings, blocks_to_swap=swap)
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """By which segments are known to be of this very plan: a SHA-256 of all that it says."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode("ascii")).hexdigest()
 
     def _identity(self) -> dict[str, Any]:
         values = self.as_dict()
-        for name in ("settings", "threads", "segments", "frames", "notes"):
+        # Packets are kept without their container.
+        for name in ("settings", "threads", "segments", "frames", "notes", "suffix", "grid"):
             del values[name]
+        values["options"] = {name: value for name, value in values["options"].items() if BY_NAME[name].in_frames}
         return values
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,6 +125,7 @@ class FrozenPlan:
             "source": asdict(self.source),
             "size": list(self.size),
             "notes": list(self.notes),
+            "grid": asdict(self.grid) if self.grid else None,
             "segments": [
                 {**asdict(segment), "shots": list(segment.shots), "index": index}
                 for index, segment in enumerate(self.segments)
@@ -126,6 +157,7 @@ class FrozenPlan:
             frames=int(values["frames"]),
             segments=segments,
             notes=tuple(str(note) for note in values["notes"]),
+            grid=LatentGrid(**values["grid"]) if values["grid"] else None,
         )
         stops = [0, *(segment.stop for segment in segments)]
         if [segment.start for segment in segments] != stops[:-1] or stops[-1] != plan.frames or not segments:

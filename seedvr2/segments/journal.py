@@ -108,13 +108,18 @@ class Journal:
             on_step()
             file = self.file(index)
             planned = 0 <= index < len(frames) and done.frames == frames[index]
-            if not planned or not file.is_file() or done.bytes != file.stat().st_size or sha256_of(file) != done.sha256:
+            if not planned or not is_whole(file, done):
                 log.warning("segment %d is not what was written; it is made again", index)
                 del self._done[index]
         kept = {self.file(index) for index in self._done}
         for file in self._folder.glob("seg-*"):
             if file not in kept:
                 file.unlink(missing_ok=True)
+
+
+def is_whole(file: Path, done: Done) -> bool:
+    """Whether the file of a segment is there and holds what was written. Raises OSError."""
+    return file.is_file() and done.bytes == file.stat().st_size and sha256_of(file) == done.sha256
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
@@ -125,10 +130,17 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 def _parse(line: bytes) -> Done | None:
     try:
-        values: Any = json.loads(line)
+        return parse_done(json.loads(line))
+    except (ValueError, RecursionError):
+        return None
+
+
+def parse_done(values: Any) -> Done | None:
+    """What `asdict` gave, of a JSON value; None if that is something else."""
+    try:
         done = Done(**{field.name: values[field.name] for field in fields(Done)})
         warnings = tuple(str(warning) for warning in done.warnings)
         counts = int(done.index), int(done.frames), int(done.bytes)
         return Done(*counts, str(done.sha256), float(done.seconds), warnings)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return None

@@ -4,14 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from seedvr2.errors import MediaError
 from seedvr2.media import Frame, Pixels, Sink
 from seedvr2.media.failures import writing
 from seedvr2.media.videos.segment_sink import SegmentSink
+from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.segments.cutting import Segment
-from seedvr2.segments.journal import Journal
+from seedvr2.segments.frozen import FrozenPlan
+from seedvr2.segments.journal import Done
+
+
+class Ledger(Protocol):
+    """Where segments are while they are made, and what is noted of those that are done."""
+
+    def part(self, index: int) -> Path:
+        """The file to write a segment into."""
+
+    def add(self, index: int, frames: int, seconds: float, warnings: tuple[str, ...]) -> Done:
+        """Take it over, complete as it is."""
+
+
+def segment_opener(plan: FrozenPlan, clip: VideoSource, name: str) -> Callable[[Path], SegmentSink]:
+    """What begins the file of a segment of a plan. `name`: of the result, for messages."""
+    width, height = plan.size
+    return partial(
+        SegmentSink,
+        suffix=plan.suffix,
+        source=clip,
+        width=width,
+        height=height,
+        codec=plan.options.video_codec,
+        name=name,
+    )
 
 
 class SegmentRecorder(Sink):
@@ -21,7 +49,7 @@ class SegmentRecorder(Sink):
         self,
         name: str,
         segments: Sequence[tuple[int, Segment]],
-        journal: Journal,
+        journal: Ledger,
         open_part: Callable[[Path], SegmentSink],
         told: Callable[[], tuple[str, ...]],
     ) -> None:

@@ -2,81 +2,30 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from seedvr2.errors import MediaError
+from seedvr2.errors import MediaError, SeedVR2Error
 from seedvr2.media.failures import writing
 from seedvr2.media.opening import sink_suffix
-from seedvr2.media.videos.frame_coder import encoder_identity, encoder_of
-from seedvr2.media.videos.joining import join
 from seedvr2.media.videos.result_file import ResultFile
-from seedvr2.media.videos.segment_sink import SegmentSink
 from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.options import UpscaleOptions
-from seedvr2.pipeline.sizes import Size
+from seedvr2.planning.disk import check_room, disk_need
 from seedvr2.planning.plan import Plan
-from seedvr2.segments.cutting import Grid, Segment, divide
+from seedvr2.segments.finishing import make_result
 from seedvr2.segments.folder import SegmentFolder, folder_beside
+from seedvr2.segments.freezing import Circumstances, measured, unmeasured
 from seedvr2.segments.frozen import FrozenPlan, SourceMark
-from seedvr2.segments.recording import SegmentRecorder
+from seedvr2.segments.recording import SegmentRecorder, segment_opener
+from seedvr2.segments.runs import Run, runs_of
 from seedvr2.segments.shots import Scan, scan
 
 # Frames between two looks at whether the job is still wanted, and between two notes of what is known of the shots.
 _LOOK, _NOTE = 25, 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What a result depends on beside its source, its options and the plan; as in `FrozenPlan`."""
-
-    engine: str
-    models: tuple[tuple[str, str], ...]
-    device: str
-    dtype: str
-    threads: int
-    size: Size
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Segments that are made in one go, with their numbers; `begins` are the first frames of all shots of the video."""
-
-    segments: tuple[tuple[int, Segment], ...]
-    begins: tuple[int, ...]
-
-    @property
-    def first(self) -> int:
-        """The frame of the source that the computation begins with."""
-        return self.segments[0][1].first
-
-    @property
-    def start(self) -> int:
-        """The first frame that is kept."""
-        return self.segments[0][1].start
-
-    @property
-    def stop(self) -> int:
-        """The frame after the last one that is kept."""
-        return self.segments[-1][1].stop
-
-    @property
-    def shots(self) -> tuple[int, ...]:
-        """The frames after the first with which shots begin, counted from the first; also those after the end.
-
-        The end may lie within a shot, and the last batch looks beyond it.
-        """
-        return tuple(begin - self.first for begin in self.begins if begin > self.first)
-
-    @property
-    def batch(self) -> int:
-        """Which batch of its shot begins with the first frame."""
-        return self.segments[0][1].batch
 
 
 class VideoJob:
@@ -112,6 +61,7 @@ class VideoJob:
         most: int,
         report: Callable[[], None],
         *,
+        scanning: Callable[[], None] | None = None,
         note: str = "",
         anew: bool = False,
     ) -> None:
@@ -120,6 +70,7 @@ class VideoJob:
         Args:
             settings: of the machine, and `most`: frames of a segment; both used for a new plan only.
             report: called now and then while files are read; may raise.
+            scanning: called instead while shots are looked for, of which nothing is lost if it raises.
             anew: a new plan in any case, with `note` as to why.
 
         Raises:
@@ -129,43 +80,28 @@ class VideoJob:
         ResultFile(self._target, self.suffix, self._clip, *circumstances.size, self._options.video_codec).abort()
         with writing(self._target.name):
             mark, kept = SourceMark.of(self._clip.path), self._folder.plan()
-            wanted = self._unmeasured(circumstances, settings, mark)
+            wanted = unmeasured(self._clip, self._options, self.suffix, circumstances, settings, mark)
             changed = kept is not None and kept.source != mark and replace(kept, source=mark).makes_the_same(wanted)
             if changed and self._folder.journal.done:
                 raise MediaError(self._changed())
             if kept is not None and not anew and kept.makes_the_same(wanted):
                 self.plan = kept
                 self._folder.journal.verify([segment.frames for segment in kept.segments], report)
+                self._check_disk()
                 return
-        known = self._scanned(mark, report)
-        shots = known.shots if self._options.shots == "auto" else (0,)
-        grid = Grid(settings.window, settings.overlap, self._options.prepend_frames)
-        segments = tuple(divide(shots, known.frames, max(most, settings.window), grid))
-        self.plan = replace(wanted, frames=known.frames, segments=segments, notes=(note,) if note else ())
+        known = self._scanned(mark, scanning or report)
+        self.plan = replace(measured(wanted, known, most), notes=(note,) if note else ())
         with writing(self._target.name):
             self._folder.begin(self.plan)
+            self._check_disk()
 
     def runs(self) -> Iterator[Run]:
         """What is still to be made, in as few pieces as possible."""
-        segments, done = self.plan.segments, self._folder.journal.done
-        begins = {shot for segment in segments for shot in segment.shots}
-        begins |= {segment.start for segment in segments if segment.begins_shot}
-        shots = tuple(sorted(begins))
-        for made, group in itertools.groupby(enumerate(segments), lambda each: each[0] in done):
-            if not made:
-                yield Run(tuple(group), shots)
+        return runs_of(self.plan, self._folder.journal.done)
 
     def recorder(self, run: Run, told: Callable[[], tuple[str, ...]]) -> SegmentRecorder:
         """Takes the frames of a run; `told`: the warnings so far."""
-        open_part = partial(
-            SegmentSink,
-            suffix=self.suffix,
-            source=self._clip,
-            width=self.plan.size[0],
-            height=self.plan.size[1],
-            codec=self._options.video_codec,
-            name=self._target.name,
-        )
+        open_part = segment_opener(self.plan, self._clip, self._target.name)
         return SegmentRecorder(self._target.name, run.segments, self._folder.journal, open_part, told)
 
     @property
@@ -186,18 +122,10 @@ class VideoJob:
         Raises:
             MediaError: a segment is not what it should be. MachineError: the disk refuses.
         """
-        journal, segments = self._folder.journal, self.plan.segments
-        files = [journal.file(index) for index in range(len(segments))]
-        counts = [segment.frames for segment in segments]
-        size, codec = self.plan.size, self._options.video_codec
-        result = ResultFile(self._target, self.suffix, self._clip, *size, codec)
-        try:
-            with writing(self._target.name):
-                join(result, files, counts, report)
-        finally:
-            result.abort()
+        journal = self._folder.journal
+        files = [journal.file(index) for index in range(len(self.plan.segments))]
         told = [warning for _, done in sorted(journal.done.items()) for warning in done.warnings]
-        warnings = tuple(dict.fromkeys((*told, *result.warnings, *self.plan.notes)))
+        warnings = make_result(self.plan, self._clip, self._target, files, told, report)
         if self._own:
             self._folder.remove()
         return warnings
@@ -213,38 +141,39 @@ class VideoJob:
             self._folder.remove()
         self._folder.release()
 
-    def _unmeasured(self, circumstances: Circumstances, settings: Plan, mark: SourceMark) -> FrozenPlan:
-        encoder = encoder_identity(encoder_of(self.suffix, self._clip, self._options.video_codec))
-        return FrozenPlan(
-            engine=circumstances.engine,
-            models=circumstances.models,
-            device=circumstances.device,
-            dtype=circumstances.dtype,
-            threads=circumstances.threads,
-            settings=settings,
-            options=self._options,
-            suffix=self.suffix,
-            encoder=encoder,
-            source=mark,
-            size=circumstances.size,
-            frames=0,
-            segments=(),
-        )
-
     def _scanned(self, mark: SourceMark, report: Callable[[], None]) -> Scan:
         with writing(self._target.name):
             known = self._folder.scan(mark)
 
+        def note(now: Scan) -> None:
+            with writing(self._target.name):
+                self._folder.note_scan(mark, now)
+
         def on_progress(now: Scan) -> None:
-            report()
+            try:
+                report()
+            except SeedVR2Error:
+                note(now)
+                raise
             if now.frames % _NOTE == 0:
-                with writing(self._target.name):
-                    self._folder.note_scan(mark, now)
+                note(now)
 
         found = scan(self._clip, known, every=_LOOK, on_progress=on_progress)
         if not found.frames:
             raise MediaError(f"{self._target.name} was not written, as there were no frames for it.")
         return found
+
+    def _check_disk(self) -> None:
+        """Refuse now what could not be finished even if the result were the smallest there is."""
+        plan, target, folder = self.plan, self._target.parent, self._folder.path
+        need = disk_need(self._clip.info, plan.size, self.suffix, plan.frames, plan.source.bytes)
+        there = sum(done.bytes for done in self._folder.journal.done.values())
+        what = f"Making {self._target.name}"
+        if target.stat().st_dev == folder.stat().st_dev:
+            check_room(target, 2 * need.least - there, what)
+        else:
+            check_room(folder, need.least - there, what)
+            check_room(target, need.least, what)
 
     def _changed(self) -> str:
         anew = f"delete {self._folder.path.name} beside it" if self._own else "start anew"

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 from PIL import Image, UnidentifiedImageError
 
-from daemon.engine.executor import OnProgress, Outcome
+from daemon.engine.executor import OnProgress, Outcome, never
 from daemon.engine.stamp import draw
 from daemon.jobs.job import Media
 from seedvr2.errors import Cancelled, MediaError, ModelNotInstalledError
@@ -88,6 +88,7 @@ class FakeExecutor:
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
         keep: Path,
+        give_way: Callable[[], bool] = never,
     ) -> Outcome:
         began = time.monotonic()
         self.load(model)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from daemon import service
 from daemon.__main__ import main
-from daemon.engine.executor import OnProgress, Outcome
+from daemon.engine.executor import OnProgress, Outcome, never
 from daemon.jobs.job import Media
 from daemon.settings.config import Config
 from seedvr2.errors import Cancelled
@@ -52,11 +52,19 @@ class Hurt(FakeExecutor):
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
         keep: Path,
+        give_way: Callable[[], bool] = never,
     ) -> Outcome:
         self._kill_over("run", source)
         self._wait_while("hold", cancelled)
         outcome = super().run(
-            source, target, options, model=model, on_progress=on_progress, cancelled=cancelled, keep=keep
+            source,
+            target,
+            options,
+            model=model,
+            on_progress=on_progress,
+            cancelled=cancelled,
+            keep=keep,
+            give_way=give_way,
         )
         descriptor = os.open(target, os.O_RDONLY)
         try:

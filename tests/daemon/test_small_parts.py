@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 import pynvml
@@ -32,6 +33,10 @@ def job(number: int, priority: str = "normal") -> Job:
     return Job(f"{number:08x}", number, 0.0, draft(priority=priority))
 
 
+def first(jobs: Iterable[Job]) -> str:
+    return next((each.id for each in jobs), "")
+
+
 class TestQueue:
     def test_order_positions_and_taking(self) -> None:
         queue = JobQueue([job(3), job(1), job(2, "high"), job(4, "low")])
@@ -43,12 +48,12 @@ class TestQueue:
         assert queue.take(job(1).id) is None
         assert queue.position(job(1).id) == 0
         assert queue.put(taken) == 2
-        assert [queue.take_next().number for _ in range(4)] == [2, 1, 3, 4]  # type: ignore[union-attr]
-        assert queue.take_next() is None
+        assert [queue.take_chosen(first).number for _ in range(4)] == [2, 1, 3, 4]  # type: ignore[union-attr]
+        assert queue.take_chosen(first) is None
 
     def test_amending_a_job_that_left_does_nothing(self) -> None:
         queue = JobQueue([job(1)])
-        queue.take_next()
+        queue.take_chosen(first)
         queue.amend(job(1).id, lambda _job: pytest.fail("it is not there"))
         assert len(queue) == 0
 

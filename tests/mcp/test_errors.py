@@ -156,11 +156,11 @@ def test_a_wrong_setting_is_named(variable: str, value: str, sentence: str, caps
 
 
 def test_a_password_in_the_address_is_not_shown_to_the_assistant() -> None:
-    shown = Settings.read({"SEEDVR2_API_URL": "http://me:s3cret@127.0.0.1:9/base"}).shown_url
+    shown = Settings.read({"SEEDVR2_API_URL": "http://me:s3cret@127.0.0.1:9/base"}).address.shown_url
     assert shown == "http://127.0.0.1:9/base"
 
     async def scene() -> None:
-        async with Api(Settings.read({"SEEDVR2_API_URL": "http://me:s3cret@127.0.0.1:9"})) as api:
+        async with Api(Settings.read({"SEEDVR2_API_URL": "http://me:s3cret@127.0.0.1:9"}).address) as api:
             with pytest.raises(ToolError, match=r"No SeedVR2 server answers at http://127\.0\.0\.1:9\."):
                 await api.get("/health")
 

@@ -111,7 +111,7 @@ def test_a_download_that_breaks_leaves_nothing(stub: Stub, home: Path) -> None:
     async def scene() -> None:
         settings = Settings.read({"SEEDVR2_API_URL": stub.url})
         stub.reply = lambda path: (200, b"x" * 1000)
-        async with Api(settings) as api:
+        async with Api(settings.address) as api:
             (home / "folder").mkdir()
             assert await api.download("/x", lambda name: home / "folder" / "a.png") == home / "folder" / "a.png"
             # Somebody else's file came in between the check and the end.
@@ -138,7 +138,7 @@ def test_a_disk_without_links_gets_a_result_too_over_no_other_file(
     stub.reply = lambda path: (200, b"x" * 1000)
 
     async def scene() -> None:
-        async with Api(Settings.read({"SEEDVR2_API_URL": stub.url})) as api:
+        async with Api(Settings.read({"SEEDVR2_API_URL": stub.url}).address) as api:
             await api.download("/x", lambda name: home / "a.png")
             with pytest.raises(ToolError, match=r"b\.png cannot be written: File exists"):
                 await api.download("/x", lambda name: home / "b.png")
@@ -163,7 +163,7 @@ def test_trouble_of_the_disk_is_a_sentence(stub: Stub, home: Path, monkeypatch: 
     monkeypatch.setattr(Path, "unlink", refuse)
 
     async def scene() -> None:
-        async with Api(Settings.read({"SEEDVR2_API_URL": stub.url})) as api:
+        async with Api(Settings.read({"SEEDVR2_API_URL": stub.url}).address) as api:
             with pytest.raises(ToolError, match=r"a\.png cannot be written: Read-only file system"):
                 await api.download("/x", lambda name: home / "a.png")
             with pytest.raises(ToolError, match=r"film\.mp4 cannot be read: Input/output error"):

@@ -40,6 +40,8 @@ BEYOND = {
     "switch_model": {"model": ..., "wait": False},
     "pull_model": {"model": ..., "wait": True, "timeout": 1800},
     "remove_model": {"model": ..., "force": False},
+    "pause_queue": {"now": False},
+    "resume_queue": {},
 }
 
 
@@ -171,6 +173,9 @@ async def other_tools(client: Client, running: Running) -> None:
     assert not refused.is_error or "A task is running" in refused.content[0].text
     cancelled = await call("cancel_task", task_id=json.dumps({"task_id": second, "status": "queued"}))
     assert cancelled["status"] == "cancelled"
+    assert (await call("pause_queue", now=False))["held_by"] == "request"
+    assert (await call("get_queue_status"))["held_by"] == "request"
+    assert (await call("resume_queue"))["status"] == "running"
     running.executor.gate.set()
     running.finished(first)
     assert [entry["id"] for entry in (await call("get_queue_history", limit=5))["history"]] == [first]

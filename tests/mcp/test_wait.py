@@ -8,7 +8,8 @@ import anyio
 import pytest
 from mcp.client.client import Client
 
-from mcp_tools.waiting import Steps, describe
+from mcp_tools.waiting import Steps
+from rest_client.tasks import describe
 from tests.mcp.conftest import PATIENCE, Host, Reply, Stub
 from tests.mcp.seen import play
 

@@ -17,11 +17,12 @@ from seedvr2.network.windows import partition, window_size
 from seedvr2.pipeline.alpha import upscale_alpha
 from seedvr2.pipeline.batching import effective_overlap, iter_batches
 from seedvr2.pipeline.blending import reference_weights
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.preprocess import normalise, pad_to, resize_in_two_steps
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sampler import noisy_condition, sample, shift_timestep, timesteps
 from seedvr2.pipeline.sizes import plan_sizes
-from seedvr2.pipeline.stream import StreamSettings, restore_stream
+from seedvr2.pipeline.stream import restore_stream
 from tests.parity.networks import TOLERANCE, fixture_dit, fixture_vae
 from tests.parity.report import Check, Fixture, mean, same, worst
 
@@ -236,7 +237,7 @@ def e2e_cases(fixture: Fixture) -> Iterator[Check]:
         return correct(method, content, style)
 
     correct = colour.correct
-    with patch("seedvr2.pipeline.stream.colour.correct", spy):
+    with patch("seedvr2.colour.correct", spy):
         frames = [
             image for _, image in restore_stream(tensors["frames_u8"].numpy(), lambda image: image, restorer, settings)
         ]

@@ -31,6 +31,7 @@ def test_a_folder_is_upscaled_and_one_broken_file_does_not_keep_the_others(tmp_p
     written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
     assert written == ["b.png", "sub/a.png"], done.stderr
     assert "broken.png" in done.stderr and "notes.txt: skipped" in done.stderr
+    assert done.returncode == 1
     assert "84x64" in done.stdout and "nano" in done.stdout
     with Image.open(tmp_path / "out" / "b.png") as image:
         assert (image.mode, image.size) == ("RGBA", (64, 84))
@@ -42,19 +43,56 @@ def test_a_wrong_request_is_answered_before_anything_is_loaded(tmp_path: Path) -
     missing = _run("upscale", tmp_path / "nothing.mp4", tmp_path / "out.mp4")
     assert missing.returncode == 2 and "There is no file or folder" in missing.stderr
     unknown = _run("upscale", CLIP, tmp_path / "out.mp4", "--model", "seedvr2_ema_7b_fp16.safetensors")
-    assert unknown.returncode == 1 and "models pull" in unknown.stderr
-    assert "Traceback" not in wrong.stderr + missing.stderr + unknown.stderr
+    assert unknown.returncode == 2 and "models pull" in unknown.stderr
+    misspelt = _run("plan", CLIP, "--model", "nanoo")
+    assert misspelt.returncode == 2 and "Did you mean" in misspelt.stderr
+    assert _run("models", "verify", "nanoo").returncode == 2
+    assert "Traceback" not in wrong.stderr + missing.stderr + unknown.stderr + misspelt.stderr
+
+
+def test_results_that_are_there_are_refused_skipped_or_replaced(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (20, 16), "teal").save(tmp_path / name)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.png").write_bytes(b"mine")
+    sources = (tmp_path / "a.png", tmp_path / "b.png")
+    options = ("--resolution", "32", "--model", "nano", "--batch_size", "1", "--quiet")
+    refused = _run("upscale", *sources, out, *options)
+    assert refused.returncode == 1 and f"a.png: {out / 'a.png'} exists already; --skip-existing" in refused.stderr
+    assert (out / "a.png").read_bytes() == b"mine" and (out / "b.png").is_file()
+    (out / "b.png").unlink()
+    skipped = _run("upscale", *sources, out, *options, "--skip-existing")
+    assert skipped.returncode == 0 and "a.png: skipped: " in skipped.stderr
+    assert (out / "a.png").read_bytes() == b"mine" and (out / "b.png").is_file()
+    replaced = _run("upscale", sources[0], out / "a.png", *options, "--overwrite")
+    assert replaced.returncode == 0 and replaced.stdout.startswith(f"{out / 'a.png'}  40x32"), replaced.stderr
+    with Image.open(out / "a.png") as image:
+        assert image.size == (40, 32)
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png"]
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 16), "teal").save(tmp_path / "a.png")
+    (tmp_path / "file").write_text("no folder")
+    ended = _run("upscale", tmp_path / "a.png", f"{tmp_path}/file/results/", "--model", "nano")
+    assert ended.returncode == 1 and ended.stderr == (
+        f"a.png: The folder {tmp_path}/file/results cannot be made (a file is called so); name another.\n"
+    )
 
 
 def test_a_plan_as_text_and_as_json() -> None:
     text = _run("plan", CLIP, "--resolution", "360", "--model", "nano")
     assert text.returncode == 0 and "320x180 to 640x360" in text.stdout and "5 batches of 5" in text.stdout
     data = json.loads(_run("plan", CLIP, "--resolution", "360", "--model", "nano", "--json").stdout)
-    assert data[0]["output_size"] == [640, 360] and data[0]["fits"] is True
+    assert data["forecast"]["output_size"] == [640, 360] and data["forecast"]["fits"] is True
+    assert data["size"] == [640, 360] and data["segments"][-1]["stop"] == data["frames"] == 24
+    assert data["forecast"]["disk"] == data["disk"] and data["disk"]["result"] == round(640 * 360 * 24 * 0.2 / 8)
+    assert "  disk     about 1 MB for the result and 1 MB while it is joined" in text.stdout
     explained = _run("plan", CLIP, "--resolution", "360", "--model", "nano", "--explain").stdout
     assert explained.startswith(text.stdout.split("  memory")[0])
     assert "  why      Whole frames, batches of 5: needs " in explained and "  why " not in text.stdout
-    assert data[0]["reasons"][0].startswith("Whole frames, batches of 5: needs ")
+    assert data["forecast"]["reasons"][0].startswith("Whole frames, batches of 5: needs ")
 
 
 def test_help_shows_the_table_of_parameters() -> None:

@@ -28,7 +28,8 @@ def _expanded_in_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_si
     monkeypatch.setattr(dit_layers, "expand", counting)
     upscaler.upscale(CLIP, tmp_path / name, UpscaleOptions(resolution=64, batch_size=batch_size))
     monkeypatch.setattr(dit_layers, "expand", expand)
-    loaded = upscaler._loaded().dit
+    assert upscaler._workshop.model is not None
+    loaded = upscaler._workshop.model.dit
     assert not any(layer.shelf for layer in loaded.modules() if isinstance(layer, dit_layers.Linear))
     return len(counted)
 

@@ -16,8 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from seedvr2 import UpscaleOptions, Upscaler
-from seedvr2 import upscaler as module
+from seedvr2 import UpscaleOptions, Upscaler, workshop
 from seedvr2.errors import (
     Cancelled,
     MachineError,
@@ -33,6 +32,7 @@ from seedvr2.media.videos.video_source import VideoSource
 from seedvr2.network import fused
 from seedvr2.network.compiled import Compilable
 from seedvr2.pipeline.preprocess import bicubic
+from seedvr2.pipeline.restore import BatchRestorer
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.progress import Progress
 from tests.seedvr2.media import clips
@@ -143,7 +143,8 @@ def test_each_shot_is_restored_by_itself_unless_told_otherwise(nano: Upscaler, t
     def batches(**options: str) -> int:
         reports: list[Progress] = []
         target = tmp_path / f"{len(list(tmp_path.iterdir()))}.mp4"
-        result = nano.upscale(source, target, UpscaleOptions(resolution=32, **options), on_progress=reports.append)
+        asked = UpscaleOptions(resolution=32, stitching="batch", **options)
+        result = nano.upscale(source, target, asked, on_progress=reports.append)
         assert result.frames == 14
         return sum(report.stage == "restoring" for report in reports) // 2
 
@@ -270,7 +271,7 @@ def test_out_of_memory_is_an_error_that_says_what_to_do(
     def fail(*_args: object, **_kwargs: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(module.BatchRestorer, "decode", fail)
+    monkeypatch.setattr(BatchRestorer, "decode", fail)
     with pytest.raises(OutOfMemoryError, match="vae_tiling = on"):
         nano.upscale(picture, tmp_path / "out.png", SMALL)
     assert not (tmp_path / "out.png").exists()
@@ -288,16 +289,16 @@ def test_a_plan_says_what_a_job_would_take(nano: Upscaler) -> None:
 def test_a_job_that_runs_out_of_memory_is_made_again_with_less(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, decode = UpscaleOptions(resolution=600), module.BatchRestorer.decode
+    whole, decode = UpscaleOptions(resolution=600), BatchRestorer.decode
     tilings: list[int | None] = []
 
-    def fail_first(self: module.BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
+    def fail_first(self: BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
         tilings.append(self.settings.tiling.size[0] if self.settings.tiling else None)
         if len(tilings) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return decode(self, latent)
 
-    monkeypatch.setattr(module.BatchRestorer, "decode", fail_first)
+    monkeypatch.setattr(BatchRestorer, "decode", fail_first)
     card = SimulatedLayer(24)
     memory = tmp_path / "memory.json"
     upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", layer=card, memory=memory)
@@ -323,7 +324,7 @@ def test_out_of_memory_is_tried_again_once_only(
         runs.append(arguments)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(module.BatchRestorer, "decode", fail)
+    monkeypatch.setattr(BatchRestorer, "decode", fail)
     with pytest.raises(OutOfMemoryError, match="vae_tiling = on"):
         nano.upscale(picture, tmp_path / "out.png", UpscaleOptions(resolution=600))
     assert len(runs) == 2 and not (tmp_path / "out.png").exists()
@@ -335,13 +336,13 @@ def test_what_failed_twice_is_not_where_the_next_job_begins(
     whole = UpscaleOptions(resolution=780)
     tiles: list[int | None] = []
 
-    def fail_above_512(self: module.BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
+    def fail_above_512(self: BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
         tiles.append(self.settings.tiling.size[0] if self.settings.tiling else None)
         if tiles[-1] != 512:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return torch.zeros(3, 1, latent.shape[1] * 8, latent.shape[2] * 8)
 
-    monkeypatch.setattr(module.BatchRestorer, "decode", fail_above_512)
+    monkeypatch.setattr(BatchRestorer, "decode", fail_above_512)
     upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", layer=SimulatedLayer(24))
     with pytest.raises(OutOfMemoryError):
         upscaler.upscale(picture, tmp_path / "out.png", whole)
@@ -360,8 +361,10 @@ def test_200_jobs_keep_their_model_and_their_plan(
     save_file(random_vae().state_dict(), models / "ema_vae_fp16.safetensors", {"norm_num_groups": "4"})
     upscaler = Upscaler(models, device="cpu", dtype="float32", layer=SimulatedLayer(8), memory=tmp_path / "memory.json")
     loads: list[str] = []
-    load = module.load_model
-    monkeypatch.setattr(module, "load_model", lambda files, **kwargs: loads.append(files.name) or load(files, **kwargs))
+    load = workshop.load_model
+    monkeypatch.setattr(
+        workshop, "load_model", lambda files, **kwargs: loads.append(files.name) or load(files, **kwargs)
+    )
     outcomes = set()
     for index in range(200):
         result = upscaler.upscale(picture, tmp_path / f"{index}.png", UpscaleOptions(resolution=16))

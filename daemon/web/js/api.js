@@ -66,6 +66,8 @@ export const switchModel = (model) => post("/api/models/switch", { model, wait: 
 export const pullModel = (model) => post("/api/models/pull", { model });
 export const cancelPull = (model) => post(`/api/models/pull/${encodeURIComponent(model)}/cancel`);
 export const queueStatus = () => get("/api/queue/status");
+export const pauseQueue = (now) => post("/api/queue/pause", { now });
+export const resumeQueue = () => post("/api/queue/resume");
 export const history = (limit, status) => get(`/api/queue/history?limit=${limit}&status=${status}`);
 export const task = (id) => get(`/api/status/${id}`);
 export const cancel = (id) => post(`/api/tasks/${id}/cancel`);

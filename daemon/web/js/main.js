@@ -11,6 +11,7 @@ import { chooseLanguage, currentLanguage, LANGUAGES, onLanguage, startLanguage, 
 import { failed, notice, say } from "./messages.js";
 import { Models } from "./models.js";
 import { actions } from "./parts.js";
+import { QueueHold } from "./hold.js";
 import { QueueView } from "./queue.js";
 import { Settings } from "./settings.js";
 import { Tasks } from "./tasks.js";
@@ -38,6 +39,7 @@ async function start() {
   const again = new Again(byId("again"), settings);
   const viewer = new Viewer(byId("viewer"), settings, act, { again: (task) => again.prepare(task) });
   new QueueView(byId("queue"), byId("queue-note"), tasks, act);
+  new QueueHold(byId("queue-hold"), tasks, act);
   new HistoryView(byId("history"), byId("history-filter"), tasks, act, {
     open: (task) => viewer.open(task),
     again: (task) => again.prepare(task),

@@ -62,6 +62,10 @@ export function actions(tasks) {
       await api.prioritise(task.id, priority);
       await tasks.refresh();
     }),
+    hold: guarded(async (paused, now = false) => {
+      await (paused ? api.pauseQueue(now) : api.resumeQueue());
+      await tasks.refresh();
+    }),
     remove: guarded(async (task, after = () => {}) => {
       const question = translate("task.delete_question", { name: task.original_filename });
       if (!(await confirm(question, translate("task.delete")))) return;

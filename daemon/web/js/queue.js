@@ -1,7 +1,7 @@
 // The running task, and those that wait.
 
 import { el, iconButton, reconcile, setText } from "./dom.js";
-import { duration, modelName, number } from "./format.js";
+import { duration, modelName, moment, number } from "./format.js";
 import { has, onLanguage, translate } from "./i18n.js";
 import { isVideo, originBadge, sizes, stamp } from "./parts.js";
 
@@ -38,11 +38,21 @@ export class QueueView {
   }
 
   #summary() {
+    return [held(this.tasks.queue), this.#counts()].filter(Boolean).join(" · ");
+  }
+
+  #counts() {
     const wait = this.tasks.queue?.estimated_total_wait;
     const count = this.tasks.waitingCount;
     if (!count) return "";
     const text = translate("queue.waiting", { count: number(count) });
-    return wait ? `${text} · ${translate("queue.all_done", { time: duration(wait) })}` : text;
+    return wait && !this.tasks.queue.held_by ? `${text} · ${translate("queue.all_done", { time: duration(wait) })}` : text;
+  }
+
+  // What a video that has begun waits for.
+  #goesFirst(task) {
+    const { running } = this.tasks;
+    return task.segments_total && running ? translate("task.waits_for", { name: running.original_filename }) : "";
   }
 
   #makeRunning(task) {
@@ -95,7 +105,8 @@ export class QueueView {
     );
     const update = (now) => {
       setText(place, number(now.queue_position || 1));
-      setText(detail, [sizes(now), frames(now), modelOf(now), now.waiting_for].filter(Boolean).join(" · "));
+      const detailed = [sizes(now), frames(now), modelOf(now), segments(now), this.#goesFirst(now)];
+      setText(detail, detailed.filter(Boolean).join(" · "));
       fill(priority, now.params.priority);
     };
     return { node, update };
@@ -124,6 +135,16 @@ function frames(task) {
 function modelOf(task) {
   const name = task.model ?? task.params.dit_model;
   return name && modelName(name);
+}
+
+function segments(task) {
+  if (!task.segments_total) return "";
+  return translate("task.segments", { done: number(task.segments_done), total: number(task.segments_total), percent: task.progress });
+}
+
+function held(queue) {
+  if (queue?.held_by === "request") return translate("queue.paused");
+  return queue?.held_by === "hours" ? translate("queue.hours", { time: moment(queue.held_until) }) : "";
 }
 
 function progressFacts(task) {

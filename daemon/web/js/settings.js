@@ -7,7 +7,9 @@ const KEY = "seedvr2.settings";
 // A parameter that is in no group, because the server is newer than this page, comes last.
 const GROUPS = {
   basic: ["resolution", "scale", "strength", "dit_model", "color_correction", "output_format", "priority"],
-  video: ["batch_size", "temporal_overlap", "prepend_frames", "uniform_batch_size", "shots", "deinterlace", "video_codec"],
+  video: [
+    "batch_size", "temporal_overlap", "prepend_frames", "uniform_batch_size", "shots", "stitching", "deinterlace", "video_codec",
+  ],
   memory: ["vae_tiling", "vae_quality", "blocks_to_swap", "tf32"],
   fine: ["softness", "seed", "max_resolution", "input_noise_scale", "latent_noise_scale"],
 };

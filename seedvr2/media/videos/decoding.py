@@ -23,26 +23,40 @@ _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 class Decoder:
-    """Iterates over the frames of packets, past damaged ones. Counts `errors` and `corrupt` frames."""
+    """Iterates over the frames of packets, past damaged ones.
 
-    def __init__(self, packets: Iterable[Packet[Any] | None], *, all_cores: bool = True) -> None:
+    Attributes:
+        errors, corrupt, flagged: packets that could not be decoded, frames that came out incomplete, and packets that
+            the container knows to be, so far.
+    """
+
+    def __init__(self, packets: Iterable[Packet[Any] | None], *, all_cores: bool = True, steady: bool = False) -> None:
         """`all_cores` is faster, but needs many packets before it gives the first frame.
 
-        Where packets are from another stream than those before, these are decoded to their end.
+        `steady`: on one core, which makes the same of damaged packets each time; several make what comes first. Where
+        packets are from another stream than those before, these are decoded to their end.
         """
         self._packets = packets
         self._stream: Stream | None = None
-        self._threads = ThreadType.AUTO if all_cores else ThreadType.SLICE
+        self._threads = ThreadType.AUTO if all_cores and not steady else ThreadType.SLICE
+        self._steady = steady
         self.errors = 0
         self.corrupt = 0
+        self.flagged = 0
         # Times of decoding of the packets that hold anything, as far as their frames may still come.
         self.fed: deque[int] = deque(maxlen=_MOST_HELD)
+
+    @property
+    def evidence(self) -> int:
+        """How often something told of damage so far."""
+        return self.errors + self.corrupt + self.flagged
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets:
             if packet is None:
                 self.errors += 1
                 continue
+            self.flagged += packet.is_corrupt
             if not packet.size:  # an empty one would end the decoder
                 continue
             if packet.stream is not self._stream:
@@ -58,6 +72,8 @@ class Decoder:
         self._stream = stream
         self._context = _context(stream)
         self._context.thread_type = self._threads
+        if self._steady:
+            self._context.thread_count = 1
 
     def _finish(self) -> Iterator[av.VideoFrame]:
         if self._stream is not None:

@@ -16,6 +16,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from seedvr2.media.videos.avi_places import AviPlaces
 from seedvr2.media.videos.container import is_clocked, open_container, pick_video
 from seedvr2.media.videos.crossing import Timed
 from seedvr2.media.videos.decoding import demux
@@ -60,7 +61,10 @@ class PacketReader:
     def __iter__(self) -> Iterator[Timed | None]:
         if not self._clocked:
             streams = [self._container.streams[index] for index in self.streams]
+            places = AviPlaces(self._container)
             for packet in demux(self._container, streams):
+                if packet is not None:
+                    places.correct(packet)
                 yield None if packet is None else Timed(packet.stream_index, packet)
             return
         for item in self._timeline.follow(self._all()):

@@ -20,9 +20,9 @@ _LONGEST_DELAY = Fraction(10)
 _COUNT_FROM_ZERO = frozenset({"matroska", "nut"})
 
 # Seconds from one frame to the next. mp4 holds no longer pause at 90 kHz; beyond this a time is damaged.
-_LONGEST_PAUSE = 6 * 3600
+LONGEST_PAUSE = 6 * 3600
 # How many frames too late a frame may come before its time is taken for another clock's.
-_DISORDER = 10
+DISORDER = 10
 
 
 # So many times the frames that there is time for are stored where an edit list shows a part of them.
@@ -30,7 +30,12 @@ _CUT = Fraction(21, 20)
 
 
 class Clock:
-    """Gives each frame or packet a time later than the one before: the file's own wherever that is possible."""
+    """Gives each frame or packet a time later than the one before: the file's own wherever that is possible.
+
+    Attributes:
+        step: ticks from one frame to the next, by the rate. second: ticks of a second.
+        by_packets: whether they come from the places of packets.
+    """
 
     def __init__(
         self, time_base: Fraction, rate: Fraction | None, *, by_packets: bool = False, ties: bool = False
@@ -40,9 +45,9 @@ class Clock:
         With `ties` several may have the same time: packets of sound can be shorter than a tick.
         """
         self._least = 0 if ties else 1
-        self._step = max(1, round(1 / (rate * time_base))) if rate else 1
-        self._second = max(1, round(1 / time_base))  # in ticks
-        self._by_packets = by_packets
+        self.step = max(1, round(1 / (rate * time_base))) if rate else 1
+        self.second = max(1, round(1 / time_base))  # in ticks
+        self.by_packets = by_packets
         self._lag: int | None = None  # how many packets after its own one brings out the first picture
         self._next = 0
         self._last: int | None = None
@@ -55,9 +60,9 @@ class Clock:
         `dts`: the time of the packet that brought it out. `fed`: those of the latest packets, up to that one at least;
         needed where packets are counted.
         """
-        stored = self._counted(dts, fed) if self._by_packets else (pts if pts is not None else dts)
+        stored = self._counted(dts, fed) if self.by_packets else (pts if pts is not None else dts)
         time = self._increasing(self._next if stored is None else stored + self._offset)
-        self._last, self._next = time, time + (duration or self._step)
+        self._last, self._next = time, time + (duration or self.step)
         return time
 
     def _counted(self, dts: int | None, fed: Sequence[int]) -> int | None:
@@ -72,10 +77,10 @@ class Clock:
         return fed[max(0, place - self._lag)]
 
     def _increasing(self, time: int) -> int:
-        if self._last is None or self._last + self._least <= time < self._last + _LONGEST_PAUSE * self._second:
+        if self._last is None or self._last + self._least <= time < self._last + LONGEST_PAUSE * self.second:
             return time
         self.moved += 1
-        if 0 <= self._last - time < _DISORDER * (self._next - self._last):
+        if 0 <= self._last - time < DISORDER * (self._next - self._last):
             return self._last + 1
         # The clock was set, as where recordings were joined: go on from here at its pace.
         self._offset += self._next - time

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -26,15 +26,22 @@ from seedvr2.media.videos.color_tags import ColorTags, read_tags
 from seedvr2.media.videos.colorspace import RgbReader
 from seedvr2.media.videos.container import moving_tracks, open_container, pick_video
 from seedvr2.media.videos.cropping import stated_cropping
+from seedvr2.media.videos.damage import Damage
+from seedvr2.media.videos.decoded_frames import DecodedFrames
 from seedvr2.media.videos.decoding import Decoder
 from seedvr2.media.videos.deinterlacing import Deinterlacer
 from seedvr2.media.videos.dolby_vision import check_dolby_vision
+from seedvr2.media.videos.entries import CONTAINERS, Entry, EntryFinder, way_in
 from seedvr2.media.videos.extent import measure
 from seedvr2.media.videos.light import read_light
 from seedvr2.media.videos.packets import PacketReader
+from seedvr2.media.videos.reports import of_decoding, of_joins, of_shapes
 from seedvr2.media.videos.side_data import captions, side_data
-from seedvr2.media.videos.timing import Clock, declared_end, origin
+from seedvr2.media.videos.timing import LONGEST_PAUSE, Clock, origin
 from seedvr2.media.videos.video_tags import bit_depth, codec_name, has_alpha, picture_warnings
+
+# Their decoders say nothing of damaged packets, of which several threads make something else each time.
+_SILENT = frozenset({"hevc", "vvc"})
 
 
 class VideoSource(Source):
@@ -47,7 +54,12 @@ class VideoSource(Source):
         tags: how the first frame's colours are stored.
         light: what the first frame states of its light.
         side_data: what the first frame carries beside its samples, see `side_data.py`.
+        damaged: whether it is known to be; then it is decoded on one core, for the same frames each time.
+        entries: where `frames` may begin to read, if it is to skip some.
     """
+
+    damaged: bool = False
+    entries: tuple[Entry, ...] = ()
 
     def __init__(self, path: Path, *, deinterlace: bool = True) -> None:
         """Reads the headers and decodes the first frame. `deinterlace`: make interlaced frames whole.
@@ -93,28 +105,26 @@ class VideoSource(Source):
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """See `Source.frames`. Damaged parts are left out, with a warning at the end.
 
-        `first`: the number of the frame to begin with; those before it are decoded, but not converted.
+        `first`: the number of the frame to begin with. Those before it are decoded and not converted, except those
+        past which one of the `entries` leads.
         """
         name = self.path.name
         deep, alpha = self.info.bit_depth > 8, self.info.has_alpha
-        with reading(self.path), open_container(self.path) as container:
-            stream = pick_video(container, name)
-            # Now, as FFmpeg has other ideas of the beginning once it has read on.
-            declared = None if self._extent.counted else declared_end(container, stream)
-            clock = Clock(self.time_base, self.info.fps, by_packets=self.info.format == "avi")
+        with reading(self.path), self._decoded(first, steady=self._codec in _SILENT) as run:
             to_rgb = RgbReader(self._codec, name, alpha=alpha, deep=deep)
             canvas, look = Canvas(self._first), self._first
+            clock, damage = run.clock, Damage(run.clock.step, steady=run.steady)
             last: Frame | None = None
             end: int | None = None
             resized = barred = False
-            packets = self._packets(container, stream)
-            decoder = Decoder(packets.packets())
-            whole = Deinterlacer(stream, self._codec, idle=not self._deinterlace)
-            for number, (decoded, picture) in enumerate(whole(decoder)):
-                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration, decoder.fed)
+            whole = Deinterlacer(run.stream, self._codec, idle=not self._deinterlace)
+            for number, (decoded, picture) in enumerate(whole(run.frames), run.number):
+                pts = clock.stamp(decoded.pts, decoded.dts, decoded.duration, run.decoder.fed)
+                damage.see(decoded, pts, run.evidence)
                 if last is not None:
                     # Containers tell how long a packet lasts in the order of decoding, which is another.
                     yield replace(last, duration=pts - last.pts)
+                    last = None
                 look = self._look(decoded, look.orientation)
                 place = canvas.place(look)
                 resized, barred = resized or look.size != self._first.size, barred or place.barred
@@ -127,19 +137,24 @@ class VideoSource(Source):
                 )
             if last is not None:
                 yield last
-            self._found = [*_joined(packets.joins), *self._report(decoder, clock, end, declared)]
-            self._found += _report_shapes(resized=resized, barred=barred)
+            declared = None if self._extent.counted else run.declared
+            told = of_decoding(run.decoder, clock, run.ordered.dropped, end, declared, self.time_base)
+            places = damage.report(self.time_base, self.origin, regular=self.info.format != "avi")
+            self._found = [*of_joins(run.packets.joins), *told, *places, *of_shapes(resized=resized, barred=barred)]
             if whole.found and whole.telling not in self.info.warnings:
                 self._found.append(whole.telling)
         if end is None:
             raise MediaError(_nothing_in(name))
 
     def thumbnails(self, width: int, height: int, first: int = 0) -> Iterator[Thumbnail]:
-        """See `Source.thumbnails`."""
+        """See `Source.thumbnails`. When it has come to its end, `damaged` and `entries` are as this pass found them."""
         scaler = VideoReformatter()
-        with reading(self.path), open_container(self.path) as container:
-            packets = self._packets(container, pick_video(container, self.path.name))
-            for decoded in islice(Decoder(packets.packets()), first, None):
+        with reading(self.path), self._decoded(0) as run:
+            finder = EntryFinder(LONGEST_PAUSE * run.clock.second)
+            for number, decoded in enumerate(run.frames):
+                finder.see(decoded)
+                if number < first:
+                    continue
                 # On one core: the decoder has work for the others.
                 some = scaler.reformat(
                     decoded,
@@ -150,6 +165,29 @@ class VideoSource(Source):
                     threads=1,
                 )
                 yield averaged(some.to_ndarray(), width, height)
+            self.damaged = self.damaged or bool(run.evidence)
+            enterable = self.info.format in CONTAINERS and not run.evidence and not self.damaged
+            self.entries = tuple(finder.entries) if enterable else ()
+
+    @contextmanager
+    def _decoded(self, first: int, *, steady: bool = False) -> Iterator[DecodedFrames]:
+        """Frames from one at or before `first` on."""
+        way = way_in(self.entries, first) if not self.damaged else None
+        with ExitStack() as stack:
+            run = stack.enter_context(closing(self._opened(steady=steady or self.damaged)))
+            if way is not None and not run.enter(*way):
+                run = stack.enter_context(closing(self._opened(steady=steady)))
+            yield run
+
+    def _opened(self, *, steady: bool) -> DecodedFrames:
+        container = open_container(self.path)
+        try:
+            stream = pick_video(container, self.path.name)
+            clock = Clock(self.time_base, self.info.fps, by_packets=self.info.format == "avi")
+            return DecodedFrames(container, stream, self._packets(container, stream), clock, steady=steady)
+        except BaseException:
+            container.close()
+            raise
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> PacketReader:
         return PacketReader(self.path, container, stream.index, [stream.index])
@@ -197,37 +235,6 @@ class VideoSource(Source):
             audio_codecs=tuple(codec_name(audio) for audio in container.streams.audio),
             warnings=tuple(warnings),
         )
-
-    def _report(self, decoder: Decoder, clock: Clock, end: int | None, declared: int | None) -> Iterator[str]:
-        """What came to light while decoding; `end` and `declared` are ticks."""
-        if decoder.errors:
-            yield f"The file is damaged: {_counted(decoder.errors, 'packet')} could not be decoded and were left out."
-        if decoder.corrupt:
-            yield f"The file is damaged: {_counted(decoder.corrupt, 'frame')} came out incomplete."
-        if clock.moved:
-            yield f"The times of {_counted(clock.moved, 'frame')} were not in order and had to be moved."
-        if end is not None and declared is not None:
-            missing, span = (declared - end) * self.time_base, declared * self.time_base
-            if missing > max(Fraction(1, 2), span / 50):
-                shown = f"{float(end * self.time_base):.1f} of {float(span):.1f} seconds"
-                yield f"The video ends after {shown}: the file is cut off or damaged."
-
-
-def _report_shapes(*, resized: bool, barred: bool) -> Iterator[str]:
-    if resized:
-        yield "The frame size changes within the video; all frames were brought to the first one's."
-    if barred:
-        yield "The shape of the picture changes within the video; where it is not the first one's, it has black bars."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number != 1 else ''}"
-
-
-def _joined(places: int) -> Iterator[str]:
-    if places:
-        where = _counted(places, "place")
-        yield f"The clock of the recording was set at {where}; what comes after follows without a gap."
 
 
 def _nothing_in(name: str) -> str:

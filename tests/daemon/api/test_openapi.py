@@ -212,6 +212,10 @@ def quiet_operations(checker: Checker) -> None:
     assert checker.ask("POST", "/api/models/switch", json={"model": "nano.safetensors"}).json()["status"] == "loaded"
     checker.ask("GET", "/api/gpu/status")
     checker.ask("POST", "/api/gpu/offload")
+    assert checker.ask("POST", "/api/queue/pause", json={"now": True}).json()["held_by"] == "request"
+    checker.ask("GET", "/api/queue/status")
+    checker.ask("GET", "/health")
+    checker.ask("POST", "/api/queue/resume")
     stream = checker.ask("GET", "/api/events", stream=True)
     assert next(stream.iter_lines()) == b"retry: 2000"
     stream.close()
@@ -312,6 +316,7 @@ def refusals(checker: Checker, live: Running) -> None:
         checker.ask("POST", f"/api/tasks/{gone}/{action}", 404)
     checker.ask("DELETE", f"/api/tasks/{gone}", 404)
     checker.ask("GET", "/api/queue/history?limit=many", 400)
+    checker.ask("POST", "/api/queue/pause", 400, json={"now": "soon"})
     checker.ask("POST", "/api/models/switch", 400, json={})
     checker.ask("POST", "/api/models/switch", 404, json={"model": "seedvr9.safetensors"})
     upload = {"file": ("a.png", png())}

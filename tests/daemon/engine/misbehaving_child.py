@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.engine import child_main, messages
-from daemon.engine.executor import OnProgress, Outcome
+from daemon.engine.executor import OnProgress, Outcome, never
 from seedvr2.options import UpscaleOptions
 from tests.daemon.executors import FakeExecutor
 
@@ -109,6 +109,7 @@ class StandIn(FakeExecutor):
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
         keep: Path,
+        give_way: Callable[[], bool] = never,
     ) -> Outcome:
         misbehave("run", source.stem)
         deaf = due("run.deaf")
@@ -117,7 +118,14 @@ class StandIn(FakeExecutor):
                 break
             time.sleep(0.01)
         return super().run(
-            source, target, options, model=model, on_progress=on_progress, cancelled=cancelled, keep=keep
+            source,
+            target,
+            options,
+            model=model,
+            on_progress=on_progress,
+            cancelled=cancelled,
+            keep=keep,
+            give_way=give_way,
         )
 
 

@@ -53,7 +53,7 @@ def test_a_run_reports_and_can_be_cancelled(real: ChildExecutor, tmp_path: Path)
     shares: list[float] = []
     stages: set[str] = set()
 
-    def note(stage: str, _done: int, _total: int | None, share: float | None) -> None:
+    def note(stage: str, _done: int, _total: int | None, share: float | None, *_more: object) -> None:
         stages.add(stage)
         shares.append(share or 0.0)
 

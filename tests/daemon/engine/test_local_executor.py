@@ -156,7 +156,7 @@ def test_a_run_reports_and_can_be_cancelled(executor: LocalExecutor, tmp_path: P
     source, target = clip(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     shares: list[float] = []
 
-    def note(_stage: str, _done: int, _total: int | None, share: float | None) -> None:
+    def note(_stage: str, _done: int, _total: int | None, share: float | None, *_more: object) -> None:
         shares.append(share or 0.0)
 
     options = UpscaleOptions(resolution=64, batch_size=5)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from daemon.outside import outbox, webhook
+from daemon.outside import courier, outbox
 from tests.daemon.conftest import Start, eventually
 
 
@@ -60,7 +60,7 @@ def receiver() -> Iterator[Receiver]:
 def test_ended_jobs_are_told_with_retry_and_signature(
     receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(courier, "LONGEST_PAUSE_S", 0.05)
     receiver.statuses = [500, 302, 200]
     running = start(SEEDVR2_WEBHOOK_URL=receiver.url, SEEDVR2_WEBHOOK_SECRET="key")
     running.service._parts.webhook._first_pause_s = 0.01
@@ -226,7 +226,7 @@ def test_an_address_that_is_none_is_not_shown_in_the_log(
 def test_what_cannot_be_looked_at_or_cleared_keeps_back_no_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    box = outbox.Outbox(tmp_path)
+    box = outbox.Outbox(tmp_path, "webhook")
     told = box.path_for("00000001")
     box.keep(told, b"{}")
     left = tmp_path / f".{told.name}.abcdefgh.tmp"

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from daemon.engine.executor import OnProgress, Outcome
+from daemon.engine.executor import OnProgress, Outcome, never
 from seedvr2.options import UpscaleOptions
+from seedvr2.progress import Segments
 from tests.daemon.executors import FakeExecutor
 
 
@@ -30,13 +31,23 @@ class Halting(FakeExecutor):
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
         keep: Path,
+        give_way: Callable[[], bool] = never,
     ) -> Outcome:
-        def report(stage: str, done: int, total: int | None, share: float | None) -> None:
-            on_progress(stage, done, total, share)
+        def report(stage: str, done: int, total: int | None, share: float | None, *more: Segments | None) -> None:
+            on_progress(stage, done, total, share, *more)
             while done == self.steps // 2 and not cancelled() and not self.go.wait(0.01):
                 pass
 
-        return super().run(source, target, options, model=model, on_progress=report, cancelled=cancelled, keep=keep)
+        return super().run(
+            source,
+            target,
+            options,
+            model=model,
+            on_progress=report,
+            cancelled=cancelled,
+            keep=keep,
+            give_way=give_way,
+        )
 
 
 class Painting(FakeExecutor):

@@ -170,3 +170,18 @@ def test_a_server_that_comes_back_is_found_again(
     second.submit("after.png")
     expect(page.locator("#history .result")).to_have_count(2)
     assert second.executor.running.wait(PATIENCE_S)
+
+
+def test_the_queue_is_paused_and_goes_on(running: Running, page: Any, halting: Halting) -> None:
+    running.submit("first.png")
+    running.submit("second.png")
+    expect(page.locator("#hold-now")).to_be_hidden()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#queue-note")).to_have_text("paused · 1 waiting", use_inner_text=True)
+    page.get_by_role("button", name="Stop the running task now").click()
+    expect(page.locator(".row.now")).to_have_count(0)
+    expect(page.locator("#queue li.row .row-name")).to_have_text(["first.png", "second.png"])
+    halting.go.set()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("#history .result.completed")).to_have_count(2)
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()

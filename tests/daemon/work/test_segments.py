@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +12,17 @@ from pathlib import Path
 import av
 import pytest
 
-from daemon.engine.executor import OnProgress, Outcome
+from daemon.engine.executor import OnProgress, Outcome, never
 from daemon.engine.local_executor import LocalExecutor
 from daemon.jobs.job import State
 from daemon.settings.keys import ModelSettings
 from daemon.work.ending import MAX_STARTS, POISON
+from daemon.work.retention import DAY_S
 from daemon.work.worker import Activity
 from seedvr2 import UpscaleOptions, Upscaler
 from seedvr2 import upscaler as engine
-from seedvr2.errors import MachineError
+from seedvr2.errors import MachineError, MediaError
+from seedvr2.segments.handing_over import RETRIED
 from seedvr2.segments.journal import Journal
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture
 from tests.daemon.executors import FakeExecutor
@@ -36,6 +39,7 @@ class Piecewise(FakeExecutor):
     pieces: int = 1
     end: Callable[[], None] = lambda: None
     found: list[int] = field(default_factory=list)
+    retried: list[bool] = field(default_factory=list)
 
     def run(
         self,
@@ -47,18 +51,27 @@ class Piecewise(FakeExecutor):
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
         keep: Path,
+        give_way: Callable[[], bool] = never,
     ) -> Outcome:
         keep.mkdir(exist_ok=True)
         journal = Journal(keep)
         done = len(journal.done)
         self.found.append(done)
+        self.retried.append((keep / RETRIED).exists())
         for index in range(done, done + self.pieces):
             journal.part(index).write_bytes(b"packets")
             journal.add(index, FRAMES)
         on_progress("restoring", (done + self.pieces) * FRAMES + 5, 1000, 0.1)
         self.end()
         return super().run(
-            source, target, options, model=model, on_progress=on_progress, cancelled=cancelled, keep=keep
+            source,
+            target,
+            options,
+            model=model,
+            on_progress=on_progress,
+            cancelled=cancelled,
+            keep=keep,
+            give_way=give_way,
         )
 
 
@@ -90,7 +103,9 @@ def test_a_job_that_finishes_a_segment_may_be_interrupted_as_often_as_power_fail
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_job_that_finishes_none_is_given_up_and_its_segments_go(start: Start, tmp_path: Path) -> None:
+def test_a_job_that_finishes_no_more_is_given_up_and_what_is_done_waits_for_a_retry(
+    start: Start, tmp_path: Path
+) -> None:
     picture(tmp_path / "inbox" / "killer.png")
     kill_once(start, Piecewise(end=die))
     for _ in range(MAX_STARTS):
@@ -98,6 +113,86 @@ def test_a_job_that_finishes_none_is_given_up_and_its_segments_go(start: Start, 
     running = start()
     (job,) = eventually(running.history)
     assert (job.state, job.error) == (State.FAILED, POISON)
+    assert len(work_of(running)) == 1
+
+
+def broken() -> None:
+    raise MediaError("This file is odd.")
+
+
+def failed(running: Running, **fields: str) -> str:
+    job_id = running.submit("odd.png", **fields)
+    assert running.finished(job_id)["status"] == "failed"
+    return job_id
+
+
+def test_a_retry_goes_on_with_what_a_failed_job_has_done(start: Start) -> None:
+    executor = Piecewise(pieces=2, end=broken)
+    running = start(executor)
+    job_id = failed(running)
+    kept = work_of(running)
+    assert len(kept) == 2 and kept[0].parts[-3] == job_id
+    assert running.get("/health").json()["kept_bytes"] > 2 * len(b"packets")
+    running.service.stop()
+    # The next start finds that they are those of a failed job.
+    executor = Piecewise(pieces=0)
+    running = start(executor)
+    assert work_of(running) == kept and running.get("/health").json()["kept_bytes"] > 0
+    again = running.post(f"/api/tasks/{job_id}/retry").json()["task_id"]
+    assert running.finished(again)["status"] == "completed"
+    assert executor.found == [2] and executor.retried == [True] and work_of(running) == []
+    assert running.get("/health").json()["kept_bytes"] == 0
+    assert not list(running.outputs.glob(".work/*/*"))
+
+
+def test_a_job_run_again_in_another_way_has_what_a_failed_one_has_done(start: Start) -> None:
+    executor = Piecewise(end=broken)
+    running = start(executor)
+    job_id = failed(running)
+    executor.end = lambda: None
+    again = running.post(f"/api/tasks/{job_id}/again", json={"priority": "high"}).json()["task_id"]
+    assert running.finished(again)["status"] == "completed"
+    # Of a completed one there is nothing to go on with, and a second retry of the failed one begins anew.
+    for former in (again, job_id):
+        third = running.post(f"/api/tasks/{former}/again", json={}).json()["task_id"]
+        assert running.finished(third)["status"] == "completed"
+    assert executor.found == [0, 1, 0, 0]
+
+
+def test_a_failed_job_that_has_finished_nothing_leaves_nothing(start: Start) -> None:
+    running = start(Piecewise(pieces=0, end=broken))
+    failed(running)
+    assert not list(running.outputs.glob(".work/*/*"))
+
+
+def test_what_is_kept_goes_with_the_failed_job(start: Start) -> None:
+    executor = Piecewise(end=broken)
+    running = start(executor)
+    job_id, other = failed(running), failed(running)
+    assert len(work_of(running)) == 2
+    assert running.delete(f"/api/tasks/{job_id}").status_code == 200
+    assert [path.parts[-3] for path in work_of(running)] == [other]
+    # A retry that waits needs it.
+    executor.end, executor.pieces = (lambda: None), 0
+    executor.gate.clear()
+    executor.running.clear()
+    running.submit("before.png")
+    assert executor.running.wait(PATIENCE_S)
+    again = running.post(f"/api/tasks/{other}/retry").json()["task_id"]
+    assert running.delete(f"/api/tasks/{other}").status_code == 200
+    assert len(work_of(running)) == 1
+    executor.gate.set()
+    assert running.finished(again)["status"] == "completed"
+    assert executor.found[-1] == 1
+
+
+def test_what_is_kept_goes_when_results_do(start: Start) -> None:
+    running = start(Piecewise(end=broken), SEEDVR2_JOBS_OUTPUTS_DAYS="2")
+    failed(running)
+    retention = running.service._parts.retention
+    retention.apply(time.time() + DAY_S)
+    assert len(work_of(running)) == 1
+    retention.apply(time.time() + 3 * DAY_S)
     assert work_of(running) == []
 
 

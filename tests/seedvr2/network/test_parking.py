@@ -17,9 +17,10 @@ from seedvr2.network.build import load_dit, load_vae
 from seedvr2.network.host_weights import HostWeights
 from seedvr2.network.parking import Parked
 from seedvr2.network.tiling import Tiling
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import plan_sizes
-from seedvr2.pipeline.stream import StreamSettings, restore_stream
+from seedvr2.pipeline.stream import restore_stream
 from tests.seedvr2.network.networks import SMALL_DIT, random_dit, random_vae
 from tests.seedvr2.network.transfers import FakeDevice
 

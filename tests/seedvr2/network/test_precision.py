@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from seedvr2.errors import NumericError
-from seedvr2.network.precision import NotFinite, check_finite, run_finite, vae_dtype, wider_types
+from seedvr2.network.precision import NotFinite, check_finite, run_finite, stream_finite, vae_dtype, wider_types
 from seedvr2.network.tiling import Tiling, encode_tiled
 from seedvr2.network.vae import VideoVAE
 from tests.seedvr2.network.networks import random_vae
@@ -133,3 +135,31 @@ def test_weights_that_are_no_numbers_are_an_error_in_every_type() -> None:
     for dtype in (torch.float16, torch.float32):
         with pytest.raises(NumericError, match="decoding"):
             vae.decode(torch.zeros(2, 4, 6, 4, dtype=dtype))
+
+
+def test_what_overflows_after_some_pieces_were_given_goes_on_behind_them() -> None:
+    begun: list[torch.dtype] = []
+
+    def run(dtype: torch.dtype) -> Iterator[torch.Tensor]:
+        begun.append(dtype)
+        for number in range(4):
+            if number == 2 and dtype == torch.float16:
+                raise NotFinite
+            yield torch.full((1,), number, dtype=dtype)
+
+    retries: list[int] = []
+    pieces = list(stream_finite(run, torch.float16, CPU, "decoding", lambda: retries.append(1)))
+    assert [float(piece) for piece in pieces] == [0, 1, 2, 3] and retries == [1]
+    assert [piece.dtype for piece in pieces] == [torch.float16] * 2 + [torch.float32] * 2
+    assert begun == [torch.float16, torch.float32]
+
+
+def test_where_no_type_is_wide_enough_that_is_an_error_behind_the_pieces() -> None:
+    def run(dtype: torch.dtype) -> Iterator[torch.Tensor]:
+        yield torch.zeros(1, dtype=dtype)
+        raise NotFinite
+
+    pieces = stream_finite(run, torch.float16, CPU, "decoding", lambda: None)
+    assert float(next(pieces)) == 0
+    with pytest.raises(NumericError, match="The result of decoding"):
+        next(pieces)

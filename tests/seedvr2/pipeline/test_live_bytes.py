@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from seedvr2.model import Model
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import plan_sizes
-from seedvr2.pipeline.stream import StreamSettings, restore_stream
+from seedvr2.pipeline.stream import restore_stream
 from tests.seedvr2.network.networks import SMALL_DIT, random_dit, random_vae
 from tests.seedvr2.pipeline.live import LiveBytes
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from seedvr2.model import Model
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.preprocess import bicubic, softened
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import plan_sizes
 from seedvr2.pipeline.source_frames import to_float
-from seedvr2.pipeline.stream import StreamSettings, restore_stream
+from seedvr2.pipeline.stream import restore_stream
 from tests.seedvr2.network.networks import SMALL_DIT, random_dit, random_vae
 
 CPU = torch.device("cpu")

@@ -12,10 +12,11 @@ import torch
 from seedvr2.errors import NumericError
 from seedvr2.model import Model
 from seedvr2.network.tiling import Tiling
+from seedvr2.pipeline.finishing import StreamSettings
 from seedvr2.pipeline.restore import BatchRestorer, RestoreSettings
 from seedvr2.pipeline.sizes import plan_sizes
 from seedvr2.pipeline.source_frames import to_float
-from seedvr2.pipeline.stream import StreamSettings, restore_stream, to_integer
+from seedvr2.pipeline.stream import restore_stream, to_integer
 from seedvr2.segments.detector import LOOKAHEAD
 from tests.seedvr2.network.networks import SMALL_DIT, SMALL_VAE, random_dit, random_vae
 from tests.seedvr2.segments.scenes import HEIGHT, WIDTH, pixels, scene
@@ -244,7 +245,7 @@ def test_colours_that_are_no_numbers_are_an_error_too(monkeypatch: pytest.Monkey
     def spoil(method: str, content: torch.Tensor, style: object) -> torch.Tensor:
         return content.clone().index_fill_(0, torch.tensor(0), float("inf"))
 
-    monkeypatch.setattr("seedvr2.pipeline.stream.colour.correct", spoil)
+    monkeypatch.setattr("seedvr2.colour.correct", spoil)
     restorer = BatchRestorer(_model(), RestoreSettings())
     with pytest.raises(NumericError, match="colour correction"):
         next(restore_stream(_frames(2), lambda frame: frame, restorer, StreamSettings(SIZES)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +23,11 @@ import torch
 
 from seedvr2 import UpscaleOptions, Upscaler
 from seedvr2 import upscaler as module
-from seedvr2.errors import MediaError, SeedVR2Error
+from seedvr2.errors import Cancelled, MachineError, MediaError, SeedVR2Error, Yielded
 from seedvr2.media import open_source
 from seedvr2.media.videos.video_source import VideoSource
+from seedvr2.pipeline.restore import BatchRestorer
+from seedvr2.planning import disk
 from seedvr2.planning.card import SimulatedLayer
 from seedvr2.planning.machine import MachinePlanner
 from seedvr2.planning.plan import Plan
@@ -234,15 +239,15 @@ def test_what_was_chosen_for_the_memory_of_the_first_run_stays(
 def test_where_memory_runs_out_the_job_begins_anew_with_less(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode, calls = module.BatchRestorer.decode, []
+    one_step, calls = BatchRestorer.one_step, []
 
-    def fail_late(self: module.BatchRestorer, latent: torch.Tensor) -> torch.Tensor:
+    def fail_late(self: BatchRestorer, latent: torch.Tensor, *noise: torch.Tensor) -> torch.Tensor:
         calls.append(latent.shape[0])
         if len(calls) == 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return decode(self, latent)
+        return one_step(self, latent, *noise)
 
-    monkeypatch.setattr(module.BatchRestorer, "decode", fail_late)
+    monkeypatch.setattr(BatchRestorer, "one_step", fail_late)
     upscaler = Upscaler(tmp_path, device="cpu", dtype="float32", layer=SimulatedLayer(24))
     keep = tmp_path / "keep"
     result = upscaler.upscale(clip, tmp_path / "out.mp4", options({}), keep=keep)
@@ -256,6 +261,25 @@ def test_where_memory_runs_out_the_job_begins_anew_with_less(
     made = len(calls)
     again = upscaler.upscale(clip, tmp_path / "out.mp4", options({}), keep=keep)
     assert len(calls) == made and again.warnings == result.warnings
+
+
+def test_a_job_that_cannot_fit_onto_the_disk_does_not_begin_and_one_that_cannot_be_joined_waits(
+    nano: Upscaler, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage, target, keep = namedtuple("usage", "total used free"), tmp_path / "out.mp4", tmp_path / "keep"
+    free = 0
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: usage(10**9, 0, free))
+    with pytest.raises(MachineError, match=r"Making out\.mp4 needs 1 MB on the disk of .*; free 1 MB more") as caught:
+        nano.upscale(clip, target, options({}), keep=keep)
+    assert caught.value.errno == errno.ENOSPC and not Journal(keep).done
+    free = 2000
+    with pytest.raises(MachineError, match=r"Joining out\.mp4 needs 1 MB on the disk of") as caught:
+        nano.upscale(clip, target, options({}), keep=keep)
+    assert caught.value.errno == errno.ENOSPC and not target.exists()
+    reports: list[Progress] = []
+    free = sum(done.bytes for done in Journal(keep).done.values())
+    assert nano.upscale(clip, target, options({}), keep=keep, on_progress=reports.append).frames == 25
+    assert {report.frames_done for report in reports} == {25}
 
 
 def test_two_runs_of_one_job_are_told_apart(nano: Upscaler, clip: Path, tmp_path: Path) -> None:
@@ -341,3 +365,54 @@ def test_a_frame_of_each_number_is_the_one_without_a_skip(clip: Path) -> None:
             assert [(frame.pts, frame.duration) for frame in rest] == [(f.pts, f.duration) for f in whole[first:]]
             assert all(np.array_equal(one.image, two.image) for one, two in zip(rest, whole[first:], strict=True))
         assert list(source.frames(25)) == []
+
+
+def test_it_gives_way_where_a_segment_ends_and_goes_on_with_the_same_frames(
+    nano: Upscaler, clip: Path, tmp_path: Path
+) -> None:
+    whole = coded(nano.upscale(clip, tmp_path / "whole.mp4", options({})).path)
+    keep, target = tmp_path / "keep", tmp_path / "out.mp4"
+    made, reports = [], list[Progress]()
+    while not target.exists():
+        with contextlib.suppress(Yielded):
+            nano.upscale(clip, target, options({}), keep=keep, give_way=lambda: True, on_progress=reports.append)
+        made.append(len(Journal(keep).done) if keep.exists() else -1)
+    count = len(json.loads((keep / "plan.json").read_text())["segments"])
+    # The first time it gives way while shots are looked for, and then after each segment but the last.
+    assert [number for number in made if number] == list(range(1, count + 1)) and count >= 4
+    assert not list(keep.glob("*.part"))
+    assert coded(target) == whole
+    told = [report.segments for report in reports if report.segments]
+    assert {segments.total for segments in told} == {count}
+    assert max(segments.done for segments in told) == count
+    for report in reports:
+        if report.segments and report.segments.done < count:
+            assert report.frames_done / 25 < report.segments.border <= 1
+
+
+def test_what_is_known_of_the_shots_outlives_giving_way(tmp_path: Path, nano: Upscaler) -> None:
+    long = write_video(tmp_path / "long.mkv", list(pixels(scene(1, 60, step=1))), codec="ffv1", options={})
+    keep = tmp_path / "keep"
+    with pytest.raises(Yielded):
+        nano.upscale(long, tmp_path / "out.mkv", options({"output_format": "mkv"}), keep=keep, give_way=lambda: True)
+    assert json.loads((keep / "scan.json").read_text())["frames"] == 25
+
+
+def test_a_cancel_is_heard_at_the_next_slice(nano: Upscaler, clip: Path, tmp_path: Path) -> None:
+    asked: list[int] = []
+    steps: list[str] = []
+
+    def cancelled() -> bool:
+        asked.append(len(steps))
+        return len(steps) > 20
+
+    with pytest.raises(Cancelled):
+        nano.upscale(
+            clip,
+            tmp_path / "out.mp4",
+            options({}),
+            cancelled=cancelled,
+            on_progress=lambda now: steps.append(now.stage),
+        )
+    # No stage of the work was reported after the one at which it was due.
+    assert len(steps) <= 22 and asked[-1] > 20

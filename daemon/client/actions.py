@@ -1,0 +1,109 @@
+"""What each command asks of the API, and prints. Each answers whether all went well, and raises Problem."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from daemon.client.following import logs, wait_for
+from daemon.client.output import Output, state
+from daemon.client.pulling import pull
+from daemon.client.submitting import submit
+from rest_client.api import Api, segment
+
+Action: TypeAlias = Callable[[Api, argparse.Namespace, Output], Awaitable[bool]]
+# The list of what waits names no files; each is a question of its own.
+SHOWN = 50
+
+
+async def ps(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
+    """What runs and waits, and with `--all` what has ended."""
+    queue = await api.get("/api/queue/status")
+    ended = (await api.get("/api/queue/history", status="all", limit=SHOWN))["history"] if arguments.all else []
+    if output.as_json:
+        output.answer(queue | {"history": ended} if arguments.all else queue)
+        return True
+    running = [queue["processing"]["task_id"]] if queue["processing"] else []
+    waiting = [task["task_id"] for task in queue["pending_tasks"]]
+    tasks = [await api.get(f"/api/status/{segment(each)}") for each in (running + waiting)[:SHOWN]]
+    output.table(tasks + ended, more=max(len(running) + len(waiting) - SHOWN, 0))
+    return True
+
+
+async def status(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
+    """A task, or the daemon itself."""
+    if arguments.task:
+        if arguments.wait:
+            return await wait_for(api, arguments.task, output)
+        task = await api.get(f"/api/status/{segment(arguments.task)}")
+        warnings = [f"  {warning}" for warning in task.get("warnings", ())]
+        output.answer(task, f"{task['id']}  {task['original_filename']}  {state(task)}", *warnings)
+        return True
+    health, queue, gpu = [await api.get(path) for path in ("/health", "/api/queue/status", "/api/gpu/status")]
+    output.answer({"health": health, "queue": queue, "gpu": gpu}, *_described(health, queue, gpu))
+    return True
+
+
+def _described(health: dict[str, Any], queue: dict[str, Any], gpu: dict[str, Any]) -> list[str]:
+    where = gpu["gpu_name"] or gpu["device"]
+    return [
+        f"{health['status']}, version {health['version']}, {health['worker']}",
+        f"{queue['in_system'] - queue['queue_length']} running, {queue['queue_length']} waiting"
+        + (f"; paused: {queue['paused']}" if queue.get("paused") else ""),
+        f"{gpu['current_model'] or 'no model'} in memory, on {where}",
+        *(f"problem: {problem}" for problem in health["problems"]),
+    ]
+
+
+async def cancel(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
+    """Cancel each task."""
+    for task in arguments.tasks:
+        answer = await api.post(f"/api/tasks/{segment(task)}/cancel")
+        output.answer(answer, f"{answer['task_id']}  {answer['status']}")
+    return True
+
+
+async def retry(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
+    """Run each task again."""
+    for task in arguments.tasks:
+        answer = await api.post(f"/api/tasks/{segment(task)}/retry")
+        output.answer(answer, f"{answer['task_id']}  {answer['status']}, again for {answer['retry_of']}")
+    return True
+
+
+async def unload(api: Api, _arguments: argparse.Namespace, output: Output) -> bool:
+    """Give the model's memory back."""
+    answer = await api.post("/api/gpu/offload")
+    later = "The model leaves memory after the task that runs."
+    output.answer(answer, later if answer.get("deferred") else "The model is out of memory.")
+    return True
+
+
+async def pause(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
+    """Begin no further task; with `--now`, stop the running one."""
+    answer = await api.post("/api/queue/pause", {"now": arguments.now})
+    output.answer(answer, "Paused: no further task begins until `seedvr2d resume`.")
+    return True
+
+
+async def resume(api: Api, _arguments: argparse.Namespace, output: Output) -> bool:
+    """Go on, as far as the hours of the queue allow."""
+    answer = await api.post("/api/queue/resume")
+    held = f"Resumed, but {answer['reason']}." if answer["status"] == "paused" else "The queue goes on."
+    output.answer(answer, held)
+    return True
+
+
+ACTIONS: dict[str, Action] = {
+    "ps": ps,
+    "submit": submit,
+    "status": status,
+    "cancel": cancel,
+    "retry": retry,
+    "pull": pull,
+    "logs": logs,
+    "unload": unload,
+    "pause": pause,
+    "resume": resume,
+}

@@ -1,0 +1,90 @@
+"""What a job needs of a disk, estimated before there is any of the result."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedvr2.errors import MachineError
+from seedvr2.media import MediaInfo
+from seedvr2.pipeline.sizes import Size
+from seedvr2.units import gigabytes
+
+# Bits of a result for each of its pixels, as measured (`docs/farms.md`). But for mov, encoders keep a quality, no rate.
+_BITS = {".mp4": 0.2, ".mkv": 0.2, ".webm": 0.3, ".mov": 4.0}
+_BITS_WITH_ALPHA = 6.0
+# Of pictures, nothing is known but what they take uncompressed.
+_PICTURE_BITS = 24.0
+# Even screens that hardly change take this much, unless the source takes less.
+_LEAST_BITS = 0.002
+_COPIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DiskNeed:
+    """Bytes on the disk.
+
+    Attributes:
+        result: of the finished file, without sound and the like. An estimate: videos take a third of it to three
+            times as much, as their pictures are quiet or busy; a picture never takes more.
+        least: what results of such sources are not below.
+        peak: at most at a time, while segments are joined: they stay until the result is whole.
+    """
+
+    result: int
+    least: int
+    peak: int
+
+    def words(self) -> str:
+        """As a sentence without its end: `about 1.2 GB for the result, 2.4 GB while it is joined`."""
+        if self.peak == self.result:
+            return f"at most {_up(self.result)} for the result"
+        return (
+            f"about {_up(self.result)} for the result and {_up(self.peak)} while it is joined, "
+            "a third to three times of that as pictures are quiet or busy"
+        )
+
+
+def disk_need(info: MediaInfo, size: Size, suffix: str, frames: int, source_bytes: int) -> DiskNeed:
+    """What the result of a source will need.
+
+    Args:
+        info: of the source, which has so many bytes. size: width and height of the result. suffix: of its file.
+        frames: of the result.
+    """
+    pixels = size[0] * size[1] * frames
+    if suffix not in _BITS:
+        bits = _PICTURE_BITS * (4 / 3 if info.has_alpha else 1) * (2 if info.bit_depth > 8 else 1)
+        most = int(pixels * bits / 8)
+        return DiskNeed(most, 0, most)
+    bits = _BITS_WITH_ALPHA if suffix == ".mov" and info.has_alpha else _BITS[suffix]
+    result = int(pixels * bits / 8)
+    copies = 1 if info.animation else _COPIES
+    return DiskNeed(result, min(int(pixels * _LEAST_BITS / 8), source_bytes), copies * result)
+
+
+def check_room(folder: Path, needed: int, what: str) -> None:
+    """Ask the disk of a folder for room.
+
+    Args:
+        needed: bytes. what: for, as the beginning of a sentence.
+
+    Raises:
+        MachineError: it has less; the message says how much is missing. OSError: it cannot be asked.
+    """
+    usage = shutil.disk_usage(folder)
+    # Some network file systems do not say what they have.
+    if usage.total and usage.free < needed:
+        raise MachineError(
+            f"{what} needs {_up(needed)} on the disk of {folder}, which has {gigabytes(usage.free)} free; free "
+            f"{_up(needed - usage.free)} more and start again, as what is done stays.",
+            errno.ENOSPC,
+        )
+
+
+def _up(count: int) -> str:
+    """Bytes in words, rounded up: who frees that much must not be told to free more."""
+    step = 10**8 if count >= 10**9 else 10**6
+    return gigabytes(-(-count // step) * step)

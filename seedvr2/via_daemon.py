@@ -1,0 +1,94 @@
+"""Has the daemon do the work of the `upscale` command, and finds out whether there is one."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from rest_client.address import DEFAULT_TIMEOUT_S, Address, checked_url
+from rest_client.api import Api, Problem, segment
+from rest_client.tasks import watched
+from seedvr2.errors import DaemonGoneError, MediaError, ModelNotInstalledError, OptionError
+from seedvr2.media.formats import usual_suffix
+from seedvr2.options import OUTPUT_FORMATS
+
+VARIABLE = "SEEDVR2D_URL"
+_PROBE_S = 0.5
+
+
+def daemon_address(environment: Mapping[str, str]) -> Address:
+    """Where the daemon is: `SEEDVR2D_URL`, else this machine, at the port of the environment or 8200.
+
+    Raises:
+        OptionError: the address is none.
+    """
+    port = environment.get("SEEDVR2_SERVER_PORT") or environment.get("PORT") or "8200"
+    try:
+        url = checked_url(environment.get(VARIABLE) or f"http://127.0.0.1:{port}")
+    except ValueError as error:
+        raise OptionError("url", f"{VARIABLE} takes {error}.") from error
+    return Address(url, environment.get("SEEDVR2_SERVER_TOKEN", "").strip(), DEFAULT_TIMEOUT_S)
+
+
+def runs_here(address: Address) -> bool:
+    """Whether a daemon answers on this machine; asked for half a second at most."""
+    if not address.is_local:
+        return False
+    # A proxy of the environment cannot reach this machine's own loopback.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{address.url}/health", timeout=_PROBE_S) as answer:
+            return "inbox_pending" in json.load(answer)
+    except (OSError, ValueError, TypeError, http.client.HTTPException):
+        return False
+
+
+class DaemonUpscaler:
+    """Upscales by sending sources to a daemon and fetching results; what is not asked for is as it is configured."""
+
+    def __init__(self, address: Address, fields: Mapping[str, Any], *, quiet: bool) -> None:
+        """`fields`: the parameters that were asked for, by the names of the API."""
+        self._address = address
+        self._fields = {name: str(value).lower() if value in (True, False) else value for name, value in fields.items()}
+        self._quiet = quiet
+
+    def upscale(self, source: Path, target: Path) -> dict[str, Any]:
+        """Upscale one file; answers what `GET /api/status` says of it. The daemon keeps its result as well.
+
+        Raises:
+            DaemonGoneError: it does not answer. ModelNotInstalledError: it has no such model.
+            MediaError: it refuses the file or a value, or the task fails.
+        """
+        try:
+            return anyio.run(self._upscale, source, target)
+        except Problem as problem:
+            if problem.status == 0:
+                raise DaemonGoneError(str(problem)) from problem
+            if problem.status == 404:
+                raise ModelNotInstalledError(str(problem)) from problem
+            raise MediaError(str(problem)) from problem
+
+    async def _upscale(self, source: Path, target: Path) -> dict[str, Any]:
+        fields = dict(self._fields)
+        suffix = usual_suffix(target).removeprefix(".")
+        # Where the engine writes the file itself, its name says the format.
+        if "output_format" not in fields and suffix in OUTPUT_FORMATS:
+            fields["output_format"] = suffix
+        async with Api(self._address) as api:
+            try:
+                with source.open("rb") as file:
+                    task = str((await api.upload(file, source.name, fields))["task_id"])
+            except OSError as error:
+                raise MediaError(f"{source.name} cannot be read: {error.strerror}.") from error
+            status = await watched(api, task, source.name, shown=not self._quiet and sys.stderr.isatty())
+            if status["status"] != "completed":
+                raise MediaError(str(status.get("error") or f"The task {task} was {status['status']}."))
+            await api.download(f"/api/download/{segment(task)}", lambda _name: target)
+            return status

@@ -1,0 +1,90 @@
+"""`upscale --via-daemon`, and the word that a daemon runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from rest_client.address import Address
+from seedvr2.cli import main
+from seedvr2.errors import MediaError, OptionError
+from seedvr2.via_daemon import daemon_address, runs_here
+from tests.daemon.conftest import Running, picture
+from tests.daemon.conftest import running as running
+from tests.daemon.conftest import start as start
+
+
+@pytest.fixture
+def here(running: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
+    monkeypatch.setenv("SEEDVR2D_URL", running.service.url)
+    return running
+
+
+def test_a_folder_is_made_by_the_daemon(here: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = tmp_path / "mine", tmp_path / "out"
+    picture(source / "a.png"), picture(source / "b.png", "red")
+    here.executor.errors.append(MediaError("a.png is damaged."))
+    assert main(["upscale", str(source), str(out), "--via-daemon", "--batch_size", "1", "--quiet"]) == 1
+    said = capsys.readouterr()
+    assert said.err == "a.png: a.png is damaged.\n"
+    assert said.out.startswith(f"{out / 'b.png'}  64x48  ")
+    with Image.open(out / "b.png") as image:
+        assert image.size == (64, 48)
+    (job,) = [job for job in here.history() if job.draft.original_filename == "b.png"]
+    assert job.draft.options["batch_size"] == 1
+
+
+def test_a_name_may_hold_bytes_that_are_no_characters(here: Running, tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    command = [sys.executable, "-m", "seedvr2", "upscale", source, f"{tmp_path}/out/", "--via-daemon", "--quiet"]
+    ended = subprocess.run(command, capture_output=True, check=True)
+    assert b"/out/caf\xe9.png  64x48  " in ended.stdout
+    assert (tmp_path / "out" / source.name).is_file()
+
+
+def test_the_name_of_the_result_says_its_format(here: Running, tmp_path: Path) -> None:
+    source = picture(tmp_path / "mine" / "a.png")
+    assert main(["upscale", str(source), str(tmp_path / "a.jpeg"), "--via-daemon", "--quiet"]) == 0
+    assert (tmp_path / "a.jpeg").is_file()
+    (job,) = here.history()
+    assert job.draft.options["output_format"] == "jpg"
+
+
+def test_what_is_wrong_ends_it(here: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = picture(tmp_path / "mine" / "a.png")
+    words = ["upscale", str(source), str(tmp_path / "out.png"), "--via-daemon"]
+    assert main([*words, "--model", "none"]) == 2
+    assert "There is no model none" in capsys.readouterr().err
+    assert main([*words, "--dtype", "float32"]) == 2
+    assert "--dtype is the daemon's own choice" in capsys.readouterr().err
+
+
+def test_no_daemon_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEDVR2D_URL", "http://127.0.0.1:9")
+    source = picture(tmp_path / "a.png")
+    assert main(["upscale", str(source), str(tmp_path / "out.png"), "--via-daemon"]) == 1
+    assert "No SeedVR2 server answers at http://127.0.0.1:9." in capsys.readouterr().err
+
+
+def test_that_a_daemon_runs_is_found_out(here: Running) -> None:
+    assert runs_here(Address(here.service.url))
+    assert not runs_here(Address("http://127.0.0.1:9"))
+    assert not runs_here(Address("http://example.org"))
+    assert daemon_address({"PORT": "8300"}).url == "http://127.0.0.1:8300"
+    assert daemon_address({"SEEDVR2D_URL": "http://nas:1", "SEEDVR2_SERVER_TOKEN": "t"}).token == "t"
+    with pytest.raises(OptionError, match="SEEDVR2D_URL takes an address"):
+        daemon_address({"SEEDVR2D_URL": "nas"})
+
+
+def test_the_engine_says_that_one_runs(here: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = picture(tmp_path / "a.png", size=(16, 16))
+    words = ["upscale", str(source), str(tmp_path / "out.png"), "--model", "nano", "--resolution", "16", "--quiet"]
+    assert main(words) == 0
+    assert f"A daemon runs at {here.service.url} " in capsys.readouterr().err
