@@ -77,7 +77,7 @@ def write_random_vae(path: Path, precision: str = "fp16", *, seed: int = 0) -> P
 def _write_dit(path: Path, config: DiTConfig, precision: str, seed: int) -> Path:
     tensors = _recipes(meta_dit(config), precision, seed)
     tensors.append(
-        Recipe("positive_conditioning", TEXT_SHAPE, "bfloat16", partial(_numbers, "text", TEXT_SHAPE, "bfloat16", seed))
+        Recipe("positive_conditioning", TEXT_SHAPE, "bfloat16", partial(numbers, "text", TEXT_SHAPE, "bfloat16", seed))
     )
     return _write(path, tensors)
 
@@ -87,11 +87,11 @@ def _recipes(network: nn.Module, precision: str, seed: int) -> list[Recipe]:
     for name, tensor in network.state_dict().items():
         shape = tuple(tensor.shape)
         stored = storage_for(name, shape, precision)
-        recipes.append(Recipe(name, shape, stored, partial(_numbers, name, shape, stored, seed)))
+        recipes.append(Recipe(name, shape, stored, partial(numbers, name, shape, stored, seed)))
     return recipes
 
 
-def _numbers(name: str, shape: tuple[int, ...], stored: str, seed: int) -> Tensor:
+def numbers(name: str, shape: tuple[int, ...], stored: str, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
     if len(shape) == 1:
         centre = 1.0 if any(part in name for part in _FACTORS) else 0.0

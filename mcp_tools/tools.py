@@ -38,6 +38,13 @@ Strength = Annotated[
 Softness = Annotated[
     float | None, Field(description="How much softer the model sees the source, 0 to 1; null: default")
 ]
+Profile = Annotated[
+    str | None,
+    Field(
+        description="What the video is for: auto, web (H.264), quality (HEVC, 10 bits), archive (FFV1, lossless) or "
+        "edit (ProRes); null: default"
+    ),
+]
 Seed = Annotated[int, Field(description="Seed of the noise: the same seed gives the same result")]
 TaskId = Annotated[str, Field(description="Task id, as submit_image_task or submit_video_task answered it")]
 
@@ -118,12 +125,13 @@ class Tools:
         scale: Scale = None,
         strength: Strength = None,
         softness: Softness = None,
+        profile: Profile = None,
     ) -> Answer:
         """Submit a video for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
         fields: Fields = {
             "resolution": resolution, "batch_size": batch_size, "color_correction": color_correction, "seed": seed,
         }  # fmt: skip
-        fields |= _given(scale=scale, strength=strength, softness=softness)
+        fields |= _given(scale=scale, strength=strength, softness=softness, profile=profile)
         return await self._submit(file_path, dit_model, fields)
 
     async def get_task_status(self, task_id: TaskId) -> Answer:
@@ -230,7 +238,7 @@ def task_of(task_id: str) -> str:
     return text
 
 
-def _given(**values: float | None) -> Fields:
+def _given(**values: float | str | None) -> Fields:
     """The values that an assistant named; the others are left to the defaults of the service."""
     return {name: value for name, value in values.items() if value is not None}
 

@@ -56,16 +56,16 @@ class JobSettings:
 
     def reading_depth(self, info: MediaInfo) -> int:
         """How many frames of the source may wait for their batch."""
-        return depth(frame_bytes(info, (info.width, info.height)), self.step)
+        return depth(frame_bytes(info, (info.width, info.height), info.bit_depth), self.step)
 
-    def writing_depth(self, info: MediaInfo) -> int:
-        """How many frames of the result may wait to be written."""
-        return depth(frame_bytes(info, self.sizes.output), self.step)
+    def writing_depth(self, info: MediaInfo, bits: int) -> int:
+        """How many frames of the result may wait to be written, with so many bits of a sample."""
+        return depth(frame_bytes(info, self.sizes.output, bits), self.step)
 
 
-def frame_bytes(info: MediaInfo, size: Size) -> int:
-    """Bytes of a frame of that size in integers."""
-    return size[0] * size[1] * (4 if info.has_alpha else 3) * (2 if info.bit_depth > 8 else 1)
+def frame_bytes(info: MediaInfo, size: Size, bits: int) -> int:
+    """Bytes of a frame of that size in integers, with so many bits of a sample."""
+    return size[0] * size[1] * (4 if info.has_alpha else 3) * (2 if bits > 8 else 1)
 
 
 def size_warnings(info: MediaInfo, options: UpscaleOptions, plan: Plan) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ def make_runs(
         MediaError, MachineError, CheckpointError, OutOfMemoryError, Cancelled, Yielded: as their names say.
     """
     settings, runs = plan.settings, list(runs)
+    clip.damaged, clip.entries = plan.damaged, plan.entries
     with workshop.at_work(task, clip, request, settings, total, done, _borders(plan, runs, done)) as work:
         for number, run in enumerate(runs):
             if number:

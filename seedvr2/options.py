@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from seedvr2.coding.tables import AUTO, CONTAINERS, ENCODERS, MOST_CRF, PROFILES, USUAL
+from seedvr2.coding.wish import Wish
 from seedvr2.errors import OptionError
 
 COLOR_CORRECTIONS = ("lab", "wavelet", "wavelet_adaptive", "hsv", "adain", "none")
 OUTPUT_FORMATS = ("auto", "mp4", "mkv", "webm", "mov", "png", "jpg", "webp", "tiff", "gif")
 STITCHINGS = ("latent", "batch")
-VIDEO_CODECS = ("h264", "hevc")
 MAX_EDGE = 16384
 
 
@@ -71,7 +72,8 @@ class Parameter:
         if isinstance(value, bool):
             return None
         if self.kind is str:
-            return value if isinstance(value, str) else None
+            # A file of parameters may hold a name that is a number as one.
+            return str(value) if isinstance(value, str | int) else None
         try:
             number = float(value)
             if self.kind is float:
@@ -121,13 +123,28 @@ class UpscaleOptions:
     blocks_to_swap: int = 0
     tf32: bool = False
     output_format: str = "auto"
-    video_codec: str = "h264"
+    profile: str = AUTO
+    video_codec: str = AUTO
+    encoder: str = AUTO
+    crf: float = -1.0
+    encoder_preset: str = ""
     deinterlace: str = "auto"
 
     @property
     def longest_edge(self) -> int:
         """The long edge that the result never exceeds: more than `MAX_EDGE` no codec takes, and few machines hold."""
         return self.max_resolution or MAX_EDGE
+
+    @property
+    def asks_for_a_video(self) -> bool:
+        """Whether what moves is to be a video, and not an animation."""
+        return self.output_format in (AUTO, *USUAL)
+
+    @property
+    def wish(self) -> Wish:
+        """What is asked of the coding of a video; that of a picture, as of an animation, is none of it."""
+        container = self.output_format if self.output_format in USUAL else AUTO
+        return Wish(container, self.profile, self.video_codec, self.encoder, self.crf, self.encoder_preset)
 
     @property
     def size_asked(self) -> str:
@@ -148,13 +165,16 @@ class UpscaleOptions:
         """Options from a form, a sidecar or keyword arguments; what is absent or empty takes its default.
 
         Raises:
-            OptionError: a name is unknown, or a value is not one that it takes.
+            OptionError: a name is unknown, a value is not one that it takes, or what is asked of the coding of videos
+                does not go together.
         """
         for name in values:
             if name not in BY_NAME:
                 raise OptionError(name, f"There is no parameter {name!r}. Known: {', '.join(BY_NAME)}.")
         parsed = {name: BY_NAME[name].parse(value) for name, value in values.items()}
-        return cls(**parsed)
+        options = cls(**parsed)
+        options.wish.check()
+        return options
 
     def as_dict(self) -> dict[str, int | float | bool | str]:
         """Every parameter by name, ready for JSON."""
@@ -182,8 +202,14 @@ PARAMETERS: tuple[Parameter, ...] = (
     _P("vae_quality", str, "high", "Size of those tiles: larger is truer and needs more memory", choices=("low", "medium", "high")),
     _P("blocks_to_swap", int, 0, "Transformer blocks kept in main memory to save GPU memory", 0, 64, in_frames=False),
     _P("tf32", bool, False, "Let the GPU round float32 products to TF32: faster, slightly less exact"),
-    _P("output_format", str, "auto", "auto: mp4 for video (webm or mov where it is transparent, mkv for sound that mp4 lacks), png for pictures; animations also as webp, png or gif", choices=OUTPUT_FORMATS, in_frames=False),
-    _P("video_codec", str, "h264", "Codec in mp4 and mkv; hevc keeps 10 bits and HDR10, but fewer browsers play it", choices=VIDEO_CODECS, in_frames=False),
+    _P("output_format", str, "auto", "auto: mp4 for video (webm or mov where it is transparent, mkv for sound that mp4 lacks, else what the profile needs), png for pictures; animations also as webp, png or gif", choices=OUTPUT_FORMATS, in_frames=False),
+    _P("profile", str, AUTO, "What a video is for: web (H.264, 8 bits, plays everywhere), quality (HEVC or AV1, 10 bits), archive (FFV1, lossless), edit (ProRes or DNxHR); auto: web, and quality where the source has more than 8 bits or HDR", choices=(AUTO, *PROFILES), in_frames=False),
+    _P("video_codec", str, AUTO, "Codec of a video; auto: that of the profile", choices=(AUTO, *CONTAINERS), in_frames=False),
+    _P("encoder", str, AUTO, "Encoder of a video; auto: the codec's in software. Those of NVENC need such a card, or the software's is used with a warning", choices=(AUTO, *ENCODERS), in_frames=False),
+    _P("crf", float, -1.0, "Quality of a video where its encoder has a crf: less is better and larger; -1: the encoder's usual one", 0, MOST_CRF, off=-1, in_frames=False),
+    _P("encoder_preset", str, "", "The encoder's own name for its speed (x264, x265: fast, slow…; AV1: 0 to 13; NVENC: p1 to p7) or kind (ProRes: lt, hq…; DNxHR: sq, hqx…); empty: its usual one", in_frames=False),
     _P("deinterlace", str, "auto", "off: leave interlaced videos as they are, such as progressive ones marked wrongly", choices=("auto", "off")),
 )  # fmt: skip
+# Those that say together how a video is coded.
+CODING = ("output_format", "profile", "video_codec", "encoder", "crf", "encoder_preset")
 BY_NAME: dict[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}

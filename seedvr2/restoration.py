@@ -52,7 +52,7 @@ class Restoration:
         self._info, self._task = info, task
         held = plan.window if plan.overlap else 0
         self._meter = ProgressMeter(task.report, total, self.settings.step, held, done, borders)
-        self._writer = self._new_writer()
+        self._writer = self._new_writer(bits=16)
         self._transfer = frame_transfer(device)
         if not plan.in_turn:
             # An earlier job may have left one of them in main memory.
@@ -72,7 +72,7 @@ class Restoration:
             MediaError, MachineError, OutOfMemoryError, Cancelled, Yielded: as their names say.
         """
         frames, settings, transfer = 0, self.settings, self._transfer
-        self._writer = writer = self._new_writer()
+        self._writer = writer = self._new_writer(stretch.sink.bit_depth)
         ready = (replace(frame, image=transfer.staged(frame.image)) for frame in stretch.frames)
         with (
             stretch.sink as sink,
@@ -109,8 +109,8 @@ class Restoration:
         """Report that all of it is restored."""
         self._on_stage("writing", 1.0)
 
-    def _new_writer(self) -> WriteBehind:
-        return WriteBehind(self.settings.writing_depth(self._info))
+    def _new_writer(self, bits: int) -> WriteBehind:
+        return WriteBehind(self.settings.writing_depth(self._info, bits))
 
     def _on_stage(self, stage: str, share: float) -> None:
         # Not only with the next frame, which may be minutes away.

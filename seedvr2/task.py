@@ -14,7 +14,7 @@ from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import effective_overlap
 from seedvr2.pipeline.latent_windows import Part
 from seedvr2.planning.plan import Plan
-from seedvr2.progress import OnProgress
+from seedvr2.progress import OnProgress, Progress
 from seedvr2.segments.frozen import FrozenPlan
 from seedvr2.segments.runs import Run
 from seedvr2.selection import ModelFiles
@@ -71,6 +71,11 @@ class Task:
         self.check()
         if self.give_way():
             raise Yielded(f"{self.source.name} gave way; what is finished of it is kept.")
+
+    def scanning(self, frames: int | None) -> None:
+        """Report that its shots are looked for, in so many frames; errors as for `pause`."""
+        self.pause()
+        self.report(Progress("scanning", 0, frames, 0.0))
 
 
 @dataclass(frozen=True, slots=True)

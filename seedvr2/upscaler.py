@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -174,7 +175,8 @@ class Upscaler:
             with VideoJob(clip, task.target, task.options, task.keep) as job:
                 circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
                 most = self._most_frames(circumstances, request, plan, clip.info)
-                job.freeze(circumstances, plan, most, task.check, scanning=task.pause, note=note, anew=bool(note))
+                scanning = partial(task.scanning, clip.info.frames)
+                job.freeze(circumstances, plan, most, task.check, scanning=scanning, note=note, anew=bool(note))
                 # What was chosen when the job began stays, whatever is free now.
                 task.plan = job.plan.settings
                 torch.set_num_threads(job.plan.threads)
@@ -212,7 +214,7 @@ class Upscaler:
             request.facts.weights,
             gpu=self.device.type != "cpu",
             grid=grid_for(request.options, plan.window, plan.overlap, circumstances.vae),
-            frame_bytes=frame_bytes(info, (info.width, info.height)),
+            frame_bytes=frame_bytes(info, (info.width, info.height), info.bit_depth),
         )
 
     def _attempt_smaller(self, task: Task, failed: Plan) -> UpscaleResult:
@@ -244,7 +246,8 @@ class Upscaler:
         if forecast.frames is None:
             return forecast
         suffix, bytes_there = output_suffix(info, options), source.stat().st_size
-        return replace(forecast, disk=disk_need(info, forecast.output_size, suffix, forecast.frames, bytes_there))
+        need = disk_need(info, forecast.output_size, suffix, forecast.frames, bytes_there, options.wish)
+        return replace(forecast, disk=need)
 
     def freeze(
         self,
@@ -265,7 +268,8 @@ class Upscaler:
             circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
             most = self._most_frames(circumstances, request, settings, clip.info)
             frozen = freeze(clip, task.options, circumstances, settings, most, task.check)
-            disk = disk_need(clip.info, frozen.size, frozen.suffix, frozen.frames, frozen.source.bytes)
+            wish = task.options.wish
+            disk = disk_need(clip.info, frozen.size, frozen.suffix, frozen.frames, frozen.source.bytes, wish)
         return JobPlan(source.absolute(), task.files.name, frozen, disk)
 
     def make_segments(

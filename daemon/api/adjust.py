@@ -60,7 +60,7 @@ def run_again(context: Context, job_id: str, fields: dict[str, Any]) -> Job:
     old = context.operations.find(job_id)
     request = JobRequest.parse(context.config.defaults, fields)
     draft, media = old.draft, old.draft.media
-    if result_suffix(media, request.options.output_format) is None:
+    if result_suffix(media, request.options) is None:
         raise OptionError("output_format", wrong_format(media, request.options.output_format))
     if request.model:
         resolve(context, request.model, to_wait=True)

@@ -22,7 +22,8 @@ PARAMS = {
     "temporal_overlap": 0, "prepend_frames": 0, "uniform_batch_size": False, "shots": "auto", "stitching": "latent",
     "seed": 42, "color_correction": "lab", "input_noise_scale": 0.0, "latent_noise_scale": 0.0,
     "vae_tiling": "auto", "vae_quality": "high", "blocks_to_swap": 0, "tf32": False,
-    "output_format": "auto", "video_codec": "h264", "deinterlace": "auto", "dit_model": None, "priority": "normal",
+    "output_format": "auto", "profile": "auto", "video_codec": "auto", "encoder": "auto", "crf": -1.0,
+    "encoder_preset": "", "deinterlace": "auto", "dit_model": None, "priority": "normal",
 }  # fmt: skip
 CREATED, STARTED, ENDED = "2026-01-31T12:00:00.000Z", "2026-01-31T12:00:01.000Z", "2026-01-31T12:00:26.000Z"
 TASK = {

@@ -54,7 +54,7 @@ def _submit(context: Context, form: FormReceiver) -> Job:
 def _accept(context: Context, request: JobRequest, upload: Upload) -> Job:
     # Looked into while it is hidden: what is refused was never there.
     media = context.executor.probe(upload.path)
-    if result_suffix(media, request.options.output_format) is None:
+    if result_suffix(media, request.options) is None:
         raise OptionError("output_format", wrong_format(media, request.options.output_format))
     sha256 = digest(upload.path)
     origin = bottle.request.get_header(ORIGIN_HEADER, "api")

@@ -101,7 +101,7 @@ _TASK: dict[str, Schema] = {
 _TASK_LATER: dict[str, Schema] = {
     "started_at": TIME,
     "completed_at": TIME,
-    "process_time": {**NUMBER, "description": "Seconds from start to end."},
+    "process_time": {**NUMBER, "description": "Seconds of work, without those in which others went first."},
     "error": {**TEXT, "description": "Why it failed or was cancelled."},
     "waiting_for": {**TEXT, "description": "Why it does not begin though it is its turn, or what it lets go first."},
     "segments_done": {**WHOLE, "description": "Of a video: it goes on after these if it is interrupted."},

@@ -81,17 +81,19 @@ async def unload(api: Api, _arguments: argparse.Namespace, output: Output) -> bo
 
 
 async def pause(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
-    """Begin no further task; with `--now`, stop the running one."""
+    """Begin no further task."""
     answer = await api.post("/api/queue/pause", {"now": arguments.now})
-    output.answer(answer, "Paused: no further task begins until `seedvr2d resume`.")
+    runs = "what runs stops" if arguments.now else "a video stops after its present segment"
+    output.answer(answer, f"Paused until `seedvr2d resume`: no task is begun, and {runs}.")
     return True
 
 
 async def resume(api: Api, _arguments: argparse.Namespace, output: Output) -> bool:
-    """Go on, as far as the hours of the queue allow."""
+    """Go on, unless something else holds the queue."""
     answer = await api.post("/api/queue/resume")
-    held = f"Resumed, but {answer['reason']}." if answer["status"] == "paused" else "The queue goes on."
-    output.answer(answer, held)
+    until = f", until {answer['held_until']}" if answer["held_until"] else ""
+    held = f"Still {answer['status']}: {answer['reason']}{until}."
+    output.answer(answer, "The queue goes on." if answer["status"] == "running" else held)
     return True
 
 

@@ -162,7 +162,7 @@ class Intake:
         return True
 
     def _check(self, request: JobRequest, media: Media) -> None:
-        if result_suffix(media, request.options.output_format) is None:
+        if result_suffix(media, request.options) is None:
             raise SidecarError(wrong_format(media, request.options.output_format))
         if request.model:
             self._executor.resolve(request.model)

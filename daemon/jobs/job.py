@@ -222,6 +222,7 @@ class Job:
         draft = _known(Draft, values["draft"])
         media = _known(Media, draft["media"])
         draft["media"] = _checked(Media(**{**media, "formats": tuple(str(name) for name in media.get("formats", ()))}))
+        draft["options"] = _options_of_now(draft["options"])
         draft["fingerprint"] = tuple(int(each) for each in draft.get("fingerprint", ()))
         values["draft"] = _checked(Draft(**draft))
         values["state"] = State(values["state"])
@@ -261,6 +262,14 @@ def _checked(value: Checked) -> Checked:
         if expected and not isinstance(getattr(value, item.name), expected):
             raise TypeError(f"{item.name} is {getattr(value, item.name)!r:.80}")
     return value
+
+
+def _options_of_now(options: Any) -> Any:
+    """The options of a record; those of versions without profiles named a codec for mp4 and mkv alone, h264 unasked."""
+    if not isinstance(options, Mapping) or "profile" in options or "video_codec" not in options:
+        return options
+    unasked = options["video_codec"] == "h264" or options.get("output_format") in ("webm", "mov")
+    return {**options, "video_codec": "auto"} if unasked else options
 
 
 def _known(declared: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from seedvr2.errors import OptionError
-from seedvr2.options import PARAMETERS, Parameter, UpscaleOptions
+from seedvr2.options import CODING, PARAMETERS, Parameter, UpscaleOptions
 
 PRIORITIES = ("low", "normal", "high")
 
@@ -33,7 +33,8 @@ class JobRequest:
     def parse(cls, *layers: Mapping[str, Any]) -> JobRequest:
         """A request from layers of values; a later layer wins, an empty value leaves the earlier one standing.
 
-        Where a later layer asks for a `resolution`, the `scale` of an earlier one no longer stands against it.
+        Where a later layer asks for a `resolution`, the `scale` of an earlier one no longer stands against it. Nor do
+        the words of earlier ones on the coding of videos, where they contradict those of a later one.
 
         Raises:
             OptionError: a name is unknown (the nearest known one is named), or a value is not one that it takes.
@@ -43,6 +44,8 @@ class JobRequest:
             given = check(layer)
             if "resolution" in given:
                 merged.pop("scale", None)
+            if not given.keys().isdisjoint(CODING) and _contradict({**merged, **given}):
+                merged = {name: value for name, value in merged.items() if name not in CODING}
             merged.update(given)
         model = str(merged.pop(MODEL.name, MODEL.default))
         priority = str(merged.pop(PRIORITY.name, PRIORITY.default))
@@ -68,6 +71,19 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
             continue
         parsed[name] = parameter.parse(value)
     return parsed
+
+
+def check_together(values: Mapping[str, Any]) -> None:
+    """Raise OptionError where what is asked of the coding of videos does not go together."""
+    UpscaleOptions.parse({name: value for name, value in values.items() if name in CODING})
+
+
+def _contradict(values: Mapping[str, Any]) -> bool:
+    try:
+        check_together(values)
+    except OptionError:
+        return True
+    return False
 
 
 def suggest(name: str, known: Mapping[str, Any]) -> str:

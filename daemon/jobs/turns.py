@@ -77,7 +77,7 @@ class Turns:
         for other in waiting:
             if other.rank != first.rank:
                 break
-            if _is_short(other, first):
+            if is_short(other, first):
                 return Choice(other, first)
         return Choice(first)
 
@@ -104,6 +104,7 @@ class Turns:
         return min(earned, run.seconds / max(run.segments, 1))
 
 
-def _is_short(job: Bid, against: Bid) -> bool:
+def is_short(job: Bid, against: Bid) -> bool:
+    """Whether a job is short against what is left of a video."""
     cost_s = RETURN_S + (LOADS_S if job.model != against.model else 0.0)
     return job.left_s <= MOST_S and job.left_s + cost_s <= SHARE * against.left_s

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.errors import ConfigError
-from daemon.jobs.parameters import JOB_PARAMETERS, check, suggest
+from daemon.jobs.parameters import JOB_PARAMETERS, check, check_together, suggest
 from daemon.settings.hours import Hours
 from daemon.settings.keys import (
     BY_KEY,
@@ -190,12 +190,14 @@ def _defaults(
         elif parameter.name in table:
             defaults |= _checked({parameter.name: table[parameter.name]}, f"{where} [defaults]")
             origins[key] = where
-    return defaults
+    return _checked(defaults, f"{where} [defaults]")
 
 
 def _checked(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
     try:
-        return check(values)
+        checked = check(values)
+        check_together(checked)
+        return checked
     except OptionError as error:
         raise ConfigError(f"{origin}: {error}") from error
 

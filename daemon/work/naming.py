@@ -9,6 +9,7 @@ from typing import Any
 
 from daemon.jobs.job import Media
 from daemon.store.files import clean_name, cut
+from seedvr2.options import UpscaleOptions
 
 # Room for the `.json` beside the result.
 RESULT_BYTES = 250
@@ -22,12 +23,14 @@ def model_tag(model: str) -> str:
     return name.removeprefix("seedvr2_ema_").replace("_e4m3fn", "")
 
 
-def result_suffix(media: Media, output_format: str) -> str | None:
-    """The suffix of the result of a source; None if that format cannot hold it."""
-    fitting = _fitting(media)
-    if output_format == "auto":
-        return f".{fitting[0]}"
-    return f".{output_format}" if output_format in fitting else None
+def result_suffix(media: Media, options: UpscaleOptions) -> str | None:
+    """The suffix of the result of a source; None if the format that is asked for cannot hold it."""
+    fitting, asked = _fitting(media), options.output_format
+    if asked not in ("auto", *fitting):
+        return None
+    if media.kind == "video" and options.asks_for_a_video:
+        return f".{options.wish.container_for(fitting)}"
+    return f".{fitting[0] if asked == 'auto' else asked}"
 
 
 def wrong_format(media: Media, output_format: str) -> str:

@@ -18,6 +18,7 @@ from daemon.store.uploads import is_upload
 from daemon.store.uploads import remove as remove_upload
 from daemon.work.estimates import Estimates
 from daemon.work.publish import description_path, identity
+from daemon.work.schedule import goes_before
 from daemon.work.work_folder import WorkFolder
 from daemon.work.worker import Worker
 
@@ -97,7 +98,13 @@ class Operations:
         """Seconds until this waiting job will probably begin; 0 for any other."""
         if not self._queue.position(job.id):
             return 0.0
-        return self._estimates.total(self._queue.waiting(before=job.id)) + self.running_s()
+        seconds, estimate = self._estimates.seconds(job), self._estimates.seconds
+        before = self._queue.waiting(before=job.id)
+        running_s, current, progress = self.running_s(), self._worker.current, self._worker.progress
+        border_s = progress.border_s if progress is not None else None
+        if current is not None and border_s is not None and goes_before(job, seconds, current, running_s):
+            running_s = border_s
+        return running_s + sum(estimate(each) for each in before if not goes_before(job, seconds, each, estimate(each)))
 
     def running_s(self) -> float:
         """Seconds that the running job will probably still take."""
@@ -112,9 +119,11 @@ class Operations:
     def cancel(self, job_id: str, reason: str = "Cancelled on request.") -> Job:
         """Cancel a waiting job, or tell the running one to stop. Raises RequestError (404, 409)."""
         job = self._queue.take(job_id)
+        if job is None and self._worker.cancel(job_id):
+            return self.find(job_id)
+        # It may have let others go first meanwhile.
+        job = job or self._queue.take(job_id)
         if job is None:
-            if self._worker.cancel(job_id):
-                return self.find(job_id)
             job = self.find(job_id)
             raise RequestError(409, f"Task {job_id} is {job.state}; only a waiting or running one can be cancelled.")
         try:

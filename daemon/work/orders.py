@@ -6,6 +6,7 @@ engine's next small step, and a picture altogether, where its end is not near.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -35,15 +36,14 @@ class Abandoned:
         return (self.job_id, self.segments) == (job.id, segments) and self.times >= MOST_ABANDONED
 
 
-def near(progress: Progress | None, *, video: bool, waited_s: float) -> bool:
+def near(left_s: float | None, *, video: bool, waited_s: float) -> bool:
     """Whether what is being done ends so soon that somebody who waits at the screen can wait for it.
 
     Args:
+        left_s: seconds until its end, of a video until that of its segment; None if unknown.
         waited_s: seconds that he has waited; an end that is always near is not.
     """
-    left_s, most_s = (progress.border_s, BORDER_S) if video and progress else (None, PICTURE_S)
-    if not video and progress:
-        left_s = progress.eta_s
+    most_s = BORDER_S if video else PICTURE_S
     return left_s is not None and left_s <= most_s and waited_s <= 2 * most_s
 
 
@@ -56,6 +56,7 @@ class Orders:
         urgent_s: seconds that somebody at the screen has waited; None if nobody does.
         others: whether others are to go first at the next border. at_once: whether it is to stop before that.
         progress: how far it is. abandoned: what was thrown away before.
+        expected_s: seconds that it will take, as far as was known when it began.
     """
 
     job: Job
@@ -66,6 +67,8 @@ class Orders:
     at_once: Callable[[], bool]
     progress: Callable[[], Progress | None]
     abandoned: Abandoned
+    expected_s: float
+    _began: float = field(default_factory=time.monotonic, init=False)
     _interrupted: bool = field(default=False, init=False)
 
     @property
@@ -87,7 +90,16 @@ class Orders:
         waited_s = self.urgent_s()
         if waited_s is not None and not self.abandoned.too_often(self.job, segments):
             video = self.job.draft.media.kind == "video"
-            if not near(progress, video=video, waited_s=waited_s):
+            if not near(self._left_s(progress, video=video), video=video, waited_s=waited_s):
                 self.abandoned.note(self.job, segments)
                 return True
         return self.at_once()
+
+    def _left_s(self, progress: Progress | None, *, video: bool) -> float | None:
+        if video:
+            return progress.border_s if progress else None
+        if progress and progress.eta_s is not None:
+            return progress.eta_s
+        # Of a picture that has just begun; one that takes longer than was expected may take for ever.
+        left_s = self.expected_s - (time.monotonic() - self._began)
+        return left_s if left_s > 0 else None

@@ -130,7 +130,7 @@ class JobRunner:
 
     def _result_of(self, job: Job, on_progress: OnProgress, orders: Orders) -> Result:
         options = UpscaleOptions.parse(job.draft.options)
-        suffix = result_suffix(job.draft.media, options.output_format)
+        suffix = result_suffix(job.draft.media, options)
         if suffix is None:
             raise OptionError("output_format", wrong_format(job.draft.media, options.output_format))
         with self._sources.open(job) as source:

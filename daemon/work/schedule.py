@@ -6,9 +6,9 @@ import heapq
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from daemon.jobs.job import Job, Progress
+from daemon.jobs.job import Job, Progress, State
 from daemon.jobs.queue import JobQueue, rank_of
-from daemon.jobs.turns import Bid, Choice, Run, Turns
+from daemon.jobs.turns import Bid, Choice, Run, Turns, is_short
 from daemon.work.estimates import Estimates
 
 # Seconds between two looks at whether others go first: there may be a hundred thousand of them.
@@ -42,6 +42,10 @@ class Schedule:
         self._since, self._segments = time.monotonic(), job.segments_done if job else 0
         self._looked_at, self._found = 0.0, False
         return job
+
+    def expected_s(self, job: Job) -> float:
+        """Seconds that a job will take."""
+        return self._estimates.seconds(job)
 
     def others_first(self, job: Job, progress: Progress | None) -> bool:
         """Whether another one is to go before the running job, at its next border."""
@@ -78,6 +82,20 @@ class Schedule:
 
     def _bids(self, jobs: Iterable[Job]) -> Iterator[Bid]:
         return (_bid(job, self._estimates.seconds(job)) for job in jobs if self._ready(job))
+
+
+def goes_before(job: Job, seconds: float, other: Job, other_s: float) -> bool:
+    """Whether a waiting job probably goes before another one that runs or comes before it, as soon as that lets go.
+
+    Args:
+        seconds, other_s: that each of them will still take.
+    """
+    if other.draft.media.kind != "video":
+        return False
+    rank = rank_of(other.requeue(orderly=True) if other.state is State.PROCESSING else other)
+    if rank_of(job) != rank:
+        return rank_of(job) < rank
+    return is_short(_bid(job, seconds), _bid(other, other_s))
 
 
 def _bid(job: Job, left_s: float) -> Bid:

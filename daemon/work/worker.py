@@ -17,8 +17,8 @@ from daemon.engine.executor import Executor
 from daemon.errors import RequestError
 from daemon.jobs.job import Job, Progress
 from daemon.jobs.queue import JobQueue
+from daemon.work.between import Between, stopped
 from daemon.work.ends import EndRefusedError, Ends
-from daemon.work.errands import Errands
 from daemon.work.estimates import Estimates
 from daemon.work.hold import Hold
 from daemon.work.model_trouble import ModelTrouble
@@ -72,21 +72,18 @@ class Worker:
         self._surroundings = surroundings
         self._ends = ends
         self._models = models
-        self._idle_timeout_s = idle_timeout_s
+        self._between = Between(executor, idle_timeout_s)
         self._wake = threading.Condition()
         self._stop = threading.Event()
         self._cancelled: set[str] = set()
-        self._errands = Errands()
         self._abandoned = Abandoned()
-        self._offload = self._news = self._on_errand = False
+        self._news = False
         self._thread = threading.Thread(target=self._main, name="worker", daemon=True)
         self.hold = hold
         self.current: Job | None = None
         self.progress: Progress | None = None
-        self.loading_model: str | None = None
         self.paused = ""
         self.heartbeat = time.monotonic()
-        self.last_used = time.monotonic()
         self.on_progress: Callable[[Job, Progress], None] = lambda _job, _progress: None
 
     # -- for other threads --------------------------------------------------------------------------------
@@ -98,7 +95,7 @@ class Worker:
             return Activity.DEAD
         if self.loading_model is not None:
             return Activity.LOADING
-        return Activity.PROCESSING if self.current or self._on_errand else Activity.IDLE
+        return Activity.PROCESSING if self.current or self._between.busy else Activity.IDLE
 
     @property
     def problems(self) -> list[str]:
@@ -117,9 +114,12 @@ class Worker:
     @property
     def model_idle_s(self) -> float | None:
         """Seconds since the loaded model was last used; None while it is in use or none is loaded."""
-        if self.current is not None or self._on_errand or self._executor.model is None:
-            return None
-        return time.monotonic() - self.last_used
+        return None if self.current is not None else self._between.idle_s
+
+    @property
+    def loading_model(self) -> str | None:
+        """The model that is being loaded on request, if one is."""
+        return self._between.loading_model
 
     def start(self) -> None:
         """Begin to work."""
@@ -155,8 +155,8 @@ class Worker:
             RequestError (503): the worker has stopped. The future raises it, too.
         """
         if self.activity is Activity.DEAD:
-            raise _stopped()
-        future = self._errands.put(lambda executor: self._load(executor, model), urgent=False)
+            raise stopped()
+        future = self._between.load(model)
         self.notify()
         return future
 
@@ -172,10 +172,10 @@ class Worker:
             RequestError (503): the worker has stopped, or the machine is in trouble. The future raises it, too.
         """
         if self.activity is Activity.DEAD:
-            raise _stopped()
+            raise stopped()
         if self.paused:
             raise RequestError(503, f"Nothing can be computed now: {self.paused}.", headers={"Retry-After": "30"})
-        future = self._errands.put(call, urgent=True)
+        future = self._between.call(call)
         self.notify()
         return future
 
@@ -198,9 +198,8 @@ class Worker:
 
     def offload(self) -> bool:
         """Unload the model; True if that has to wait for the running job."""
-        with self._wake:
-            self._offload = True
-            self._wake.notify_all()
+        self._between.unload()
+        self.notify()
         return self.current is not None
 
     # -- in the worker's thread ---------------------------------------------------------------------------
@@ -220,8 +219,7 @@ class Worker:
             log.critical("the worker thread has died", exc_info=True)
             raise
         finally:
-            with self._wake:
-                self._errands.close(_stopped())
+            self._between.close()
 
     def _prepare(self) -> None:
         try:
@@ -232,16 +230,11 @@ class Worker:
 
     def _has_work(self) -> bool:
         # What was refused is tried again at the next tick, not at once.
-        return self._stop.is_set() or self._news or self._offload or bool(self._errands)
+        return self._stop.is_set() or self._news or bool(self._between)
 
     def _step(self) -> bool:
         """Do one thing; False if there was nothing to do."""
-        if self._offload:
-            self._offload = False
-            self._unload("on request")
-            return True
-        if self._errands:
-            self._run_errand()
+        if self._between.do_next():
             return True
         self._ends.settle_left(self._alive)
         if self._ends.first is not None:
@@ -258,7 +251,7 @@ class Worker:
             job = None if self.paused or self.hold.by else self._schedule.take()
             self.current, self.progress = job, Progress.of(job) if job else None
         if job is None:
-            self._unload_when_idle()
+            self._between.unload_when_idle()
             return False
         self._process(job)
         return True
@@ -296,11 +289,12 @@ class Worker:
             job,
             cancelled=lambda: self._alive() and job.id in self._cancelled,
             stopping=self._stop.is_set,
-            urgent_s=lambda: self._errands.urgent_s,
+            urgent_s=lambda: self._between.urgent_s,
             others=lambda: self._others_first(job),
             at_once=lambda: self.hold.at_once,
             progress=lambda: self.progress,
             abandoned=self._abandoned,
+            expected_s=self._schedule.expected_s(job),
         )
 
     def _others_first(self, job: Job) -> bool:
@@ -309,13 +303,6 @@ class Worker:
         running = self.current or job
         # Where no other one could begin, the running one goes on.
         return self._schedule.others_first(running, self.progress) and not self._surroundings.trouble(waiting=True)
-
-    def _run_errand(self) -> None:
-        self._on_errand = True
-        try:
-            self._errands.run_next(self._executor)
-        finally:
-            self._on_errand, self.last_used = False, time.monotonic()
 
     def _refused(self, refusal: RefusedError) -> Job:
         """A job that the machine refused waits again, unless the machine is well and the job always is refused."""
@@ -341,13 +328,23 @@ class Worker:
             else:
                 self._pause(str(refusal))
             return False
-        self._let_go(ended)
         if ended.finished:
+            self._let_go(ended)
             self._surroundings.forget(ended)
             self._ends.settle(ended)
-        else:
-            self._queue.put(ended)
+        elif not self._queue_again(ended):
+            self._ends.begin(ended)
         return True
+
+    def _queue_again(self, job: Job) -> bool:
+        """False if it was cancelled after that could be seen at its end: it has to be ended once more."""
+        with self._wake:
+            # Under the lock, so that a cancel finds it running or waiting, never in neither.
+            if job.id in self._cancelled:
+                return False
+            self._queue.put(job)
+            self._let_go(job)
+            return True
 
     def _let_wait(self) -> None:
         with self._wake:
@@ -357,7 +354,7 @@ class Worker:
     def _let_go(self, job: Job) -> None:
         with self._wake:
             self._cancelled.discard(job.id)
-            self.last_used = time.monotonic()
+            self._between.used()
             self.current = self.progress = None
 
     def _pause(self, reason: str) -> None:
@@ -382,27 +379,3 @@ class Worker:
         # The engine asks for cancellation between its smallest steps: as good a pulse as there is.
         self.heartbeat = time.monotonic()
         return True
-
-    def _load(self, executor: Executor, model: str) -> str:
-        self.loading_model = model
-        try:
-            executor.load(model)
-            log.info("model %s loaded", executor.model)
-            return executor.model or model
-        finally:
-            self.loading_model = None
-
-    def _unload_when_idle(self) -> None:
-        idle = self.model_idle_s
-        if self._idle_timeout_s and idle is not None and idle >= self._idle_timeout_s:
-            self._unload(f"after {idle:.0f} s without a job")
-
-    def _unload(self, why: str) -> None:
-        model = self._executor.model
-        self._executor.unload()
-        if model is not None:
-            log.info("model %s unloaded %s", model, why)
-
-
-def _stopped() -> RequestError:
-    return RequestError(503, "The worker has stopped, so nothing can be computed and no model be loaded.")

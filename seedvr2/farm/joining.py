@@ -59,7 +59,7 @@ def join(
         on_progress(Progress("writing", frames, frames, float(frames)))
 
     with open_source(source, plan.options) as clip:
-        check_encoder(plan.encoder, encoding(clip, plan.options, plan.suffix))
+        check_encoder(plan.encoder, encoding(clip, plan.options, plan.suffix, plan.size))
         units = [unit_in(folder, index, plan.fingerprint) for index in range(len(plan.segments))]
         done = _all_done(job, units, report)
         told = [warning for each in done for warning in each.warnings]

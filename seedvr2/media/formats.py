@@ -29,5 +29,7 @@ def result_formats(info: MediaInfo) -> tuple[str, ...]:
     fitting = (*VIDEOS, *ANIMATIONS) if info.animation else VIDEOS
     # Sound that is not known here is left out of any format.
     fits_mp4 = set(info.audio_codecs) - {UNKNOWN} <= MP4_AUDIO
-    best = keeps_transparency(info) or ("mp4" if fits_mp4 else "mkv")
-    return (best, *(name for name in fitting if name != best))
+    common = "mp4" if fits_mp4 else "mkv"
+    best = keeps_transparency(info) or common
+    # Where transparency is given up, what suits the sound is next.
+    return tuple(dict.fromkeys((best, common, *fitting)))

@@ -12,7 +12,7 @@ from seedvr2.media.carried.pictures import left_out
 from seedvr2.media.completeness import incomplete
 from seedvr2.media.failures import reading, too_large
 from seedvr2.media.foreign import refuse_foreign
-from seedvr2.media.formats import ANIMATIONS, result_formats, usual_suffix
+from seedvr2.media.formats import ANIMATIONS, VIDEOS, result_formats, usual_suffix
 from seedvr2.media.info import MAX_PIXELS, MediaInfo
 from seedvr2.media.need import check_room, picture_need
 from seedvr2.media.pictures.animation_sink import AnimationSink
@@ -104,16 +104,16 @@ def output_suffix(info: MediaInfo, options: UpscaleOptions) -> str:
     """The suffix of the result, with its dot: `.mp4`, `.mkv`, `.png`…
 
     Raises:
-        OptionError: the format asked for cannot hold what the source is.
+        OptionError: the format asked for cannot hold what the source is, or the codec that was asked for.
     """
     asked, fitting = options.output_format, result_formats(info)
-    if asked == "auto":
-        return f".{fitting[0]}"
-    if asked not in fitting:
+    if asked not in ("auto", *fitting):
         raise OptionError(
             "output_format", f"output_format = {asked} cannot hold a {info.kind}; use auto, {' or '.join(fitting)}."
         )
-    return f".{asked}"
+    if info.kind == "video" and options.asks_for_a_video:
+        return f".{options.wish.container_for(fitting)}"
+    return f".{fitting[0] if asked == 'auto' else asked}"
 
 
 def sink_suffix(target: Path, source: Source, options: UpscaleOptions) -> str:
@@ -127,6 +127,8 @@ def sink_suffix(target: Path, source: Source, options: UpscaleOptions) -> str:
             what = f"{target.name} would not fit output_format = {options.output_format}"
             raise OptionError("output_format", f"{what}; use a name that ends in {', '.join(known)}.")
         suffix = own
+        if own[1:] in VIDEOS:
+            replace(options, output_format=own[1:]).wish.check()
     return suffix
 
 
@@ -137,7 +139,7 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
         target: the file to make; it must not exist. With output_format `auto`, its suffix tells the format.
         source: where the frames, times, tracks and tags come from.
         width, height: of the images to come.
-        options: `output_format` and `video_codec` are used.
+        options: those on the format and the coding are used.
 
     Raises:
         MediaError: it cannot be written there.
@@ -147,7 +149,7 @@ def open_sink(target: Path, source: Source, width: int, height: int, options: Up
     if isinstance(source, AnimationSource):
         return _animation_sink(target, suffix, source, width, height, options)
     if source.info.kind == "video":
-        return VideoSink(target, suffix, source, width, height, options.video_codec)
+        return VideoSink(target, suffix, source, width, height, options.wish)
     return PictureSink(target, suffix, source, width, height)
 
 
@@ -156,6 +158,6 @@ def _animation_sink(
 ) -> Sink:
     if suffix[1:] in ANIMATIONS:
         return AnimationSink(target, suffix, source, width, height)
-    sink = VideoSink(target, suffix, source, width, height, options.video_codec)
+    sink = VideoSink(target, suffix, source, width, height, options.wish)
     sink.tell(*left_out(source.tags.present(), suffix[1:]))
     return sink

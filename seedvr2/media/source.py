@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from seedvr2.media.entry import Entry
 from seedvr2.media.info import Frame, MediaInfo
 from seedvr2.media.thumbnail import Thumbnail, thumbnail
 
@@ -19,10 +20,14 @@ class Source(ABC):
     Attributes:
         path: the file.
         info: what is known of it before decoding.
+        damaged: whether it is known to be. Set it where an earlier look found that, for the same frames as then.
+        entries: places at which reading may begin, likewise.
     """
 
     path: Path
     info: MediaInfo
+    damaged: bool = False
+    entries: tuple[Entry, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self.path = path

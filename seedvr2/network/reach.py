@@ -19,7 +19,7 @@ from seedvr2.checkpoint import open_checkpoint
 from seedvr2.network.config import VAEConfig, read_vae_config
 
 # Energy that may be missing of a result, so that 99.9 % of it are nearer than 1/255 to what it should be.
-_MISSING = 3e-5
+_MISSING = 1e-4
 # Of a residual block's result, the energy that comes by way of its convolutions.
 _BRANCH = 0.5
 # No network is known that would need more latents, and no segment could bear it.

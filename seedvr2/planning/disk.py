@@ -7,14 +7,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from seedvr2.coding.wish import Wish
 from seedvr2.errors import MachineError
 from seedvr2.media import MediaInfo
 from seedvr2.pipeline.sizes import Size
 from seedvr2.units import gigabytes
 
-# Bits of a result for each of its pixels, as measured (`docs/farms.md`). But for mov, encoders keep a quality, no rate.
-_BITS = {".mp4": 0.2, ".mkv": 0.2, ".webm": 0.3, ".mov": 4.0}
-_BITS_WITH_ALPHA = 6.0
+# Bits of a result for each of its pixels, as measured (`docs/farms.md`). ProRes and DNxHR keep a rate, FFV1 keeps all
+# there is, the others a quality.
+_BITS = {"h264": 0.2, "hevc": 0.2, "av1": 0.2, "vp9": 0.3, "prores": 4.0, "dnxhr": 4.0, "ffv1": 12.0}
+_BITS_WITH_ALPHA = {"prores": 6.0, "ffv1": 16.0}
+_VIDEOS = frozenset({".mp4", ".mkv", ".webm", ".mov"})
 # Of pictures, nothing is known but what they take uncompressed.
 _PICTURE_BITS = 24.0
 # Even screens that hardly change take this much, unless the source takes less.
@@ -47,19 +50,23 @@ class DiskNeed:
         )
 
 
-def disk_need(info: MediaInfo, size: Size, suffix: str, frames: int, source_bytes: int) -> DiskNeed:
+def disk_need(
+    info: MediaInfo, size: Size, suffix: str, frames: int, source_bytes: int, wish: Wish | None = None
+) -> DiskNeed:
     """What the result of a source will need.
 
     Args:
         info: of the source, which has so many bytes. size: width and height of the result. suffix: of its file.
-        frames: of the result.
+        frames: of the result. wish: what was asked of the coding of a video.
     """
     pixels = size[0] * size[1] * frames
-    if suffix not in _BITS:
+    if suffix not in _VIDEOS:
         bits = _PICTURE_BITS * (4 / 3 if info.has_alpha else 1) * (2 if info.bit_depth > 8 else 1)
         most = int(pixels * bits / 8)
         return DiskNeed(most, 0, most)
-    bits = _BITS_WITH_ALPHA if suffix == ".mov" and info.has_alpha else _BITS[suffix]
+    deep, alpha = info.bit_depth > 8, info.has_alpha
+    codec = (wish or Wish()).codec_in(suffix[1:], deep=deep, transparent=alpha)
+    bits = _BITS_WITH_ALPHA.get(codec, _BITS[codec]) if alpha else _BITS[codec]
     result = int(pixels * bits / 8)
     copies = 1 if info.animation else _COPIES
     return DiskNeed(result, min(int(pixels * _LEAST_BITS / 8), source_bytes), copies * result)

@@ -15,9 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seedvr2.media import MediaInfo
 from seedvr2.network.build import meta_dit, meta_vae
+from seedvr2.network.reach import Reach
 from seedvr2.network.tiling import Tiling, tile_count
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import count_batches
+from seedvr2.pipeline.latent_windows import grid_for
 from seedvr2.pipeline.sampler import model_input
 from seedvr2.pipeline.sizes import sizes_of
 from seedvr2.planning.disk import DiskNeed
@@ -36,10 +38,11 @@ class Forecast:
 
     Attributes:
         model: its name. source_size, output_size: width and height in pixels.
-        frames: of the source, as its container says; None if it does not. batches: of `batch_frames` frames.
+        frames: of the source, as its container says; None if it does not.
+        batches: of `batch_frames` frames, or windows where they are stitched.
         tile: edge of the VAE's tiles in pixels, or None for whole frames. tiles: per frame.
         weights_bytes, peak_bytes: memory for the weights, and in all. free_bytes: what the device has now.
-        operations: multiplications and additions per batch. seconds: an estimate; None without a frame count.
+        operations: multiplications and additions per batch or window. seconds: an estimate; None without a frame count.
         blocks_to_swap: of the transformer, in main memory. in_turn: the VAE too while the transformer works.
         reasons: sentences that say why.
         disk: what it needs of the disk; None without a frame count.
@@ -94,12 +97,21 @@ def make_forecast(info: MediaInfo, options: UpscaleOptions, files: ModelFiles, p
     width, height = work.size
     factor = facts.vae_config.spatial_factor
     grid = ((padded - 1) // facts.vae_config.temporal_factor + 1, height // factor, width // factor)
+    windows = grid_for(options, batch, plan.overlap, Reach(facts.vae_config.temporal_factor, 0, 0))
+    stitched = windows if work.stitched else None
+    if stitched:
+        # What a window adds goes through the VAE, all of it through the transformer.
+        padded = stitched.step_frames + 1
     tiles = tile_count(height, width, plan.tiling, factor) if plan.tiling else 1
     operations = _count_operations(request, grid, padded, plan.tiling, tiles)
     batches = None
     if work.frames is not None:
         prepend = 0 if work.picture else options.prepend_frames
-        batches = count_batches(work.frames, max(batch, 1), plan.overlap, prepend)
+        batches = (
+            stitched.windows(stitched.latents(work.frames))
+            if stitched
+            else count_batches(work.frames, max(batch, 1), plan.overlap, prepend)
+        )
     seconds = None if batches is None else batches * operations / (_speed(planner.device, planner.dtype) * _EFFICIENCY)
     return Forecast(
         model=files.name,

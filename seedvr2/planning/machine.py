@@ -14,7 +14,7 @@ from seedvr2.errors import NeverFitsError, OutOfMemoryError
 from seedvr2.media import MediaInfo
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.sizes import sizes_of
-from seedvr2.planning import planner
+from seedvr2.planning import host_memory, planner
 from seedvr2.planning.card import CudaLayer, DeviceLayer
 from seedvr2.planning.facts import ModelFacts, facts_of_files
 from seedvr2.planning.frame_memory import JobSize, check_job
@@ -84,7 +84,8 @@ class MachinePlanner:
         if self.layer is None:
             return self._plan_on_host(request, info)
         card = self.layer.card(self.weights)
-        return planner.choose(card, request, self._remembered.history(card, request))
+        spare = int(host_memory.available() * _SPARE_SHARE)
+        return planner.choose(card, request, self._remembered.history(card, request), spare)
 
     def ran_out(self, failed: Plan, request: Request) -> None:
         """Memory ran out with a plan: do not begin with it again."""

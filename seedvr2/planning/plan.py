@@ -27,6 +27,8 @@ _OVERLAP = 8
 _BLOCKS_AT_WORK = 2
 # Each stage was counted on its own; what one hands to the next (latents, noise, a result twice) is this much more.
 _HANDED_ON = 1.02
+# Frames of a clip from which on the VAE's need only grows with the result.
+_MANY = 17
 _RESULT_BYTES = 3 * 4  # per pixel: three channels in float32
 
 
@@ -38,6 +40,7 @@ class Work:
         source, size: width and height of the source, and of the padded result.
         frames: in the source; None if it does not say. picture: one frame, no window.
         uniform: short batches are filled up.
+        stitched: the VAE passes over a shot once, and not over each batch.
     """
 
     source: Size
@@ -47,6 +50,7 @@ class Work:
     alpha: bool
     uniform: bool
     factor: int
+    stitched: bool = False
 
     @classmethod
     def of(cls, info: MediaInfo, options: UpscaleOptions, facts: ModelFacts) -> Work:
@@ -61,7 +65,12 @@ class Work:
             alpha=info.has_alpha,
             uniform=options.uniform_batch_size and not picture,
             factor=facts.vae_config.temporal_factor,
+            stitched=options.stitching == "latent" and not picture,
         )
+
+    def one_pass(self, window: int) -> bool:
+        """Whether windows of so many frames are stitched: those of one latent are not."""
+        return self.stitched and window > self.factor
 
     def padded(self, window: int) -> int:
         """Frames that the networks see of a batch of `window`."""
@@ -134,6 +143,22 @@ class Plan:
         return cls(**{**values, "reasons": tuple(values.get("reasons", ()))})
 
 
+def waiting_bytes(plan: Plan, facts: ModelFacts, work: Work, itemsize: int = 2) -> int:
+    """What waits in main memory from one slice of the VAE to the next, where it does not stay on the device.
+
+    Of a batch of one slice there is nothing.
+    """
+    if plan.roomy or facts.vae_config.kernel == 1:
+        return 0
+    width, height = (min(plan.tile or edge, edge) for edge in work.size)
+    frames = _MANY if work.one_pass(plan.window) else work.padded(plan.window)
+    kept, left = (
+        vae_bytes(facts.vae_config, width, height, frames, itemsize, roomy=roomy)[1] for roomy in (True, False)
+    )
+    single = frames <= sum(facts.vae_config.slices)
+    return 0 if single else max(kept - left, 0)
+
+
 def with_need(plan: Plan, facts: ModelFacts, work: Work, itemsize: int = 2) -> Plan:
     """The plan with what it takes at the peak, and the weights that stay on the device all the time."""
     width, height = work.size
@@ -147,7 +172,12 @@ def with_need(plan: Plan, facts: ModelFacts, work: Work, itemsize: int = 2) -> P
     resident = facts.weights - swapped
     buffers = _BLOCKS_AT_WORK * max(facts.blocks) if swapped else 0
     edges = (min(plan.tile or width, width), min(plan.tile or height, height))
-    encode, decode = vae_bytes(facts.vae_config, *edges, frames, itemsize, roomy=plan.roomy)
+    # A pass over a shot has many slices, of which one leaves something for the next, however short a batch is.
+    together = max(frames, _MANY) if work.one_pass(plan.window) and facts.vae_config.kernel > 1 else frames
+    encode, decode = vae_bytes(facts.vae_config, *edges, together, itemsize, roomy=plan.roomy)
+    if work.one_pass(plan.window) and plan.roomy:
+        # It stays on the device while the frames of one window are coloured.
+        colour += decode - vae_bytes(facts.vae_config, *edges, together, itemsize)[1]
     encode += 3 * itemsize * pixels * frames
     if plan.tile is not None:
         # The sum of the tiles, and the one that is added to it, weighted in float32.

@@ -22,7 +22,7 @@ from seedvr2.options import UpscaleOptions
 from seedvr2.planning.card import Card
 from seedvr2.planning.facts import ModelFacts
 from seedvr2.planning.memory import TILES
-from seedvr2.planning.plan import Plan, Work, with_need
+from seedvr2.planning.plan import Plan, Work, waiting_bytes, with_need
 from seedvr2.units import gigabytes
 
 # For cuDNN's workspace and for fragments between blocks: of the need, and at the least.
@@ -68,8 +68,11 @@ class Request:
     swappable: bool = True
 
 
-def choose(card: Card, request: Request, past: Past | None = None) -> Plan:
+def choose(card: Card, request: Request, past: Past | None = None, spare: int | None = None) -> Plan:
     """The plan for a job on a card as it is now.
+
+    Args:
+        spare: bytes of main memory for what waits there; as much as is needed if None, or if no plan does with them.
 
     Raises:
         NeverFitsError: not even with nothing else on the card; the message says what would fit.
@@ -78,11 +81,15 @@ def choose(card: Card, request: Request, past: Past | None = None) -> Plan:
     reasons: list[str] = []
     if past and (known := past.worked()) is not None:
         again = _measured(with_need(known, request.facts, request.work, request.itemsize), past)
-        if with_margin(again.need) <= card.usable and known.settings in [plan.settings for plan in walk(request)]:
+        fits = with_margin(again.need) <= card.usable and _waits_within(again, request, spare)
+        if fits and known.settings in [plan.settings for plan in walk(request)]:
             return replace(again, reasons=(f"{_capital(again.words())}: so it ended well on this card before.",))
     for plan in walk(request):
         if past and past.failed(plan):
             reasons.append(f"Not {plan.words()}: memory ran out with that on this card before.")
+            continue
+        if not _waits_within(plan, request, spare):
+            reasons.append(f"Not {plan.words()}: too much would wait in main memory.")
             continue
         plan = _measured(plan, past)
         if with_margin(plan.need) <= card.usable:
@@ -90,6 +97,8 @@ def choose(card: Card, request: Request, past: Past | None = None) -> Plan:
             chosen = (f"{_capital(plan.words())}: needs {need}.", *_forced(request.options))
             return replace(plan, reasons=(*reasons, *chosen))
         reasons.append(f"Not {plan.words()}: needs {gigabytes(plan.need)} of {gigabytes(card.usable)}.")
+    if spare is not None:
+        return choose(card, request, past)
     raise _refusal(card, request)
 
 
@@ -143,6 +152,10 @@ def walk(request: Request) -> Iterator[Plan]:
 def with_margin(need: int) -> int:
     """What must be usable for a need that was counted."""
     return need + max(int(need * _MARGIN), _LEAST_MARGIN)
+
+
+def _waits_within(plan: Plan, request: Request, spare: int | None) -> bool:
+    return spare is None or waiting_bytes(plan, request.facts, request.work, request.itemsize) <= spare
 
 
 def _measured(plan: Plan, past: Past | None) -> Plan:

@@ -35,7 +35,7 @@ def make_result(
         # Before anything is written: what is on the disk, and then not all of it, is in the way of others.
         check_room(target.parent, sum(file.stat().st_size for file in files), f"Joining {target.name}")
     counts = [segment.frames for segment in plan.segments]
-    result = ResultFile(target, plan.suffix, clip, *plan.size, plan.options.video_codec)
+    result = ResultFile(target, plan.suffix, clip, *plan.size, plan.options.wish)
     try:
         with writing(target.name):
             join(result, files, counts, report)

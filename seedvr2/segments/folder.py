@@ -85,7 +85,8 @@ class SegmentFolder:
     def note_scan(self, source: SourceMark, scan: Scan) -> None:
         """Note what is known so far; it is found out again where it is lost. Raises OSError."""
         part = self.path / f"{_SCAN}.part"
-        part.write_text(json.dumps({"source": asdict(source), **asdict(scan)}), encoding="ascii")
+        known = {"source": asdict(source), "frames": scan.frames, "shots": list(scan.shots)}
+        part.write_text(json.dumps(known), encoding="ascii")
         part.replace(self.path / _SCAN)
 
     def release(self) -> None:

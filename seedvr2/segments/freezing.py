@@ -64,7 +64,7 @@ def unmeasured(
         settings=settings,
         options=options,
         suffix=suffix,
-        encoder=encoding(clip, options, suffix),
+        encoder=encoding(clip, options, suffix, circumstances.size),
         source=mark,
         size=circumstances.size,
         frames=0,
@@ -73,9 +73,9 @@ def unmeasured(
     )
 
 
-def encoding(clip: Source, options: UpscaleOptions, suffix: str) -> Mapping[str, Any]:
+def encoding(clip: Source, options: UpscaleOptions, suffix: str, size: Size) -> Mapping[str, Any]:
     """All that decides about what the frames of a video are coded to; empty for a picture. For JSON."""
-    return encoder_identity(encoder_of(suffix, clip, options.video_codec)) if suffix in MUXERS else {}
+    return encoder_identity(encoder_of(suffix, clip, size, options.wish)) if suffix in MUXERS else {}
 
 
 def measured(plan: FrozenPlan, known: Scan, most: int) -> FrozenPlan:
@@ -84,7 +84,7 @@ def measured(plan: FrozenPlan, known: Scan, most: int) -> FrozenPlan:
     shots = known.shots if options.shots == "auto" else (0,)
     grid = plan.grid or Grid(settings.window, settings.overlap, options.prepend_frames)
     segments = tuple(divide(shots, known.frames, max(most, settings.window), grid))
-    return replace(plan, frames=known.frames, segments=segments)
+    return replace(plan, frames=known.frames, segments=segments, damaged=known.damaged, entries=tuple(known.entries))
 
 
 def undivided(plan: FrozenPlan, frames: int) -> FrozenPlan:
@@ -116,7 +116,7 @@ def freeze(
         return undivided(plan, clip.info.frames or 1)
     # What cannot work fails now and not after hours.
     with TemporaryDirectory() as folder:
-        ResultFile(Path(folder) / f"result{suffix}", suffix, clip, *plan.size, options.video_codec).abort()
+        ResultFile(Path(folder) / f"result{suffix}", suffix, clip, *plan.size, options.wish).abort()
     known = scan(clip, on_progress=lambda _scan: report())
     if not known.frames:
         raise MediaError(f"{clip.path.name} has no frames that can be decoded; check that it is whole and undamaged.")

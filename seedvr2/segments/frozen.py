@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from seedvr2.media.entry import Entry
 from seedvr2.options import BY_NAME, UpscaleOptions
 from seedvr2.pipeline.latent_windows import LatentGrid
 from seedvr2.planning.plan import Plan
@@ -63,6 +64,7 @@ class FrozenPlan:
         encoder: all that decides about what the encoder gives.
         source: which file it is for. size: width and height of the result.
         frames: in the source. segments: the pieces, in order.
+        damaged, entries: of the source, as of `Source`.
         grid: of the windows where batches are stitched; None where each is made by itself.
         notes: sentences on how the plan came to be, for the one who gets the result.
     """
@@ -80,6 +82,8 @@ class FrozenPlan:
     size: tuple[int, int]
     frames: int
     segments: tuple[Segment, ...]
+    damaged: bool = False
+    entries: tuple[Entry, ...] = ()
     notes: tuple[str, ...] = ()
     grid: LatentGrid | None = None
 
@@ -108,7 +112,7 @@ class FrozenPlan:
     def _identity(self) -> dict[str, Any]:
         values = self.as_dict()
         # Packets are kept without their container.
-        for name in ("settings", "threads", "segments", "frames", "notes", "suffix", "grid"):
+        for name in ("settings", "threads", "segments", "frames", "damaged", "entries", "notes", "suffix", "grid"):
             del values[name]
         values["options"] = {name: value for name, value in values["options"].items() if BY_NAME[name].in_frames}
         return values
@@ -124,6 +128,8 @@ class FrozenPlan:
             "encoder": dict(self.encoder),
             "source": asdict(self.source),
             "size": list(self.size),
+            "damaged": self.damaged,
+            "entries": [[entry.number, entry.pts, entry.check] for entry in self.entries],
             "notes": list(self.notes),
             "grid": asdict(self.grid) if self.grid else None,
             "segments": [
@@ -156,6 +162,8 @@ class FrozenPlan:
             size=(int(values["size"][0]), int(values["size"][1])),
             frames=int(values["frames"]),
             segments=segments,
+            damaged=bool(values.get("damaged", False)),
+            entries=tuple(Entry(*(int(each) for each in entry)) for entry in values.get("entries", ())),
             notes=tuple(str(note) for note in values["notes"]),
             grid=LatentGrid(**values["grid"]) if values["grid"] else None,
         )

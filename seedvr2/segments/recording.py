@@ -37,7 +37,7 @@ def segment_opener(plan: FrozenPlan, clip: VideoSource, name: str) -> Callable[[
         source=clip,
         width=width,
         height=height,
-        codec=plan.options.video_codec,
+        wish=plan.options.wish,
         name=name,
     )
 
@@ -52,15 +52,18 @@ class SegmentRecorder(Sink):
         journal: Ledger,
         open_part: Callable[[Path], SegmentSink],
         told: Callable[[], tuple[str, ...]],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Begins the first one at once.
 
         Args:
             name: of the result, for messages. segments: with their numbers.
             open_part: begins the file of one. told: the warnings that there are so far, kept with each segment.
+            check: called before a segment is recorded; raises where it must not be.
         """
         super().__init__()
         self._name, self._journal, self._open, self._told = name, journal, open_part, told
+        self._check = check
         self._left = list(segments)
         self._part: SegmentSink | None = None
         self._begin()
@@ -97,6 +100,7 @@ class SegmentRecorder(Sink):
         index, _segment = self._left.pop(0)
         self._part = None
         part.close()
+        self._check()
         with writing(self._name):
             warnings = tuple(dict.fromkeys((*self._told(), *part.warnings)))
             self._journal.add(index, part.frames, time.monotonic() - self._since, warnings)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+from seedvr2.media.entry import Entry
 from seedvr2.media.info import Pixels
 from seedvr2.media.source import Source
 from seedvr2.segments.detector import CONTEXT, ShotDetector
@@ -59,11 +60,13 @@ def _judged(items: Iterable[Item], image_of: Callable[[Item], Pixels]) -> Iterat
 class Scan:
     """What is known of a video's shots: of its first `frames` frames, those with which one begins.
 
-    `dataclasses.asdict` makes JSON of it, and `Scan(**values)` goes on from there.
+    `damaged` and `entries`, as of `Source`, are known when all frames are.
     """
 
     frames: int = 0
     shots: Sequence[int] = ()
+    damaged: bool = False
+    entries: tuple[Entry, ...] = ()
 
 
 def scan(
@@ -85,6 +88,7 @@ def scan(
     Raises:
         MediaError: as `Source.frames`.
     """
+    damaged = source.damaged
     begun, shots = known.frames, list(known.shots)
     # The frames before it are looked at again, rather than kept with what is known.
     first = max(begun - CONTEXT, 0)
@@ -103,4 +107,7 @@ def scan(
                 on_progress(Scan(begun, tuple(shots)))
     for verdict in detector.finish():
         note(verdict)
-    return Scan(begun, tuple(shots))
+    if source.damaged and not damaged:
+        # Frames that are decoded with that in mind may be others, also in number.
+        return scan(source, every=every, on_progress=on_progress)
+    return Scan(begun, tuple(shots), source.damaged, source.entries)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from seedvr2.errors import MediaError, SeedVR2Error
-from seedvr2.media.failures import writing
+from seedvr2.media.failures import reading, writing
 from seedvr2.media.opening import sink_suffix
 from seedvr2.media.videos.result_file import ResultFile
 from seedvr2.media.videos.video_source import VideoSource
@@ -77,19 +77,25 @@ class VideoJob:
             MediaError: the source is another one now, or cannot be decoded, or the target not be written.
         """
         # What cannot work fails now and not after hours.
-        ResultFile(self._target, self.suffix, self._clip, *circumstances.size, self._options.video_codec).abort()
+        ResultFile(self._target, self.suffix, self._clip, *circumstances.size, self._options.wish).abort()
         with writing(self._target.name):
-            mark, kept = SourceMark.of(self._clip.path), self._folder.plan()
+            self._seen = _seen(self._clip.path)
+            mark, kept, done = SourceMark.of(self._clip.path), self._folder.plan(), self.frames_done
             wanted = unmeasured(self._clip, self._options, self.suffix, circumstances, settings, mark)
             changed = kept is not None and kept.source != mark and replace(kept, source=mark).makes_the_same(wanted)
-            if changed and self._folder.journal.done:
+            if changed and done and not self._folder.retried:
                 raise MediaError(self._changed())
             if kept is not None and not anew and kept.makes_the_same(wanted):
-                self.plan = kept
+                self.plan = wanted.taking_over(kept)
+                self._folder.follow(self.plan)
                 self._folder.journal.verify([segment.frames for segment in kept.segments], report)
                 self._check_disk()
                 return
-        known = self._scanned(mark, scanning or report)
+        if kept is not None and done and not note:
+            note = f"{done} frames that were done are made again, since {wanted.instead_of(kept)}."
+        look = scanning or report
+        look()
+        known = self._scanned(mark, look)
         self.plan = replace(measured(wanted, known, most), notes=(note,) if note else ())
         with writing(self._target.name):
             self._folder.begin(self.plan)
@@ -102,7 +108,9 @@ class VideoJob:
     def recorder(self, run: Run, told: Callable[[], tuple[str, ...]]) -> SegmentRecorder:
         """Takes the frames of a run; `told`: the warnings so far."""
         open_part = segment_opener(self.plan, self._clip, self._target.name)
-        return SegmentRecorder(self._target.name, run.segments, self._folder.journal, open_part, told)
+        return SegmentRecorder(
+            self._target.name, run.segments, self._folder.journal, open_part, told, self._check_source
+        )
 
     @property
     def frames_done(self) -> int:
@@ -122,6 +130,8 @@ class VideoJob:
         Raises:
             MediaError: a segment is not what it should be. MachineError: the disk refuses.
         """
+        # Its sound and its tags are yet to be read.
+        self._check_source()
         journal = self._folder.journal
         files = [journal.file(index) for index in range(len(self.plan.segments))]
         told = [warning for _, done in sorted(journal.done.items()) for warning in done.warnings]
@@ -166,7 +176,8 @@ class VideoJob:
     def _check_disk(self) -> None:
         """Refuse now what could not be finished even if the result were the smallest there is."""
         plan, target, folder = self.plan, self._target.parent, self._folder.path
-        need = disk_need(self._clip.info, plan.size, self.suffix, plan.frames, plan.source.bytes)
+        wish = plan.options.wish
+        need = disk_need(self._clip.info, plan.size, self.suffix, plan.frames, plan.source.bytes, wish)
         there = sum(done.bytes for done in self._folder.journal.done.values())
         what = f"Making {self._target.name}"
         if target.stat().st_dev == folder.stat().st_dev:
@@ -175,9 +186,23 @@ class VideoJob:
             check_room(folder, need.least - there, what)
             check_room(target, need.least, what)
 
+    def _check_source(self) -> None:
+        """Raise MediaError if the source has become another one than the plan is for."""
+        with reading(self._clip.path):
+            seen = _seen(self._clip.path)
+            if seen != self._seen and SourceMark.of(self._clip.path) != self.plan.source:
+                raise MediaError(self._changed())
+        self._seen = seen
+
     def _changed(self) -> str:
-        anew = f"delete {self._folder.path.name} beside it" if self._own else "start anew"
+        anew = f"delete {self._folder.path.name} beside the result" if self._own else "retry it"
         return (
             f"{self._clip.path.name} has changed since its work began, and the part that is done would not fit; put "
             f"the former file back, or {anew} to begin with this one."
         )
+
+
+def _seen(path: Path) -> tuple[int, int, int]:
+    """What a file shows at a glance when it is written to, or another one is in its place. Raises OSError."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns

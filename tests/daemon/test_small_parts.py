@@ -123,19 +123,36 @@ class TestNames:
     def test_suffixes(self) -> None:
         picture = Media("picture", 64, 48, 1, formats=("png", "jpg", "webp", "tiff"))
         glass = Media("video", 64, 48, 10, formats=("webm", "mp4", "mkv", "mov"))
-        assert result_suffix(picture, "auto") == ".png"
-        assert result_suffix(picture, "tiff") == ".tiff"
-        assert result_suffix(glass, "auto") == ".webm"
-        assert result_suffix(glass, "mkv") == ".mkv"
+        assert result_suffix(picture, UpscaleOptions(output_format="auto")) == ".png"
+        assert result_suffix(picture, UpscaleOptions(output_format="tiff")) == ".tiff"
+        assert result_suffix(glass, UpscaleOptions(output_format="auto")) == ".webm"
+        assert result_suffix(glass, UpscaleOptions(output_format="mkv")) == ".mkv"
         refused = [(glass, "png"), (glass, "gif"), (picture, "mkv"), (picture, "gif")]
-        assert [result_suffix(media, name) for media, name in refused] == [None] * 4
+        assert [result_suffix(media, UpscaleOptions(output_format=name)) for media, name in refused] == [None] * 4
         assert wrong_format(glass, "gif") == (
             "A video cannot be written as gif. Ask for output_format auto, webm, mp4, mkv or mov."
         )
 
+    def test_a_profile_says_the_suffix_of_a_video_alone(self) -> None:
+        loud = Media("video", 64, 48, 10, formats=("mkv", "mp4", "webm", "mov"))
+        glass = Media("video", 64, 48, 10, formats=("mov", "mp4", "mkv", "webm"))
+        moving = Media("video", 64, 48, 10, formats=("mp4", "mkv", "webm", "mov", "webp", "png", "gif"))
+        picture = Media("picture", 64, 48, 1, formats=("png", "jpg"))
+        found = {
+            profile: [result_suffix(media, UpscaleOptions(profile=profile)) for media in (loud, glass, moving, picture)]
+            for profile in ("web", "quality", "archive", "edit")
+        }
+        assert found == {
+            "web": [".mkv", ".webm", ".mp4", ".png"],
+            "quality": [".mkv", ".mp4", ".mp4", ".png"],
+            "archive": [".mkv", ".mkv", ".mkv", ".png"],
+            "edit": [".mov", ".mov", ".mov", ".png"],
+        }
+        assert result_suffix(moving, UpscaleOptions(profile="edit", output_format="webp")) == ".webp"
+
     def test_suffixes_of_what_an_earlier_version_recorded(self) -> None:
-        assert result_suffix(Media("video", 64, 48, 10), "auto") == ".mp4"
-        assert result_suffix(Media("picture", 64, 48, 1), "auto") == ".png"
+        assert result_suffix(Media("video", 64, 48, 10), UpscaleOptions(output_format="auto")) == ".mp4"
+        assert result_suffix(Media("picture", 64, 48, 1), UpscaleOptions(output_format="auto")) == ".png"
 
 
 class TestFiles:

@@ -17,6 +17,7 @@ import pytest
 # ext4's EXT4_IOC_SHUTDOWN, and its way that writes nothing more: what a pulled plug does.
 _SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2
 _PATIENCE_S = 20.0
+_TRIES = 100
 
 
 class Disk(Protocol):
@@ -165,7 +166,14 @@ class ReadOnly:
         self.point = point
         # On itself: the same device and the same files, seen through a mount that can be made read-only.
         _do("mount", "--bind", str(point), str(point))
-        _do("mount", "-o", "remount,bind,ro", str(point))
+        read_only = ("mount", "-o", "remount,bind,ro", str(point))
+        for _ in range(_TRIES):
+            # Somebody may have opened a file for writing through it already.
+            if subprocess.run(read_only, capture_output=True).returncode == 0:
+                return
+            _do("umount", "-l", str(point))
+            _do("mount", "--bind", str(point), str(point))
+        _do(*read_only)
 
     def close(self) -> None:
         """Let it be written again."""

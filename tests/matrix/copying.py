@@ -10,6 +10,7 @@ from seedvr2.media import open_sink, open_source
 from seedvr2.media.info import Pixels
 from seedvr2.media.sink import Sink
 from seedvr2.options import UpscaleOptions
+from tests.seedvr2.media.clips import fitted
 
 
 def double(source: Path, target: Path, output_format: str) -> tuple[str, ...]:
@@ -26,6 +27,4 @@ def _prepared(image: Pixels, width: int, height: int, sink: Sink) -> Pixels:
     rows = np.arange(height) * image.shape[0] // height
     columns = np.arange(width) * image.shape[1] // width
     larger = image[rows][:, columns]
-    if sink.bit_depth == 8 and larger.dtype == np.uint16:
-        return np.rint(larger / 257).astype(np.uint8)
-    return larger.astype(np.uint16) * np.uint16(257) if sink.bit_depth == 16 and larger.dtype == np.uint8 else larger
+    return fitted(larger, sink)

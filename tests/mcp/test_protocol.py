@@ -26,7 +26,7 @@ DOCUMENTED: dict[str, dict[str, Any]] = {
     },
     "submit_video_task": {
         "file_path": ..., "resolution": 1080, "batch_size": 5, "dit_model": None, "color_correction": "lab", "seed": 42,
-        "scale": None, "strength": None, "softness": None,
+        "scale": None, "strength": None, "softness": None, "profile": None,
     },
     "get_task_status": {"task_id": ...},
     "get_task_position": {"task_id": ...},

@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
 
 def test_a_plan_as_text_and_as_json() -> None:
     text = _run("plan", CLIP, "--resolution", "360", "--model", "nano")
-    assert text.returncode == 0 and "320x180 to 640x360" in text.stdout and "5 batches of 5" in text.stdout
+    assert text.returncode == 0 and "320x180 to 640x360" in text.stdout and "8 batches of 5" in text.stdout
     data = json.loads(_run("plan", CLIP, "--resolution", "360", "--model", "nano", "--json").stdout)
     assert data["forecast"]["output_size"] == [640, 360] and data["forecast"]["fits"] is True
     assert data["size"] == [640, 360] and data["segments"][-1]["stop"] == data["frames"] == 24

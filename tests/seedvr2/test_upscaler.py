@@ -109,7 +109,7 @@ def test_a_video_keeps_its_frames_and_times(nano: Upscaler, tmp_path: Path) -> N
         assert (stream.width, stream.height) == (112, 64)
         times = [[frame.time for frame in container.decode(video=0)] for container in (before, after)]
     assert times[0] == times[1] and result.frames == len(times[0]) == 24
-    assert [report.stage for report in reports[:2]] == ["loading", "encoding"]
+    assert [report.stage for report in reports[:3]] == ["scanning", "loading", "encoding"]
     work = [report.work_done for report in reports]
     assert work == sorted(work) and reports[-1].frames_done == 24 and reports[-1].fraction == 1.0
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]

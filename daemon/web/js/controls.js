@@ -16,7 +16,7 @@ export function makeControl(name, schema, changed) {
   if (schema.enum) return schema.enum.length <= SEGMENTS ? segments(name, schema, changed) : choice(name, schema, changed);
   if (schema.type === "boolean") return toggle(name, schema, changed);
   if (schema.type === "number" && schema.maximum <= 1) return slider(name, schema, changed);
-  return numeric(name, schema, changed);
+  return schema.type === "string" ? text(name, schema, changed) : numeric(name, schema, changed);
 }
 
 /** The name of a parameter in the page's language, or as the server calls it if it is newer than the page. */
@@ -62,6 +62,16 @@ function choice(name, schema, changed) {
   options(select, schema.enum);
   const node = el("div.field", {}, el("label", { htmlFor: id }, caption(name)), select, help(name, schema, `${id}-help`));
   return { node, get: () => select.value, set: (value) => (select.value = value), valid: () => true };
+}
+
+function text(name, schema, changed) {
+  const id = `p-${name}`;
+  const input = el("input", {
+    type: "text", id, autocomplete: "off", autocapitalize: "off", spellcheck: false, "aria-describedby": `${id}-help`,
+    on: { change: changed },
+  });
+  const node = el("div.field", {}, el("label", { htmlFor: id }, caption(name)), input, help(name, schema, `${id}-help`));
+  return { node, get: () => input.value.trim(), set: (value) => (input.value = value), valid: () => true };
 }
 
 function segments(name, schema, changed) {

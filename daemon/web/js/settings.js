@@ -6,10 +6,9 @@ import { el } from "./dom.js";
 const KEY = "seedvr2.settings";
 // A parameter that is in no group, because the server is newer than this page, comes last.
 const GROUPS = {
-  basic: ["resolution", "scale", "strength", "dit_model", "color_correction", "output_format", "priority"],
-  video: [
-    "batch_size", "temporal_overlap", "prepend_frames", "uniform_batch_size", "shots", "stitching", "deinterlace", "video_codec",
-  ],
+  basic: ["resolution", "scale", "strength", "dit_model", "color_correction", "profile", "output_format", "priority"],
+  video: ["batch_size", "temporal_overlap", "prepend_frames", "uniform_batch_size", "shots", "stitching", "deinterlace"],
+  coding: ["video_codec", "encoder", "crf", "encoder_preset"],
   memory: ["vae_tiling", "vae_quality", "blocks_to_swap", "tf32"],
   fine: ["softness", "seed", "max_resolution", "input_noise_scale", "latent_noise_scale"],
 };
@@ -40,6 +39,7 @@ export class Settings {
       el("summary", {}, el("h2", { i18n: "settings.title" })),
       el("div.group", {}, this.#nodes(GROUPS.basic)),
       this.#group("video", GROUPS.video),
+      this.#group("coding", GROUPS.coding),
       this.#group("memory", GROUPS.memory),
       this.#group("fine", [...GROUPS.fine, ...rest]),
     );

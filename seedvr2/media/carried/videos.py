@@ -86,8 +86,8 @@ VIDEO_ITEMS: tuple[Item, ...] = (
     Item(
         "mastering",
         "HDR10 mastering data with light levels",
-        {},
-        "Kept in HEVC of 10 bits (`video_codec = hevc`).",
+        _everywhere(_KEPT),
+        "In the container, and in HEVC and AV1 of 10 bits also beside the pictures.",
     ),
     Item("hdr10plus", "HDR10+ data", {}),
     Item("hdr_vivid", "HDR Vivid data", {}),

@@ -13,12 +13,17 @@ _HEAD = 8
 
 
 class AviPlaces:
-    """Moves packets to the places that the index has for them; one for each reading from the beginning."""
+    """Moves packets to the places that the index has for them; one for each reading from the beginning.
+
+    Attributes:
+        skipped: at how many places packets were missing, so far.
+    """
 
     def __init__(self, container: InputContainer) -> None:
         """Does nothing for other formats."""
         self._is_avi = container.format.name == "avi"
         self._shifts: dict[int, int] = {}
+        self.skipped = 0
 
     def correct(self, packet: Packet[Any]) -> None:
         """Set the time of the next packet of the file."""
@@ -29,6 +34,7 @@ class AviPlaces:
         place = _place(packet.stream, packet.dts + shift, packet.pos - _HEAD)
         if place is not None:
             # What has no place of its own, a part of a chunk, follows the last that has.
+            self.skipped += place - packet.dts != shift
             shift = self._shifts[index] = place - packet.dts
         if shift:
             packet.dts += shift

@@ -84,11 +84,16 @@ class RgbReader:
 
 
 class YuvWriter:
-    """Converts RGB arrays to tagged Y'CbCr frames with limited range, chroma to the left as H.264 has it."""
+    """Converts RGB arrays to tagged Y'CbCr frames with limited range, chroma to the left as H.264 has it.
+
+    Attributes:
+        range, matrix: of its frames, in FFmpeg's numbers.
+    """
 
     def __init__(self, width: int, height: int, tags: ColorTags, layout: str = "yuv420p") -> None:
         """`tags`: those of `color_tags.output_tags`. `layout`: FFmpeg's name of the samples; with alpha or without."""
         self._tags = tags
+        self.range, self.matrix = LIMITED, tags.matrix
         made = VideoFormat(layout)
         bits = max(part.bits for part in made.components)
         alpha = any(part.is_alpha for part in made.components)

@@ -32,7 +32,7 @@ class Damage:
         self._broken_since: int | None = None
         self._spans: list[Span] = []
         self._holes: list[tuple[int, Span]] = []
-        self._others = 0
+        self._others, self._other_at = 0, -self._near - 1
 
     def see(self, frame: av.VideoFrame, time: int, evidence: int) -> None:
         """The next frame, shown at `time`. `evidence`: how much has told of damage so far; it never falls."""
@@ -55,7 +55,8 @@ class Damage:
         if self._number - self._told_at <= self._near:
             self._spans.append(span)
             return
-        self._others += 1
+        if self._number - self._other_at > self._near:
+            self._others, self._other_at = self._others + 1, self._number
         if len(self._holes) < _MOST:
             self._holes.append((self._number, span))
         else:

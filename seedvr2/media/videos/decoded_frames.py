@@ -8,8 +8,9 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from seedvr2.media.entry import Entry
 from seedvr2.media.videos.decoding import Decoder
-from seedvr2.media.videos.entries import Entry
+from seedvr2.media.videos.entries import entry_at
 from seedvr2.media.videos.ordering import Ordered
 from seedvr2.media.videos.packets import PacketReader
 from seedvr2.media.videos.timing import Clock, declared_end
@@ -43,7 +44,7 @@ class DecodedFrames:
     @property
     def evidence(self) -> int:
         """How often something told of damage so far."""
-        return self.decoder.evidence + self.ordered.dropped
+        return self.decoder.evidence + self.ordered.dropped + self.packets.skipped
 
     def enter(self, begin: Entry, proof: Entry) -> bool:
         """Begin with `proof` instead of the first frame, reached from `begin`. False if that does not lead there.
@@ -60,7 +61,7 @@ class DecodedFrames:
             for number, frame in enumerate(self.frames, begin.number + 1):
                 if number == proof.number:
                     self.frames, self.number = _again(frame, self.frames), number
-                    return Entry.of(number, frame) == proof and not self.evidence
+                    return entry_at(number, frame) == proof and not self.evidence
         except av.FFmpegError:
             return False
         return False

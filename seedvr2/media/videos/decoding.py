@@ -109,6 +109,9 @@ def demux(container: InputContainer, streams: list[Any]) -> Iterator[Packet[Any]
             return
         except av.error.InvalidDataError:
             yield None
+        except IndexError:
+            # At the end of a file in which streams turned up on the way, PyAV looks for them among the first ones.
+            return
 
 
 def _context(stream: VideoStream) -> VideoCodecContext:

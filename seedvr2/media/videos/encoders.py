@@ -1,18 +1,23 @@
-"""What a video is coded with, by the container of the result and by what the source has: depth and transparency."""
+"""What a video is coded with: chosen by what was asked for, the container of the result, and what the source has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from av import codecs_available
 from av.video.format import VideoFormat
 
+from seedvr2.coding.tables import ENCODERS, NAMES, encoder_for
+from seedvr2.coding.wish import Wish
+from seedvr2.errors import OptionError
 from seedvr2.media.info import MediaInfo
+from seedvr2.media.videos.encoder_settings import SETTINGS, Settings, Wanted, usual_preset
+from seedvr2.media.videos.hardware import trouble_with
 from seedvr2.media.videos.light import Light
 
 # FFmpeg's name of each container.
 MUXERS: Mapping[str, str] = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm", ".mov": "mov"}
-_DEEPEST = 10  # bits of a sample that any of the encoders keeps
 # Codecs whose transparent videos browsers play from WebM.
 _OF_THE_WEB = frozenset({"vp8", "vp9"})
 
@@ -24,17 +29,29 @@ class Encoder:
     Attributes:
         codec: FFmpeg's name of the encoder. options: its own.
         layout: the samples that it takes, as FFmpeg calls them.
-        alpha: whether they have transparency.
         bit_depth: of the images to code: 8 or 16; what the layout has less is rounded.
-        tag: the four letters that mp4 is to call the codec by; empty for the usual ones.
+        tag: the four letters that mp4 and mov are to call the codec by; empty for the usual ones.
+        repeats: whether equal images always give equal packets.
+        notes: sentences on what was asked for and is not done.
     """
 
     codec: str
     layout: str
-    alpha: bool = False
     bit_depth: int = 8
     options: Mapping[str, str] = field(default_factory=dict)
     tag: str = ""
+    repeats: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def alpha(self) -> bool:
+        """Whether transparency is kept."""
+        return any(part.is_alpha for part in VideoFormat(self.layout).components)
+
+    @property
+    def bits(self) -> int:
+        """Of a sample."""
+        return VideoFormat(self.layout).components[0].bits
 
 
 def keeps_transparency(info: MediaInfo) -> str:
@@ -44,78 +61,96 @@ def keeps_transparency(info: MediaInfo) -> str:
     return "webm" if info.codec in _OF_THE_WEB else "mov"
 
 
-def choose_encoder(suffix: str, info: MediaInfo, codec: str, light: Light) -> Encoder:
+def choose_encoder(
+    suffix: str, info: MediaInfo, size: tuple[int, int], wish: Wish, light: Light, *, hdr: bool
+) -> Encoder:
     """What codes a source of that kind into a container: `.mp4`, `.mkv`, `.webm` or `.mov`.
 
-    `codec`: what was asked for in those that hold either, `h264` or `hevc`. `light`: what the source says of its own.
+    An encoder in hardware that does not work here makes way for the one in software, with a note.
+
+    Args:
+        size: width and height of the result. wish: what was asked for. light: what the source says of its own.
+        hdr: it has a high dynamic range.
+
+    Raises:
+        OptionError: the encoder is not in this installation, or does not take pictures of that size.
     """
-    if suffix == ".mov":
-        return _prores(info)
-    if suffix == ".webm":
-        return _vp9(info)
-    return _hevc(info, light) if codec == "hevc" else _H264
+    deep = info.bit_depth > 8 or hdr
+    codec = wish.codec_in(suffix[1:], deep=deep, transparent=info.has_alpha)
+    name = wish.encoder_of(codec)
+    wanted = Wanted(
+        depth=info.bit_depth if info.bit_depth > 8 or not hdr else 10,
+        best=wish.profile == "quality",
+        alpha=info.has_alpha,
+        light=light if deep else Light(),
+        width=size[0],
+    )
+    if not ENCODERS[name].hardware:
+        _check(name, size)
+        return _made(name, wish, wanted)
+    encoder = _made(name, wish, wanted)
+    trouble = trouble_with(name, encoder.layout, *size, tuple(encoder.options.items()))
+    if not trouble:
+        return encoder
+    instead = encoder_for(codec)
+    _check(instead, size)
+    note = f"{name} cannot code this video on this machine ({trouble}), so {instead} coded it with its usual settings."
+    # Its numbers and names mean other things to another encoder.
+    encoder = _made(instead, replace(wish, crf=-1, preset=""), wanted)
+    return replace(encoder, notes=(note,))
 
 
-def shortfalls(encoder: Encoder, info: MediaInfo, *, hdr: bool) -> Iterator[str]:
+def _check(name: str, size: tuple[int, int]) -> None:
+    facts = ENCODERS[name]
+    made = NAMES[facts.codec]
+    if name not in codecs_available:
+        raise OptionError(
+            "video_codec", f"PyAV comes without {name} here, so {made} cannot be made; use another codec."
+        )
+    if any(given < least for given, least in zip(size, facts.least, strict=True)):
+        width, height = facts.least
+        raise OptionError(
+            "video_codec",
+            f"{made} takes pictures of at least {width} x {height} pixels, and the result has {size[0]} x {size[1]}; "
+            "ask for a larger one (resolution, scale) or for another video_codec.",
+        )
+
+
+def _made(name: str, wish: Wish, wanted: Wanted) -> Encoder:
+    crf, preset, told = wish.settings_for(name)
+    facts = ENCODERS[name]
+    made: Settings = SETTINGS[name](wanted, f"{crf:g}", preset or usual_preset(name, wanted))
+    # The only one of its two that Apple's players take.
+    tag = "hvc1" if facts.codec == "hevc" else ""
+    return Encoder(name, made.layout, made.image_depth, made.options, tag, not facts.hardware, tuple(told))
+
+
+def shortfalls(encoder: Encoder, info: MediaInfo, wish: Wish, *, hdr: bool) -> Iterator[str]:
     """Sentences on what of a source's pictures an encoder does not keep. `hdr`: they have a high dynamic range."""
-    deep = VideoFormat(encoder.layout).components[0].bits > 8
-    if hdr and not deep:
+    yield from encoder.notes
+    better = wish.advice("edit" if info.has_alpha and not info.animation else "quality")
+    if hdr and encoder.bits <= 8:
         yield (
             "The video has a high dynamic range; the result keeps its colours' meaning, but in 8 bits, where gradients "
-            f"may show steps; choose {_deeper(encoder)} for 10."
+            f"may show steps; {better} for 10."
         )
-    elif info.bit_depth > 8 and not deep:
-        yield f"The video has {info.bit_depth} bits per sample; the result has 8; choose {_deeper(encoder)} for 10."
-    elif info.bit_depth > _DEEPEST and info.codec != "prores":  # FFmpeg calls all of ProRes 4444 12 bits
-        yield f"The video has {info.bit_depth} bits per sample; the result has {_DEEPEST}."
+    elif info.bit_depth > 8 and encoder.bits <= 8:
+        yield f"The video has {info.bit_depth} bits per sample; the result has 8; {better} for 10."
+    elif info.bit_depth > encoder.bits and info.codec != "prores":  # FFmpeg calls all of ProRes 4444 12 bits
+        yield (
+            f"The video has {info.bit_depth} bits per sample; the result has {encoder.bits}; {wish.advice('archive')} "
+            "to keep them."
+        )
     if info.has_alpha and not encoder.alpha:
-        # An animation is made for white pages, a video for a dark screen.
-        what, shown, kept = ("video", "black", "webm or mov")
-        if info.animation:
-            what, shown, kept = ("animation", "white", "webp or png")
-        advice = f"Choose output_format = {kept} to keep it."
-        yield f"The {what} is partly transparent; the result shows it on {shown}. {advice}"
+        yield _on_ground(info, wish)
 
 
-def _deeper(encoder: Encoder) -> str:
-    return "video_codec = hevc or output_format = mov" if encoder is _H264 else "output_format = mov"
-
-
-# What an encoder gives depends on how many threads it has, so it does not follow the machine.
-_THREADS = "4"
-# 18 is taken for visually lossless; `medium` is x264's own balance of size and time. Browsers play 8 bits only.
-_H264 = Encoder("libx264", "yuv420p", options={"crf": "18", "preset": "medium", "profile": "high", "threads": _THREADS})
-
-
-def _hevc(info: MediaInfo, light: Light) -> Encoder:
-    deep = info.bit_depth > 8
-    stated = light.x265() if deep else ""
-    # What is stated stands before each key frame, so that players find it wherever they start.
-    threads = [f"pools={_THREADS}", "frame-threads=2"]
-    parameters = ":".join(["log-level=error", *threads, *(["hdr10=1", "repeat-headers=1", stated] if stated else [])])
-    return Encoder(
-        "libx265",
-        "yuv420p10le" if deep else "yuv420p",
-        bit_depth=16 if deep else 8,
-        options={"crf": "18", "preset": "medium", "x265-params": parameters},
-        tag="hvc1",  # the only one of its two that Apple's players take
-    )
-
-
-def _vp9(info: MediaInfo) -> Encoder:
-    # Its scale is another: 15 to 20 is taken for visually lossless. A bit rate of 0 makes it the quality alone.
-    options = {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "1", "threads": _THREADS}
-    if info.has_alpha:
-        # Hidden frames would have no counterpart in the stream of the transparency.
-        options["auto-alt-ref"] = "0"
-    return Encoder("libvpx-vp9", "yuva420p" if info.has_alpha else "yuv420p", alpha=info.has_alpha, options=options)
-
-
-def _prores(info: MediaInfo) -> Encoder:
-    depth = 16 if info.bit_depth > 8 else 8
-    if info.has_alpha:
-        options = {"profile": "4444", "alpha_bits": "16", "vendor": "apl0", "threads": _THREADS}
-        return Encoder("prores_ks", "yuva444p10le", alpha=True, bit_depth=depth, options=options)
-    return Encoder(
-        "prores_ks", "yuv422p10le", bit_depth=depth, options={"profile": "hq", "vendor": "apl0", "threads": _THREADS}
-    )
+def _on_ground(info: MediaInfo, wish: Wish) -> str:
+    # An animation is made for white pages, a video for a dark screen.
+    what, shown, advice = "video", "black", "Choose output_format = webm or mov to keep it."
+    if info.animation:
+        what, shown, advice = "animation", "white", "Choose output_format = webp or png to keep it."
+    elif not wish.is_open:
+        better = wish.advice("edit")
+        advice = f"{better[:1].upper()}{better[1:]} to keep it."
+    return f"The {what} is partly transparent; the result shows it on {shown}. {advice}"

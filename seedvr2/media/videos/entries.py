@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import av
 
+from seedvr2.media.entry import Entry
 from seedvr2.media.videos.side_data import side_data
 
 # Of containers that say for each frame where it is, and when it is shown.
@@ -20,19 +20,10 @@ CONTAINERS = frozenset({"mov", "matroska"})
 _APART = 250
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A key frame: its number from 0, its time in ticks, and a checksum of its first plane."""
-
-    number: int
-    pts: int
-    check: int
-
-    @classmethod
-    def of(cls, number: int, frame: av.VideoFrame) -> Entry:
-        """The entry at a frame, which has a time."""
-        assert frame.pts is not None
-        return cls(number, frame.pts, zlib.crc32(bytes(frame.planes[0])))
+def entry_at(number: int, frame: av.VideoFrame) -> Entry:
+    """The entry at a frame, which has a time."""
+    assert frame.pts is not None
+    return Entry(number, frame.pts, zlib.crc32(bytes(frame.planes[0])))
 
 
 class EntryFinder:
@@ -65,7 +56,7 @@ class EntryFinder:
             return
         self._form, self._last = form, frame.pts
         if frame.key_frame and (not self.entries or number - self.entries[-1].number >= _APART):
-            self.entries.append(Entry.of(number, frame))
+            self.entries.append(entry_at(number, frame))
 
 
 def way_in(entries: Sequence[Entry], first: int) -> tuple[Entry, Entry] | None:

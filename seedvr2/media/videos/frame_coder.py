@@ -13,15 +13,20 @@ import numpy as np
 from av.codec.context import CodecContext, Flags
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
+from av.video.format import VideoFormat
 
+from seedvr2.coding.wish import Wish
+from seedvr2.media.carried.videos import VIDEO
 from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.source import Source
 from seedvr2.media.videos.captions import CaptionWriter
-from seedvr2.media.videos.color_tags import LIMITED, output_tags
+from seedvr2.media.videos.color_tags import output_tags
 from seedvr2.media.videos.colorspace import YuvWriter
+from seedvr2.media.videos.dnxhr_header import with_matrix
 from seedvr2.media.videos.encoders import Encoder, choose_encoder
 from seedvr2.media.videos.light import Light
+from seedvr2.media.videos.rgb_writer import RgbWriter
 from seedvr2.media.videos.video_source import VideoSource
 
 _DEFAULT_RATE = Fraction(25)
@@ -61,22 +66,27 @@ class FrameCoder:
         self._size = (height, width)
         self._background = 255 if source.info.animation else 0
         tags = output_tags(video.tags if video else None)
+        self._to_samples: RgbWriter | YuvWriter
+        if VideoFormat(encoder.layout).is_rgb:
+            self._to_samples = RgbWriter(tags, encoder.layout)
+        else:
+            self._to_samples = YuvWriter(width, height, tags, encoder.layout)
         context.width, context.height, context.pix_fmt = width, height, encoder.layout
         if tag:
             context.codec_tag = tag
         context.time_base = video.time_base if video else _MILLISECONDS
         context.sample_aspect_ratio = Fraction(1)
-        context.color_range, context.colorspace = LIMITED, tags.matrix
+        context.color_range, context.colorspace = self._to_samples.range, self._to_samples.matrix
         context.color_primaries, context.color_trc = tags.primaries, tags.transfer
         # Without it the last frame of a file lasts no time.
         context.flags |= Flags.frame_duration
-        self._to_yuv = YuvWriter(width, height, tags, encoder.layout)
         self._captions = CaptionWriter(context.codec.canonical_name)
 
     @property
-    def lost_captions(self) -> bool:
-        """Whether there were captions that packets of that codec do not get."""
-        return self._captions.lost
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on what frames carried and packets of that codec do not get."""
+        why = "of the codecs made here, only H.264 and HEVC hold it"
+        return (VIDEO["captions"].left_out("", why),) if self._captions.lost else ()
 
     def code(self, image: Pixels, frame: Frame) -> list[Packet[Any]]:
         """The packets that are ready when an image, (H, W, 3 or 4), is added at the time of the source's `frame`.
@@ -90,27 +100,31 @@ class FrameCoder:
         if image.shape[:2] != self._size or image.dtype != expected:
             raise ValueError(f"expected {expected.__name__} of {self._size}, got {image.dtype} of {image.shape}")
         shown = flatten(image, self._background) if image.shape[2] == 4 and not self.encoder.alpha else image
-        encoded = self._to_yuv(shown)
+        encoded = self._to_samples(shown)
         encoded.time_base = frame.time_base
         encoded.pts = frame.pts - round(self.origin / frame.time_base)
         encoded.duration = frame.duration or 0
         self._captions.take(encoded.pts * encoded.time_base, frame.captions)
         with writing(self._name):
-            return self._with_captions(self.context.encode(encoded))
+            return self._completed(self.context.encode(encoded))
 
     def finish(self) -> list[Packet[Any]]:
         """The packets that the encoder still held back. Errors as for `code`."""
         with writing(self._name):
-            return self._with_captions(self.context.encode(None))
+            return self._completed(_timed(self.context.encode(None)))
 
-    def _with_captions(self, packets: Sequence[Packet[Any]]) -> list[Packet[Any]]:
+    def _completed(self, packets: Sequence[Packet[Any]]) -> list[Packet[Any]]:
+        """The packets with what the encoder does not write."""
+        if self.encoder.codec == "dnxhd":
+            packets = [with_matrix(packet, self._to_samples.matrix) for packet in packets]
         return [self._captions.with_captions(packet) for packet in packets]
 
 
-def encoder_of(suffix: str, source: Source, codec: str) -> Encoder:
-    """What codes the frames of a source into a container; `codec` as in `choose_encoder`."""
-    light = source.light if isinstance(source, VideoSource) else Light()
-    return choose_encoder(suffix, source.info, codec, light)
+def encoder_of(suffix: str, source: Source, size: tuple[int, int], wish: Wish) -> Encoder:
+    """What codes the frames of a source into a container; arguments as in `choose_encoder`."""
+    if not isinstance(source, VideoSource):
+        return choose_encoder(suffix, source.info, size, wish, Light(), hdr=False)
+    return choose_encoder(suffix, source.info, size, wish, source.light, hdr=source.tags.hdr)
 
 
 def coding_rate(source: Source) -> Fraction:
@@ -133,6 +147,7 @@ def encoder_identity(encoder: Encoder) -> Mapping[str, Any]:
         "codec": encoder.codec,
         "layout": encoder.layout,
         "options": dict(encoder.options),
+        "repeats": encoder.repeats,
         "version": av.__version__,
     }
 
@@ -145,6 +160,20 @@ def free_context(encoder: Encoder, source: Source) -> CodecContext:
     context.options = coding_options(encoder)
     context.flags |= Flags.global_header
     return context
+
+
+def _timed(packets: Sequence[Packet[Any]]) -> Sequence[Packet[Any]]:
+    """The last packets, with times of decoding that can be.
+
+    x265 gives two frames, where there are no more, what happens to be in its memory.
+    """
+    times = [(packet.pts, packet.dts) for packet in packets if packet.pts is not None and packet.dts is not None]
+    if len(packets) == len(times) == 2 and any(dts > pts for pts, dts in times):
+        # They come in the order of decoding, which may be the other one.
+        (first, _), (second, _) = times
+        packets[0].dts = first if first < second else 2 * second - first
+        packets[1].dts = second
+    return packets
 
 
 def flatten(image: Pixels, background: int) -> Pixels:

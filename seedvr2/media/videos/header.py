@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
 from seedvr2.media.carried.videos import VIDEO
+from seedvr2.media.videos import light_boxes
 from seedvr2.media.videos.languages import language_box, language_element, stated_language
+from seedvr2.media.videos.light import read_light
 from seedvr2.media.videos.mkv_additions import MkvAdditions
 from seedvr2.media.videos.mp4_additions import MOST, Mp4Additions, box
 from seedvr2.media.videos.mp4_tags import (
@@ -134,11 +135,20 @@ class Header:
         if name := view.stereo_tag(self._muxer):
             target.metadata["stereo_mode"] = name
 
+    def add_light(self) -> None:
+        """Say what HDR10 says of its light."""
+        light, target = read_light(self._side_data), self._output.streams.video[0]
+        if "MASTERING_DISPLAY_METADATA" in self._side_data and not light.display:
+            self._tell("mastering", "the source does not state all of it")
+        number = track_number(self._output, target)
+        if self._mp4:
+            self._mp4.add("entry", light_boxes.mp4_boxes(light), number)
+        else:
+            self.mkv.add_colour(number, light_boxes.mkv_elements(light))
+
     def tell_of_unwritten(self, video: VideoStream) -> None:
-        """Name what the source has and no result does. The output's video stream has its codec already."""
-        context: Any = self._output.streams.video[0].codec_context
-        deep_hevc = context.codec.canonical_name == "hevc" and context.format.components[0].bits > 8
-        for key in (*of_frames(self._side_data, with_light=deep_hevc), *of_structure(self._path, video)):
+        """Name what the source has and no result does."""
+        for key in (*of_frames(self._side_data), *of_structure(self._path, video)):
             self._tell(key, _NOT_WRITTEN)
 
     def reserve(self) -> None:

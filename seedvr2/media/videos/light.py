@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import av
-from av.sidedata.sidedata import Type as SideDataType
 
 # FFmpeg's structures: numerators and denominators of red, green, blue, white, each x and y, of the least and of the
 # most luminance; then whether there are primaries, and luminances.
 _DISPLAY = struct.Struct("=20i2i")
 _LEVELS = struct.Struct("=2I")
-_COORDINATE, _LUMINANCE = 50_000, 10_000  # units of SMPTE ST 2086, in each of 1 and of a candela per square metre
+COORDINATE, LUMINANCE = 50_000, 10_000  # units of SMPTE ST 2086, in each of 1 and of a candela per square metre
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +36,26 @@ class Light:
             parameters.append(f"max-cll={self.levels[0]},{self.levels[1]}")
         return ":".join(parameters)
 
+    def svtav1(self) -> str:
+        """As parameters of SVT-AV1, parted by colons; empty if nothing is stated."""
+        parameters = []
+        if self.display:
+            units = [COORDINATE] * 8 + [LUMINANCE] * 2
+            numbers = [f"{value / unit:.5f}" for value, unit in zip(self.display, units, strict=True)]
+            red, green, blue, white, luminance = (",".join(numbers[start : start + 2]) for start in range(0, 10, 2))
+            parameters.append(f"mastering-display=G({green})B({blue})R({red})WP({white})L({luminance})")
+        if self.levels:
+            parameters.append(f"content-light={self.levels[0]},{self.levels[1]}")
+        return ":".join(parameters)
 
-def read_light(frame: av.VideoFrame) -> Light:
-    """What a decoded frame states."""
-    display: tuple[int, ...] = ()
-    levels: tuple[int, ...] = ()
-    entries: Any = frame.side_data  # typed as a dict, but it iterates over its values
-    for entry in entries:
-        data = bytes(entry)
-        if entry.type is SideDataType.MASTERING_DISPLAY_METADATA and len(data) >= _DISPLAY.size:
-            display = _display(_DISPLAY.unpack_from(data))
-        elif entry.type is SideDataType.CONTENT_LIGHT_LEVEL and len(data) >= _LEVELS.size:
-            levels = _LEVELS.unpack_from(data)
-    return Light(display, levels)
+
+def read_light(side_data: Mapping[str, bytes]) -> Light:
+    """What a decoded frame states; `side_data` as in `side_data.py`."""
+    display, levels = side_data.get("MASTERING_DISPLAY_METADATA", b""), side_data.get("CONTENT_LIGHT_LEVEL", b"")
+    return Light(
+        _display(_DISPLAY.unpack_from(display)) if len(display) >= _DISPLAY.size else (),
+        _LEVELS.unpack_from(levels) if len(levels) >= _LEVELS.size else (),
+    )
 
 
 def _display(numbers: tuple[int, ...]) -> tuple[int, ...]:
@@ -59,7 +63,7 @@ def _display(numbers: tuple[int, ...]) -> tuple[int, ...]:
     # x265 takes all of it or nothing.
     if not primaries or not luminances or 0 in fractions[1::2]:
         return ()
-    units = [_COORDINATE] * 8 + [_LUMINANCE] * 2
+    units = [COORDINATE] * 8 + [LUMINANCE] * 2
     values = [
         round(numerator * unit / denominator)
         for numerator, denominator, unit in zip(fractions[::2], fractions[1::2], units, strict=True)

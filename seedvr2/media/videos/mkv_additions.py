@@ -14,6 +14,7 @@ from pathlib import Path
 from seedvr2.media.carried.ebml import walk
 
 CODEC_ID, CODEC_PRIVATE, PROJECTION, BIT_DEPTH = b"\x86", b"\x63\xa2", b"\x76\x70", b"\x62\x64"
+_COLOUR = b"\x55\xb0"
 _CRC, _VOID, _ENTRY, _NAME, _VIDEO, _AUDIO = b"\xbf", b"\xec", b"\xae", b"\x53\x6e", b"\xe0", b"\xe1"
 _MARK = "room for what comes here "
 # What the heads of the elements around may grow by, and the least that an empty element of any length takes.
@@ -26,6 +27,7 @@ class MkvAdditions:
     def __init__(self) -> None:
         self._entries: dict[int, bytes] = defaultdict(bytes)
         self._video: dict[int, bytes] = defaultdict(bytes)
+        self._colour: dict[int, bytes] = defaultdict(bytes)
         self._codecs: dict[int, tuple[bytes, bytes]] = {}
         self._room = 0
 
@@ -39,6 +41,11 @@ class MkvAdditions:
         if elements:
             self._video[track] += elements
 
+    def add_colour(self, track: int, elements: bytes) -> None:
+        """Add elements to what is said of the colours of the track with that number from 1."""
+        if elements:
+            self._colour[track] += elements
+
     def rename_codec(self, track: int, name: str, private: bytes) -> None:
         """Have a track of sound called by another codec's name, with what that codec wants to know."""
         self._codecs[track] = name.encode(), private
@@ -47,12 +54,14 @@ class MkvAdditions:
     def size(self) -> int:
         """Bytes collected."""
         named = sum(len(name) + len(private) for name, private in self._codecs.values())
-        return named + sum(map(len, (*self._video.values(), *self._entries.values())))
+        return named + sum(map(len, (*self._video.values(), *self._colour.values(), *self._entries.values())))
 
     def reserve(self, track_tags: MutableMapping[str, str]) -> None:
         """Make room in the tags of one track of the output, which have all else in them already."""
         if self.size:
-            self._room = self.size + _SPARE * (len(self._entries) + len(self._video) + len(self._codecs))
+            self._room = self.size + _SPARE * sum(
+                len(kind) for kind in (self._entries, self._video, self._colour, self._codecs)
+            )
             filler = (_MARK * (self._room // len(_MARK) + 1))[: self._room]
             track_tags["title"] = track_tags.get("title", "") + filler
 
@@ -94,7 +103,7 @@ class MkvAdditions:
                 if not data:
                     continue
             elif identity == _VIDEO:
-                data += self._video.get(number, b"")
+                data = _with_colours(data, self._colour.get(number, b"")) + self._video.get(number, b"")
             elif name and identity == CODEC_ID:
                 data = name
             elif name and identity == CODEC_PRIVATE:
@@ -103,6 +112,16 @@ class MkvAdditions:
                 data = b"".join(element(kind, value) for kind, value in split(data) if kind != BIT_DEPTH)
             result += element(identity, data)
         return result + (element(CODEC_PRIVATE, private) if name else b"") + self._entries.get(number, b"")
+
+
+def _with_colours(video: bytes, colours: bytes) -> bytes:
+    """What is said of pictures, with elements added to what is said of their colours."""
+    if not colours:
+        return video
+    parts = split(video)
+    said = b"".join(data for identity, data in parts if identity == _COLOUR)
+    rest = b"".join(element(identity, data) for identity, data in parts if identity != _COLOUR)
+    return rest + element(_COLOUR, said + colours)
 
 
 def element(identity: bytes, data: bytes) -> bytes:

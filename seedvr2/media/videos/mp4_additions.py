@@ -20,6 +20,8 @@ _ROOM_TAGS = {"mp4": ("network", "synopsis", "show", "grouping"), "mov": ("xmp",
 _AROUND = {"mp4": 24, "mov": 12}
 _MARK = b"room for what comes here "
 _LEAST = 128
+# Bytes of a description of pictures before its boxes (ISO/IEC 14496-12, 12.1.3).
+_PICTURE_FIELDS = 78
 _BEHIND = "file"
 # More than this nobody writes into the head of a file.
 MOST = 1 << 20
@@ -104,7 +106,7 @@ class Mp4Additions:
                 continue
             if kind == "stsd":
                 added = self._boxes.get(("entry", track), b"")
-                inner = inner[:8] + b"".join(box(entry, fields + added) for entry, fields in split(inner[8:]))
+                inner = inner[:8] + b"".join(box(entry, _extended(fields, added)) for entry, fields in split(inner[8:]))
             elif kind in _ENTERED:
                 head = _ENTERED[kind]
                 inner = inner[:head] + self._rewritten(inner[head:], (*path, kind), track)
@@ -112,6 +114,14 @@ class Mp4Additions:
                 inner += self._boxes.get((kind, track if kind in ("trak", "mdia") else 0), b"")
             result += box(kind, inner)
         return result
+
+
+def _extended(fields: bytes, added: bytes) -> bytes:
+    """The description of pictures with boxes added behind its own; what follows those, as for DNxHR, is an end mark."""
+    place = _PICTURE_FIELDS
+    while added and 8 <= (size := int.from_bytes(fields[place : place + 4], "big")) <= len(fields) - place:
+        place += size
+    return fields[:place] + added + fields[place:] if added else fields
 
 
 def box(kind: str, inner: bytes) -> bytes:

@@ -40,6 +40,7 @@ class PacketReader:
         self._clocked = is_clocked(container)
         self._sound = [stream for stream in container.streams if isinstance(stream, AudioStream)]
         self._timeline = Timeline(video, [stream.index for stream in self._sound])
+        self._places = AviPlaces(container)
         self._lost: set[str] = set()
 
     @property
@@ -54,6 +55,11 @@ class PacketReader:
         return self._timeline.joins
 
     @property
+    def skipped(self) -> int:
+        """At how many places packets are known to be missing, so far."""
+        return self._places.skipped
+
+    @property
     def lost(self) -> tuple[str, ...]:
         """Sound and subtitles in later parts that go on with none of the first part, so far."""
         return tuple(sorted(self._lost))
@@ -61,10 +67,9 @@ class PacketReader:
     def __iter__(self) -> Iterator[Timed | None]:
         if not self._clocked:
             streams = [self._container.streams[index] for index in self.streams]
-            places = AviPlaces(self._container)
             for packet in demux(self._container, streams):
                 if packet is not None:
-                    places.correct(packet)
+                    self._places.correct(packet)
                 yield None if packet is None else Timed(packet.stream_index, packet)
             return
         for item in self._timeline.follow(self._all()):

@@ -65,6 +65,7 @@ class Remuxer:
         with reading(source):
             self._copy_tags(video)
             self._header.add_view(video, upright=upright)
+            self._header.add_light()
             self._header.tell_of_unwritten(video)
         self._header.reserve()
         self._packets = self._read()

@@ -12,11 +12,12 @@ import av
 from av.container import OutputContainer
 from av.packet import Packet
 
+from seedvr2.coding.wish import Wish
 from seedvr2.errors import MediaError
 from seedvr2.media.atomic import PartFile
 from seedvr2.media.failures import writing
 from seedvr2.media.source import Source
-from seedvr2.media.videos.encoders import MUXERS, shortfalls
+from seedvr2.media.videos.encoders import MUXERS, Encoder, shortfalls
 from seedvr2.media.videos.frame_coder import FrameCoder, coding_options, coding_rate, encoder_of
 from seedvr2.media.videos.remux import Remuxer
 from seedvr2.media.videos.tracks import MUXER_OPTIONS
@@ -32,29 +33,33 @@ class ResultFile:
 
     coder: FrameCoder
 
-    def __init__(self, target: Path, suffix: str, source: Source, width: int, height: int, codec: str = "h264") -> None:
+    def __init__(
+        self, target: Path, suffix: str, source: Source, width: int, height: int, wish: Wish | None = None
+    ) -> None:
         """Writes the header at once: what cannot work fails now and not after hours.
 
         Args:
             target: the file to make. suffix: one of `encoders.MUXERS`, whatever the target's own.
             source: where the frames come from: times, colours and the other tracks are taken over.
             width, height: of the images to come, both even.
-            codec: `h264` or `hevc`, where the container holds either.
+            wish: what was asked of the coding; nothing where None.
 
         Raises:
             MediaError: the target exists or cannot be written, or the container cannot hold the tracks.
+            OptionError: the encoder does not take pictures of that size.
         """
+        encoder = encoder_of(suffix, source, (width, height), wish or Wish())
         self._part = PartFile(target)
         self._remuxer: Remuxer | None = None
         self._container: OutputContainer | None = None
         try:
             with writing(target.name):
-                self._open(suffix, source, width, height, codec)
+                self._open(suffix, source, width, height, encoder)
         except BaseException:
             self.abort()
             raise
         hdr = isinstance(source, VideoSource) and source.tags.hdr
-        self._shortfalls = tuple(shortfalls(self.coder.encoder, source.info, hdr=hdr))
+        self._shortfalls = tuple(shortfalls(encoder, source.info, wish or Wish(), hdr=hdr))
 
     @property
     def name(self) -> str:
@@ -117,8 +122,8 @@ class ResultFile:
             with suppress(av.FFmpegError, OSError, ValueError):
                 container.close()
 
-    def _open(self, suffix: str, source: Source, width: int, height: int, codec: str) -> None:
-        muxer, encoder = MUXERS[suffix], encoder_of(suffix, source, codec)
+    def _open(self, suffix: str, source: Source, width: int, height: int, encoder: Encoder) -> None:
+        muxer = MUXERS[suffix]
         video = source if isinstance(source, VideoSource) else None
         options = dict(MUXER_OPTIONS)
         if muxer in ("mp4", "mov"):
@@ -136,7 +141,7 @@ class ResultFile:
         stream: Any = self._container.add_stream(
             encoder.codec, rate=coding_rate(source), options=coding_options(encoder)
         )
-        tag = encoder.tag if muxer == "mp4" else ""
+        tag = encoder.tag if muxer in ("mp4", "mov") else ""
         self.coder = FrameCoder(self.name, stream.codec_context, encoder, source, width, height, tag)
         self._video = stream
         if video:

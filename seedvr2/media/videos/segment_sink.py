@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
-from seedvr2.media.carried.videos import VIDEO
+from seedvr2.coding.wish import Wish
 from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.sink import Sink
@@ -20,7 +20,14 @@ class SegmentSink(Sink):
     """Codes frames into a file of packets, which is there from the first frame on; its end is for others to record."""
 
     def __init__(
-        self, target: Path, suffix: str, source: Source, width: int, height: int, codec: str = "h264", name: str = ""
+        self,
+        target: Path,
+        suffix: str,
+        source: Source,
+        width: int,
+        height: int,
+        wish: Wish | None = None,
+        name: str = "",
     ) -> None:
         """Arguments as for `ResultFile`; `suffix` is that of the result, and `name` its name, for messages.
 
@@ -28,8 +35,8 @@ class SegmentSink(Sink):
             MediaError, MachineError: the file cannot be written.
         """
         super().__init__()
-        self._path, self._suffix, self._name = target, suffix, name or target.name
-        encoder = encoder_of(suffix, source, codec)
+        self._path, self._name = target, name or target.name
+        encoder = encoder_of(suffix, source, (width, height), wish or Wish())
         with writing(self._name):
             context = free_context(encoder, source)
             self._coder = FrameCoder(self._name, context, encoder, source, width, height)
@@ -48,8 +55,7 @@ class SegmentSink(Sink):
     @property
     def warnings(self) -> tuple[str, ...]:
         """See `Sink.warnings`."""
-        lost = [VIDEO["captions"].left_out(self._suffix[1:])] if self._coder.lost_captions else []
-        return (*self._warnings, *lost)
+        return (*self._warnings, *self._coder.warnings)
 
     def write(self, image: Pixels, frame: Frame) -> None:
         """See `Sink.write`."""

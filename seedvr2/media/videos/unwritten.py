@@ -15,8 +15,6 @@ from av.video.stream import VideoStream
 from seedvr2.media.carried import boxes, ebml
 
 _OF_FRAMES = {
-    "MASTERING_DISPLAY_METADATA": "mastering",
-    "CONTENT_LIGHT_LEVEL": "mastering",
     "DYNAMIC_HDR_PLUS": "hdr10plus",
     "DYNAMIC_HDR_VIVID": "hdr_vivid",
     "AMBIENT_VIEWING_ENVIRONMENT": "ambient",
@@ -39,10 +37,9 @@ _PURPOSES = {
 _TWINS = {"hearing_impaired": "captions", "visual_impaired": "descriptions"}
 
 
-def of_frames(side_data: Mapping[str, bytes], *, with_light: bool) -> list[str]:
-    """Keys of what a frame says of itself. `with_light`: the encoder writes the mastering data."""
-    keys = dict.fromkeys(_OF_FRAMES[name] for name in side_data if name in _OF_FRAMES)
-    return [key for key in keys if not (with_light and key == "mastering")]
+def of_frames(side_data: Mapping[str, bytes]) -> list[str]:
+    """Keys of what a frame says of itself."""
+    return list(dict.fromkeys(_OF_FRAMES[name] for name in side_data if name in _OF_FRAMES))
 
 
 def of_structure(path: Path, video: VideoStream) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seedvr2.media.carried.videos import VIDEO
+from seedvr2.coding.wish import Wish
 from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
@@ -14,11 +14,12 @@ from seedvr2.media.videos.result_file import ResultFile
 class VideoSink(Sink):
     """A video file in the making, from its first frame to its last."""
 
-    def __init__(self, target: Path, suffix: str, source: Source, width: int, height: int, codec: str = "h264") -> None:
+    def __init__(
+        self, target: Path, suffix: str, source: Source, width: int, height: int, wish: Wish | None = None
+    ) -> None:
         """Arguments and errors as for `ResultFile`."""
         super().__init__()
-        self._suffix = suffix
-        self._result = ResultFile(target, suffix, source, width, height, codec)
+        self._result = ResultFile(target, suffix, source, width, height, wish)
         self._coder = self._result.coder
         self.bit_depth = self._coder.bit_depth
         self._frames = 0
@@ -26,8 +27,7 @@ class VideoSink(Sink):
     @property
     def warnings(self) -> tuple[str, ...]:
         """See `Sink.warnings`."""
-        lost = [VIDEO["captions"].left_out(self._suffix[1:])] if self._coder.lost_captions else []
-        return (*self._result.warnings, *self._warnings, *lost)
+        return (*self._result.warnings, *self._warnings, *self._coder.warnings)
 
     def write(self, image: Pixels, frame: Frame) -> None:
         """See `Sink.write`. Where it cannot be kept, transparency is shown on black, that of an animation on white."""

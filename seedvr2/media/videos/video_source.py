@@ -31,7 +31,7 @@ from seedvr2.media.videos.decoded_frames import DecodedFrames
 from seedvr2.media.videos.decoding import Decoder
 from seedvr2.media.videos.deinterlacing import Deinterlacer
 from seedvr2.media.videos.dolby_vision import check_dolby_vision
-from seedvr2.media.videos.entries import CONTAINERS, Entry, EntryFinder, way_in
+from seedvr2.media.videos.entries import CONTAINERS, EntryFinder, way_in
 from seedvr2.media.videos.extent import measure
 from seedvr2.media.videos.light import read_light
 from seedvr2.media.videos.packets import PacketReader
@@ -54,12 +54,7 @@ class VideoSource(Source):
         tags: how the first frame's colours are stored.
         light: what the first frame states of its light.
         side_data: what the first frame carries beside its samples, see `side_data.py`.
-        damaged: whether it is known to be; then it is decoded on one core, for the same frames each time.
-        entries: where `frames` may begin to read, if it is to skip some.
     """
-
-    damaged: bool = False
-    entries: tuple[Entry, ...] = ()
 
     def __init__(self, path: Path, *, deinterlace: bool = True) -> None:
         """Reads the headers and decodes the first frame. `deinterlace`: make interlaced frames whole.
@@ -84,9 +79,9 @@ class VideoSource(Source):
             if first.width * first.height > MAX_PIXELS:
                 raise MediaError(too_large(path.name))
             self.tags: ColorTags = read_tags(first, self._codec, path.name)
-            self.light = read_light(first)
             self._size = (first.width, first.height)
             self.side_data = side_data(first)
+            self.light = read_light(self.side_data)
             shown = first.pts * self.time_base if first.pts is not None else None
             self.origin = origin(container, stream, shown)
             self._extent = measure(path, container, stream)

@@ -101,6 +101,14 @@ def test_submit_status_position_history_and_download(running: Running) -> None:
         ({"vae_tilling": "on"}, 400, "Did you mean 'vae_tiling'?"),
         ({"priority": "urgent"}, 400, "one of low, normal, high"),
         ({"output_format": "mp4"}, 400, "A picture cannot be written as mp4"),
+        (
+            {"profile": "archive", "output_format": "mp4"},
+            400,
+            "which output_format = mp4 does not hold; use output_format = auto",
+        ),
+        ({"profile": "web", "video_codec": "prores"}, 400, "leave one of them at auto, or use profile = edit"),
+        ({"video_codec": "hevc", "encoder_preset": "slwo"}, 400, "Did you mean 'slow'?"),
+        ({"profile": "webb"}, 400, "profile takes one of auto, web, quality, archive, edit"),
         ({"dit_model": "seedvr9.safetensors"}, 404, "no model"),
     ],
 )

@@ -70,6 +70,16 @@ def test_a_task_that_fails_is_1_where_it_is_waited_for(running: Running, command
     assert command("logs", task, "--json").objects[0]["id"] == task
 
 
+def test_the_queue_pauses_and_goes_on(running: Running, command: Command, tmp_path: Path) -> None:
+    assert command("pause").out.startswith("Paused until `seedvr2d resume`: ")
+    task = running.submit()
+    assert "; paused: the queue is paused" in command("status").out
+    assert command("pause", "--now", "--json").objects[0]["held_by"] == "request"
+    assert not running.executor.runs
+    assert command("resume").out == "The queue goes on.\n"
+    assert running.finished(task)["status"] == "completed"
+
+
 def test_how_the_daemon_is(running: Running, command: Command) -> None:
     ended = command("status")
     assert ended.status == 0

@@ -43,10 +43,3 @@ def test_what_is_there_and_what_is_not_waited_for(stub: Stub, command: Command) 
     stub.replies["/api/models/pull"] = (200, {"status": "pulling", "model": NAME, "pull": entry("waiting")})
     ended = command("pull", "3b-fp8", "--detach", "--json", "--url", stub.url)
     assert ended.status == 0 and ended.objects[0]["status"] == "pulling"
-
-
-def test_pausing_and_going_on(stub: Stub, command: Command) -> None:
-    stub.replies |= {f"/api/queue/{word}": (200, {"status": word}) for word in ("pause", "resume")}
-    assert command("pause", "--url", stub.url).out.startswith("Paused")
-    assert command("resume", "--url", stub.url).out == "The queue goes on.\n"
-    assert stub.paths == ["/api/queue/pause", "/api/queue/resume"]

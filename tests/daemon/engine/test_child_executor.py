@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -19,8 +20,9 @@ from daemon.engine.executor import Executor
 from daemon.engine.messages import DeviceReport
 from daemon.errors import EngineAwayError
 from daemon.settings.keys import ModelSettings
-from seedvr2.errors import Cancelled, MachineError, ModelNotInstalledError
+from seedvr2.errors import Cancelled, MachineError, ModelNotInstalledError, Yielded
 from seedvr2.options import UpscaleOptions
+from seedvr2.progress import Segments
 from tests.daemon.conftest import Running, eventually, picture
 from tests.daemon.engine.conftest import Control, Make
 from tests.daemon.engine.test_local_executor import NANO, clip
@@ -75,6 +77,24 @@ def test_a_run_reports_and_can_be_cancelled(real: ChildExecutor, tmp_path: Path)
     real.unload()
     assert real.model is None and real.pid is None
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_run_gives_way_when_it_is_told_and_goes_on(real: ChildExecutor, tmp_path: Path) -> None:
+    source, target, keep = clip(tmp_path / "a.mp4", frames=60), tmp_path / "b.mp4", tmp_path / "segments"
+    told: list[Segments] = []
+
+    def note(*report: Any) -> None:
+        told.extend(filter(None, report[4:]))
+
+    def upscale(give_way: Callable[[], bool]) -> int:
+        return real.run(
+            source, target, SMALL, model="", on_progress=note, cancelled=lambda: False, keep=keep, give_way=give_way
+        ).frames
+
+    with pytest.raises(Yielded, match=r"a\.mp4 gave way"):
+        upscale(lambda: True)
+    assert upscale(lambda: False) == 60
+    assert {(each.total, each.border) for each in told} == {(1, 1.0)} and told[-1].done == 1
 
 
 def test_models_are_listed_and_resolved_and_remembered(real: ChildExecutor, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def clip(path: Path, frames: int = 6) -> Path:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
         for number in range(frames):
-            image = np.full((32, 48, 3), 20 * number, np.uint8)
+            image = np.full((32, 48, 3), 20 * number % 256, np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(image)):
                 container.mux(packet)
         for packet in stream.encode():

@@ -20,6 +20,8 @@ SAMPLES = [
     say.Run(1, "/in/a\udcff.png", "/out/照片.png", {"resolution": 96, "tf32": False}, "", "/keep"),
     say.Progress(1, "decoding", 3, None, None),
     say.Progress(1, "decoding", 3, 9, 1.0),
+    say.Progress(1, "decoding", 3, 9, 1.0, 1, 3, 0.5),
+    say.GiveWay(1, wanted=True),
     say.Ready(say.VERSION, say.DeviceReport("cuda", name="RTX")),
     say.Listed(2, [{"name": "nano", "error": None}]),
     say.Looked(3, "video", 64, 48, 6, 25.0, 1, "", ["mp4", "mkv"]),

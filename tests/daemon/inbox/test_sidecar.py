@@ -135,3 +135,15 @@ def test_companions_are_all_files_that_matter(tmp_path: Path) -> None:
     put(tmp_path / "a" / "clip.mp4.json", "{}")
     names = {each.name for each in companions(tmp_path, tmp_path / "a" / "clip.mp4", "a")}
     assert names == {"preset.toml", "clip.mp4.json"}
+
+
+def test_a_sidecar_says_how_a_video_is_coded(tmp_path: Path) -> None:
+    put(tmp_path / "clip.mp4.toml", 'profile = "quality"\nvideo_codec = "av1"\ncrf = 30\nencoder_preset = 6\n')
+    request = ask(tmp_path)
+    asked = ("profile", "video_codec", "crf", "encoder_preset")
+    assert [request[name] for name in asked] == ["quality", "av1", 30.0, "6"]
+    put(tmp_path / "clip.mp4.toml", 'profile = "edit"\noutput_format = "mp4"\n')
+    with pytest.raises(
+        SidecarError, match="profile = edit makes ProRes or DNxHR, which output_format = mp4 does not hold"
+    ):
+        ask(tmp_path)

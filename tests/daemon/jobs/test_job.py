@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from daemon.jobs.job import MOVES, Draft, IllegalMoveError, Job, Media, Result, State
+from seedvr2.options import UpscaleOptions
 
 MEDIA = Media("video", 640, 360, 100, 25.0, 4.0)
 RESULT = Result("/out/a.mp4", 1920, 1080, 100, 12.5, "nano", False, {"seed": 1}, ("a warning",))
@@ -90,3 +91,19 @@ def test_a_broken_record_is_refused() -> None:
     del record["draft"]
     with pytest.raises(KeyError):
         Job.from_record(record)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "meant"),
+    [
+        ({"video_codec": "h264", "output_format": "auto"}, "auto"),
+        ({"video_codec": "h264", "output_format": "webm"}, "auto"),
+        ({"video_codec": "hevc", "output_format": "mov"}, "auto"),
+        ({"video_codec": "hevc", "output_format": "auto"}, "hevc"),
+        ({"video_codec": "h264", "output_format": "mp4", "profile": "web"}, "h264"),
+    ],
+)
+def test_a_codec_that_an_earlier_version_recorded_unasked_is_none(recorded: dict[str, str], meant: str) -> None:
+    job = Job.from_record(job_in(State.QUEUED).record() | {"draft": dataclasses.asdict(draft(options=recorded))})
+    assert job.draft.options["video_codec"] == meant
+    UpscaleOptions.parse(job.draft.options)

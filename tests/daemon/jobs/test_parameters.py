@@ -7,6 +7,7 @@ import pytest
 from daemon.jobs.job import Media
 from daemon.jobs.parameters import JobRequest
 from daemon.jobs.workload import output_size, work_of
+from seedvr2.errors import OptionError
 from seedvr2.options import UpscaleOptions
 
 
@@ -41,3 +42,27 @@ def test_the_work_of_a_job_is_that_of_its_result(asked: dict[str, int], size: tu
     media, options = Media("video", 640, 360, 100, 25.0, 4.0), UpscaleOptions.parse(asked)
     assert output_size(media, options) == size
     assert work_of(media, options) == pytest.approx(size[0] * size[1] * 100 / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        # What goes together stays.
+        ([{"output_format": "mkv", "crf": 20}, {"profile": "quality"}], ("mkv", "quality", "auto", 20)),
+        # What does not makes way for the later words, with all that was said of coding.
+        ([{"output_format": "mp4", "crf": 20}, {"profile": "archive"}], ("auto", "archive", "auto", -1)),
+        ([{"profile": "archive"}, {"video_codec": "hevc"}], ("auto", "auto", "hevc", -1)),
+        ([{"profile": "edit"}, {"seed": 5}, {"output_format": "webm"}], ("webm", "auto", "auto", -1)),
+    ],
+)
+def test_later_words_on_coding_put_contradicting_ones_out_of_force(
+    layers: list[dict[str, object]], expected: tuple[object, ...]
+) -> None:
+    options = JobRequest.parse({"batch_size": 9}, *layers).options
+    assert (options.output_format, options.profile, options.video_codec, options.crf) == expected
+    assert options.batch_size == 9
+
+
+def test_words_of_one_layer_that_contradict_are_refused() -> None:
+    with pytest.raises(OptionError, match="output_format = mp4 does not hold"):
+        JobRequest.parse({"crf": 20}, {"profile": "archive", "output_format": "mp4"})

@@ -80,6 +80,11 @@ def test_relative_paths_belong_to_the_file_and_those_of_the_environment_to_the_s
         ("[defaults]\nresolution = 5", "resolution takes a whole number from 16"),
         ("[presets.a]\nseed = -1", "[presets.a]: seed takes"),
         ("[presets]\na = 1", "is a section"),
+        (
+            "[defaults]\nprofile = 'web'\noutput_format = 'mov'\nencoder = 'ffv1'",
+            "[defaults]: profile = web is H.264 or VP9",
+        ),
+        ("[presets.a]\nprofile = 'archive'\noutput_format = 'mp4'", "[presets.a]: profile = archive makes FFV1"),
         ("server = 1", "is a section, not a value"),
         ("[server", "not valid TOML"),
         ("[server]\nhost = '0.0.0.0'", "server.token"),

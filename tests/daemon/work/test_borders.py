@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.runs import CLIP
 from daemon.engine.local_executor import LocalExecutor
 from daemon.jobs import turns
+from daemon.jobs.job import Job, Progress, State
 from daemon.settings.keys import ModelSettings
 from daemon.work import schedule
 from seedvr2 import UpscaleOptions, Upscaler
@@ -186,3 +188,46 @@ def test_a_film_that_gave_way_outlives_a_kill(
     assert starts == {film_id: 1, picture_id: 2}
     (result,) = running.outputs.glob("film_nano_*.mp4")
     assert coded(result) == undisturbed
+
+
+def test_a_cancel_that_comes_as_a_film_goes_back_into_the_queue_is_heard(
+    start: Start, tmp_path: Path, film: Path
+) -> None:
+    running = begin(start, tmp_path)
+    film_id = send_film(running, film)
+    queue, save = running.service.context.queue, running.service.store.save
+    answers: list[object] = []
+
+    def saved(job: Job) -> Job:
+        job = save(job)
+        if job.id == film_id and job.state is State.QUEUED and not answers:
+            # Its record says that it waits, but nobody can take it yet.
+            assert queue.position(film_id) == 0
+            answers.append(running.post(f"/api/tasks/{film_id}/cancel").json()["status"])
+        return job
+
+    running.service.store.save = saved  # type: ignore[method-assign]
+    running.submit("photo.png", png(), resolution=64)
+    assert running.finished(film_id)["status"] == "cancelled"
+    assert answers == ["cancelling"]
+
+
+def test_the_wait_of_a_picture_is_told_as_if_the_film_let_it_go_first(running: Running) -> None:
+    running.executor.gate.clear()
+    film_id = running.submit("film.mp4", CLIP.read_bytes())
+    assert running.executor.running.wait(PATIENCE_S)
+    later = running.submit("later.mp4", CLIP.read_bytes())
+    worker = running.service.worker
+    eventually(lambda: worker.current is not None and worker.current.id == film_id)
+    worker.progress = Progress(film_id, segments_total=60, border_s=30.0, eta_s=7200.0)
+    picture_id, low = running.submit("a.png", resolution=64), running.submit("b.png", resolution=64, priority="low")
+    waits = {
+        job_id: running.get(f"/api/queue/position/{job_id}").json()["estimated_wait"]
+        for job_id in (later, picture_id, low)
+    }
+    assert 30 <= waits[picture_id] <= 40
+    # The clip is short against the film, too, and the picture against the clip; no task goes before a higher priority.
+    assert waits[picture_id] < waits[later] < 150 and waits[low] >= 7200
+    running.executor.gate.set()
+    for job_id in (film_id, later, picture_id, low):
+        assert running.finished(job_id)["status"] == "completed"

@@ -90,16 +90,19 @@ def work_of(running: Running) -> list[Path]:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_job_that_finishes_a_segment_may_be_interrupted_as_often_as_power_fails(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [MAX_STARTS + 2, pytest.param(30, marks=pytest.mark.long)])
+def test_a_job_that_finishes_a_segment_may_be_interrupted_as_often_as_power_fails(
+    start: Start, tmp_path: Path, times: int
+) -> None:
     picture(tmp_path / "inbox" / "long.png")
-    for attempt in range(MAX_STARTS + 2):
+    for attempt in range(times):
         executor = Piecewise(end=die)
         kill_once(start, executor)
         assert executor.found == [attempt]
     last = Piecewise(pieces=0)
     running = start(last)
     eventually((running.inbox / "_done" / "long.png").exists)
-    assert last.found == [MAX_STARTS + 2] and work_of(running) == []
+    assert last.found == [times] and work_of(running) == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

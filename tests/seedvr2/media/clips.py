@@ -157,9 +157,15 @@ def upscale(source: Path, target: Path, **options: Any) -> tuple[Source, Sink]:
         width, height = opened.info.width, opened.info.height
         with open_sink(target, opened, width, height, UpscaleOptions(**options)) as sink:
             for frame in opened.frames():
-                image = frame.image if frame.image.dtype == np.uint8 else np.rint(frame.image / 257).astype(np.uint8)
-                sink.write(image, frame)
+                sink.write(fitted(frame.image, sink), frame)
     return opened, sink
+
+
+def fitted(image: NDArray[Any], sink: Sink) -> NDArray[Any]:
+    """An image in the depth that a writer wants."""
+    if sink.bit_depth == 16:
+        return image if image.dtype == np.uint16 else image.astype(np.uint16) * 257
+    return image if image.dtype == np.uint8 else np.rint(image / 257).astype(np.uint8)
 
 
 def packets(path: Path, index: int) -> list[av.Packet[Any]]:

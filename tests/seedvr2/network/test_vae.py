@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from seedvr2.network.build import meta_vae
-from seedvr2.network.tiling import Tiling, decode_tiled, encode_tiled, tile_count
+from seedvr2.network.tiling import Tiling, decode_tiled, decoding_tiled, encode_tiled, encoding_tiled, tile_count
 from seedvr2.planning.count import HALF, use_all, without_numbers
 from seedvr2.planning.live import Elsewhere, counted, dataless
+from seedvr2.planning.needs import vae_bytes
 from seedvr2.planning.published import VAE
 from tests.seedvr2.network.networks import SMALL_VAE, random_vae
 
@@ -128,3 +129,51 @@ def test_half_precision_loses_little_at_real_widths(frames: int) -> None:
         error = (got.double() - exact.double()).square().mean()
         # Of the whole range of what was to come, as of a picture's.
         assert 10 * torch.log10((exact.max() - exact.min()).double() ** 2 / error) >= 40
+
+
+@pytest.mark.parametrize("frames", [1, 3, 9, 17])
+@torch.no_grad()
+def test_a_clip_that_is_made_as_it_is_needed_gives_what_the_whole_one_gives(frames: int) -> None:
+    vae, clip = random_vae(), _clip(frames)
+    asked: list[slice] = []
+
+    class Made:
+        def __len__(self) -> int:
+            return frames
+
+        def __getitem__(self, part: slice, /) -> torch.Tensor:
+            asked.append(part)
+            return clip.transpose(0, 1)[part]
+
+    latent = vae.encode(clip)
+    assert torch.equal(torch.cat(list(vae.encoding(Made(), clip.device))), latent)
+    assert [part.start for part in asked] == [0, *range(5, frames, 4)]
+    seen: list[int] = []
+    decoded = torch.cat(list(vae.decoding(latent, clip.device, seen.append)))
+    assert torch.equal(decoded.transpose(0, 1), vae.decode(latent)) and seen[-1] == len(latent)
+
+
+@torch.no_grad()
+def test_tiles_of_such_a_clip_too() -> None:
+    vae, clip, tiling = random_vae(), _clip(9), Tiling((8, 12), (4, 4))
+    latent = encode_tiled(vae, clip, tiling)
+    made = encoding_tiled(vae, clip.transpose(0, 1), (16, 24), clip.device, tiling)
+    torch.testing.assert_close(made, latent, atol=1e-6, rtol=0)
+    decoded = decoding_tiled(vae, latent, (4, 6), clip.device, tiling)
+    torch.testing.assert_close(decoded, decode_tiled(vae, latent, tiling), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("roomy", [False, True])
+def test_a_long_pass_takes_no_more_than_the_table_says_of_many_slices(roomy: bool) -> None:
+    vae = meta_vae(VAE)
+    vae.roomy, vae.away, vae.dtype = roomy, Elsewhere, HALF
+    with dataless():
+        without_numbers(vae)
+        use_all(vae)
+        latent = torch.empty(12, 32, 32, 16, dtype=HALF)
+        with counted() as live:
+            for frames in vae.decoding(latent, latent.device):
+                assert frames.shape[1:] == (3, 256, 256)
+                del frames
+    table = vae_bytes(VAE, 256, 256, 17, 2, roomy=roomy)[1]
+    assert 0.9 * table < live.peak < 1.01 * table

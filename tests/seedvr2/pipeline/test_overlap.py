@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -276,3 +278,25 @@ def test_an_interrupt_ends_the_wait_for_the_last_calls() -> None:
 )
 def test_few_frames_wait_where_they_are_large(frame_bytes: int, batch: int, wanted: int) -> None:
     assert depth(frame_bytes, batch) == wanted
+
+
+def test_a_flush_waits_for_all_that_was_put_and_tells_what_failed() -> None:
+    done: list[int] = []
+
+    def slow(number: int) -> None:
+        time.sleep(0.02)
+        done.append(number)
+
+    def fail() -> None:
+        raise KeyError("x")
+
+    with WriteBehind(8) as writer:
+        for number in range(5):
+            writer.put(partial(slow, number))
+        writer.flush()
+        assert done == list(range(5))
+        writer.put(partial(slow, 5))
+    assert done[-1] == 5
+    with pytest.raises(KeyError), WriteBehind(8) as writer:
+        writer.put(fail)
+        writer.flush()

@@ -10,7 +10,7 @@ import pytest
 
 from seedvr2.errors import NeverFitsError, OutOfMemoryError
 from seedvr2.planning.card import Card, SimulatedLayer
-from seedvr2.planning.plan import Plan, with_need
+from seedvr2.planning.plan import Plan, waiting_bytes, with_need
 from seedvr2.planning.planner import Request, choose, next_smaller, swap_to_load, walk, with_margin
 from seedvr2.planning.simulate import CARDS, MODELS, RESOLUTIONS, request_of
 
@@ -170,3 +170,33 @@ def test_a_model_that_is_larger_than_the_card_is_loaded_in_part() -> None:
 def test_on_the_processor_no_block_has_another_place_to_go() -> None:
     request = replace(request_of("3B fp8", 1080, picture=True), swappable=False)
     assert {(plan.blocks_to_swap, plan.in_turn, plan.roomy) for plan in walk(request)} == {(0, False, False)}
+
+
+def _stitched(request: Request) -> Request:
+    return replace(request, work=replace(request.work, stitched=True))
+
+
+def test_one_pass_over_a_shot_takes_what_many_slices_take() -> None:
+    batch = request_of("3B fp16", 1080, picture=False)
+    facts, work = batch.facts, batch.work
+    lean, roomy = Plan(None, 5), Plan(None, 5, roomy=True)
+    needs = {
+        (plan.roomy, stitched): with_need(plan, facts, replace(work, stitched=stitched)).need
+        for plan in (lean, roomy)
+        for stitched in (False, True)
+    }
+    assert needs[False, False] < needs[False, True] < needs[False, False] * 1.06
+    # What a slice leaves for the next one, which a batch of one slice has none of.
+    assert needs[True, True] - needs[True, False] == pytest.approx(1.02 * 7000 * 1920 * 1088, rel=0.15)
+    assert waiting_bytes(lean, facts, work) == waiting_bytes(roomy, facts, replace(work, stitched=True)) == 0
+    assert waiting_bytes(lean, facts, replace(work, stitched=True)) == pytest.approx(17 * GIB, rel=0.15)
+
+
+def test_what_would_have_to_wait_finds_room_in_main_memory() -> None:
+    request, card = _stitched(request_of("3B fp8", 1080, picture=False)), SimulatedLayer(16).card()
+    plenty, little = choose(card, request, spare=64 * GIB), choose(card, request, spare=6 * GIB)
+    assert plenty == replace(choose(card, request), reasons=plenty.reasons)
+    assert waiting_bytes(little, request.facts, request.work) <= 6 * GIB
+    assert (little.tile or 10**6) < (plenty.tile or 10**6) or little.roomy > plenty.roomy
+    # Rather with what there is than not at all.
+    assert choose(card, request, spare=0).need > 0

@@ -344,7 +344,7 @@ def test_a_process_that_is_killed_at_any_instant_goes_on(tmp_path: Path, frames:
     assert not list(tmp_path.glob(".out*"))
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "h264"), ("mkv", "hevc"), ("webm", "h264"), ("mov", "h264")])
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "h264"), ("mkv", "hevc"), ("webm", "vp9"), ("mov", "prores")])
 def test_every_encoder_repeats_itself_and_is_joined(
     nano: Upscaler, clip: Path, tmp_path: Path, suffix: str, codec: str
 ) -> None:

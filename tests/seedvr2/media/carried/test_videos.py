@@ -20,6 +20,7 @@ from seedvr2.media.carried import ebml
 from seedvr2.media.carried.boxes import payload, walk
 from seedvr2.media.carried.item import Fate
 from seedvr2.media.carried.videos import VIDEO, VIDEO_FORMATS, VIDEO_ITEMS
+from seedvr2.media.videos.light import Light
 from seedvr2.options import UpscaleOptions
 from tests.seedvr2.media import clips
 
@@ -190,6 +191,11 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
+def light_of(path: Path) -> Light:
+    with open_source(path) as source:
+        return source.light  # type: ignore[attr-defined]
+
+
 def exif(path: Path) -> dict[str, Any]:
     if not shutil.which("exiftool"):
         pytest.skip("needs exiftool")
@@ -280,7 +286,10 @@ ROWS = {
     "unknown": Row(case("17_apac.mp4")),
     "protected": Row(with_protected_sound),
     "other_video": Row(with_two_videos, telling="more than one video track"),
-    "mastering": Row(case("42_hdr10.mp4")),
+    "mastering": Row(
+        case("42_hdr10.mp4"),
+        lambda path: light_of(path) == light_of(CASES / "42_hdr10.mp4") != Light(),
+    ),
     # No encoder here writes these.
     "hdr10plus": Row(remuxed, side_data={"DYNAMIC_HDR_PLUS": b""}),
     "hdr_vivid": Row(remuxed, side_data={"DYNAMIC_HDR_VIVID": b""}),
@@ -295,7 +304,7 @@ ROWS = {
 ELSEWHERE = {"dolby_vision"}
 
 
-def convert(source: Path, target: Path, side_data: dict[str, bytes], codec: str = "h264") -> list[str]:
+def convert(source: Path, target: Path, side_data: dict[str, bytes], codec: str = "auto") -> list[str]:
     """Runs a video through reader and writer in its shape with square pixels; returns the warnings."""
     with open_source(source) as opened:
         if side_data:

@@ -53,8 +53,7 @@ def copied(source: Path, target: Path, **options: Any) -> tuple[Source, Sink, li
         frames = list(opened.frames())
         with open_sink(target, opened, opened.info.width, opened.info.height, UpscaleOptions(**options)) as sink:
             for frame in frames:
-                narrow = sink.bit_depth == 8 and frame.image.dtype == np.uint16
-                sink.write(np.rint(frame.image / 257).astype(np.uint8) if narrow else frame.image, frame)
+                sink.write(clips.fitted(frame.image, sink), frame)
     return opened, sink, frames, list(open_source(target).frames())
 
 
@@ -136,9 +135,9 @@ def test_quicktime_keeps_ten_bits(tmp_path: Path) -> None:
     assert sink.warnings == ()
     assert np.abs(levels(before[0]) - levels(after[0])).max() < 0.5
     assert len(np.unique(after[0].image[32, :, 1])) >= 40
-    _, sink, _, after = copied(clip, tmp_path / "out.mp4", output_format="mp4")
+    _, sink, _, after = copied(clip, tmp_path / "out.mp4", profile="web")
     assert sink.bit_depth == 8
-    advice = "choose video_codec = hevc or output_format = mov for 10."
+    advice = "choose profile = quality for 10."
     assert sink.warnings == (f"The video has 10 bits per sample; the result has 8; {advice}",)
     assert len(np.unique(after[0].image[32, :, 1])) < 20
 
@@ -173,11 +172,12 @@ def test_hevc_of_eight_bits_has_eight(tmp_path: Path) -> None:
 
 
 def test_advice_for_a_high_dynamic_range_is_true(tmp_path: Path) -> None:
-    _, sink, _, _ = copied(CASES / "42_hdr10.mp4", tmp_path / "out.mp4")
+    _, sink, _, _ = copied(CASES / "42_hdr10.mp4", tmp_path / "out.mp4", video_codec="h264")
     (told,) = (warning for warning in sink.warnings if "dynamic range" in warning)
-    assert told.endswith("choose video_codec = hevc or output_format = mov for 10.")
-    _, sink, _, _ = copied(CASES / "42_hdr10.mp4", tmp_path / "out.mov", output_format="mov")
-    assert not any("dynamic range" in warning for warning in sink.warnings)
+    assert told.endswith("choose profile = quality and leave video_codec at auto for 10.")
+    for name, options in (("auto.mp4", {}), ("out.mp4", {"profile": "quality"}), ("out.mov", {"output_format": "mov"})):
+        _, sink, _, _ = copied(CASES / "42_hdr10.mp4", tmp_path / f"deep-{name}", **options)
+        assert sink.warnings == ()
 
 
 @pytest.mark.parametrize(

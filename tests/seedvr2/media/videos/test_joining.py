@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from seedvr2.coding.wish import Wish
 from seedvr2.errors import MediaError
 from seedvr2.media import Source, open_sink, open_source
 from seedvr2.media.videos.joining import join
@@ -41,20 +42,20 @@ def source_of(folder: Path, *, alpha: bool = False) -> Path:
     return clips.write_video(folder / "in.mkv", pictures, codec="ffv1", layout="bgra", options={})
 
 
-def coded(folder: Path, source: Source, suffix: str, codec: str, stops: list[int]) -> tuple[list[Path], list[int]]:
+def coded(folder: Path, source: Source, suffix: str, wish: Wish, stops: list[int]) -> tuple[list[Path], list[int]]:
     frames, files, start = list(source.frames()), [], 0
     for stop in stops:
         path = folder / f"{stop}.packets"
-        with SegmentSink(path, suffix, source, *SIZE, codec) as sink:
+        with SegmentSink(path, suffix, source, *SIZE, wish) as sink:
             for frame in frames[start:stop]:
-                sink.write(frame.image if sink.bit_depth == 8 else frame.image.astype(np.uint16) * 257, frame)
+                sink.write(clips.fitted(frame.image, sink), frame)
         files.append(path)
         start = stop
     return files, [stop - start for start, stop in zip([0, *stops], stops, strict=False)]
 
 
-def joined(target: Path, source: Source, codec: str, files: list[Path], frames: list[int]) -> None:
-    result = ResultFile(target, target.suffix, source, *SIZE, codec)
+def joined(target: Path, source: Source, wish: Wish, files: list[Path], frames: list[int]) -> None:
+    result = ResultFile(target, target.suffix, source, *SIZE, wish)
     try:
         join(result, files, frames)
     finally:
@@ -66,12 +67,21 @@ def joined(target: Path, source: Source, codec: str, files: list[Path], frames: 
     [
         (".mp4", "h264", False),
         (".mp4", "hevc", False),
+        (".mp4", "av1", False),
         (".mkv", "h264", False),
         (".mkv", "hevc", False),
+        (".mkv", "av1", False),
+        (".mkv", "vp9", True),
+        (".mkv", "ffv1", False),
+        (".mkv", "ffv1", True),
+        (".mkv", "prores", True),
         (".mov", "h264", False),
-        (".mov", "h264", True),
-        (".webm", "h264", False),
-        (".webm", "h264", True),
+        (".mov", "hevc", False),
+        (".mov", "prores", False),
+        (".mov", "prores", True),
+        (".webm", "vp9", False),
+        (".webm", "vp9", True),
+        (".webm", "av1", False),
     ],
 )
 @pytest.mark.parametrize("stops", [[1, 2, 9, 14], [14]])
@@ -81,10 +91,11 @@ def test_a_joined_video_has_the_times_and_tracks_of_one_coded_at_once(
     whole, target = tmp_path / f"whole{suffix}", tmp_path / f"joined{suffix}"
     with open_source(source_of(tmp_path, alpha=alpha)) as source:
         options = UpscaleOptions(output_format=suffix[1:], video_codec=codec)
+        wish = options.wish
         with open_sink(whole, source, *SIZE, options) as sink:
             for frame in source.frames():
-                sink.write(frame.image if sink.bit_depth == 8 else frame.image.astype(np.uint16) * 257, frame)
-        joined(target, source, codec, *coded(tmp_path, source, suffix, codec, stops))
+                sink.write(clips.fitted(frame.image, sink), frame)
+        joined(target, source, wish, *coded(tmp_path, source, suffix, wish, stops))
     with open_source(whole) as one, open_source(target) as other:
         # By the times of decoding, which x264 spreads otherwise where frames come ever later.
         assert one.info.duration_s == pytest.approx(other.info.duration_s, abs=0.1)
@@ -111,7 +122,7 @@ def test_a_joined_video_has_the_times_and_tracks_of_one_coded_at_once(
 
 def test_a_packet_file_holds_what_the_encoder_gave(tmp_path: Path) -> None:
     with open_source(source_of(tmp_path)) as source:
-        (file,), _ = coded(tmp_path, source, ".mp4", "h264", [14])
+        (file,), _ = coded(tmp_path, source, ".mp4", Wish(), [14])
         stretch, packets = read_stretch(file), list(read_packets(file))
     assert stretch.time_base == Fraction(1, 90_000) and stretch.headers
     assert sorted(packet.pts for packet in packets) == TIMES
@@ -126,9 +137,9 @@ def test_a_packet_file_holds_what_the_encoder_gave(tmp_path: Path) -> None:
 
 def test_what_does_not_belong_together_is_not_joined(tmp_path: Path) -> None:
     with open_source(source_of(tmp_path)) as source:
-        files, frames = coded(tmp_path, source, ".mp4", "h264", [5, 14])
+        files, frames = coded(tmp_path, source, ".mp4", Wish(), [5, 14])
         with pytest.raises(MediaError, match=r"14\.packets has 9 frames, not 8"):
-            joined(tmp_path / "out.mp4", source, "h264", files, [5, 8])
+            joined(tmp_path / "out.mp4", source, Wish(), files, [5, 8])
         with pytest.raises(MediaError, match=r"5\.packets was coded in another way"):
-            joined(tmp_path / "out.mp4", source, "hevc", files, frames)
+            joined(tmp_path / "out.mp4", source, Wish(codec="hevc"), files, frames)
     assert not list(tmp_path.glob("*out*"))

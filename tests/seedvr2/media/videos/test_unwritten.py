@@ -14,10 +14,9 @@ from tests.seedvr2.media import clips
 CASES = Path(__file__).parents[3] / "fixtures" / "cases"
 
 
-def test_light_is_named_once_and_only_where_it_is_lost() -> None:
+def test_only_what_no_result_has_is_named() -> None:
     frame = {"MASTERING_DISPLAY_METADATA": b"", "CONTENT_LIGHT_LEVEL": b"", "AFD": b"", "SEI_UNREGISTERED": b""}
-    assert of_frames(frame, with_light=False) == ["mastering", "active_format"]
-    assert of_frames(frame, with_light=True) == ["active_format"]
+    assert of_frames(frame) == ["active_format"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What a video can be coded with, and how what was asked for goes together."""
