@@ -55,7 +55,7 @@ def test_jobs_wait_and_say_why_until_the_model_can_run(start: Start, lacks: Exce
     done = running.finished(sent)
     assert (done["status"], done["model"]) == ("completed", MODELS[0])
     eventually(lambda: running.get("/health").json()["problems"] == [])
-    assert [name for _, _, name in executor.runs] == [MODELS[1], "", ""]
+    eventually(lambda: [name for _, _, name in executor.runs] == [MODELS[1], "", ""])
 
 
 def test_a_named_model_that_lacks_a_part_is_taken_and_waits(start: Start) -> None:
