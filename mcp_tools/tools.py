@@ -6,13 +6,14 @@ Names, parameters and defaults of the first ten are those of the API document.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any, TypeAlias
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import ToolAnnotations
+from mcp_types import ImageContent, TextContent, ToolAnnotations
 from pydantic import Field
 
 from mcp_tools import files, pulling, waiting
@@ -32,6 +33,9 @@ Resolution = Annotated[int, Field(description="Short edge of the result, in pixe
 Scale = Annotated[
     float | None, Field(description="Short edge as a multiple of the source's, instead of resolution; at least 1")
 ]
+LongEdge = Annotated[int | None, Field(description="Long edge of the result, in pixels, instead of resolution")]
+FitWidth = Annotated[int | None, Field(description="Width in pixels that the result never exceeds")]
+FitHeight = Annotated[int | None, Field(description="Height in pixels that the result never exceeds")]
 Strength = Annotated[
     float | None, Field(description="How much of the restoration is taken, 0 to 1; 0: the plain resize; null: default")
 ]
@@ -85,6 +89,8 @@ class Tools:
         }
         for tool, hints in offered.items():
             server.add_tool(tool, title=_title(tool.__name__), annotations=hints)
+        # An image has no place in a structured answer.
+        server.add_tool(self.preview, title="Preview", annotations=READS, structured_output=False)
 
     async def get_queue_status(self) -> Answer:
         """Get the queue: what runs, what waits, how long it will take."""
@@ -108,10 +114,14 @@ class Tools:
         scale: Scale = None,
         strength: Strength = None,
         softness: Softness = None,
+        long_edge: LongEdge = None,
+        fit_width: FitWidth = None,
+        fit_height: FitHeight = None,
     ) -> Answer:
         """Submit a picture for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
         fields: Fields = {"resolution": resolution, "color_correction": color_correction, "seed": seed}
-        fields |= _given(scale=scale, strength=strength, softness=softness)
+        fields |= _given(scale=scale, strength=strength, softness=softness, long_edge=long_edge)
+        fields |= _given(fit_width=fit_width, fit_height=fit_height)
         return await self._submit(file_path, dit_model, fields)
 
     async def submit_video_task(
@@ -126,12 +136,16 @@ class Tools:
         strength: Strength = None,
         softness: Softness = None,
         profile: Profile = None,
+        long_edge: LongEdge = None,
+        fit_width: FitWidth = None,
+        fit_height: FitHeight = None,
     ) -> Answer:
         """Submit a video for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
         fields: Fields = {
             "resolution": resolution, "batch_size": batch_size, "color_correction": color_correction, "seed": seed,
         }  # fmt: skip
-        fields |= _given(scale=scale, strength=strength, softness=softness, profile=profile)
+        fields |= _given(scale=scale, strength=strength, softness=softness, long_edge=long_edge)
+        fields |= _given(fit_width=fit_width, fit_height=fit_height, profile=profile)
         return await self._submit(file_path, dit_model, fields)
 
     async def get_task_status(self, task_id: TaskId) -> Answer:
@@ -218,6 +232,47 @@ class Tools:
     ) -> Answer:
         """Delete the file of a model from the server. Refused while it is in use."""
         return await self._api.delete(f"/api/models/{segment(model.strip())}", **({"force": 1} if force else {}))
+
+    async def preview(
+        self,
+        file_path: Annotated[str, Field(description="A picture or video where this MCP server runs")] = "",
+        task_id: Annotated[str, Field(description="Or a task, whose source is shown")] = "",
+        at: Annotated[float | None, Field(description="Seconds into a video; null: its middle")] = None,
+        crop: Annotated[
+            str, Field(description="auto, whole, or x,y,width,height in pixels of the source; auto: the best part")
+        ] = "auto",
+        strengths: Annotated[
+            list[float] | None, Field(description="Strengths to show beside the plain resize; null: 0.25 to 1")
+        ] = None,
+        resolution: Annotated[
+            int | None, Field(description="Short edge of the result, in pixels; null: default")
+        ] = None,
+        scale: Scale = None,
+        softness: Softness = None,
+        dit_model: Model = None,
+    ) -> list[TextContent | ImageContent]:
+        """See in seconds what a task would look like, before or while it runs: one image of several strengths.
+
+        Answers a sheet of images side by side, and what they show. Give either file_path or task_id.
+        """
+        given = _given(at=at, resolution=resolution, scale=scale, softness=softness)
+        fields: Fields = {**given, "crop": crop}
+        if strengths is not None:
+            fields["strengths"] = ",".join(f"{strength:g}" for strength in strengths)
+        if dit_model:
+            fields["dit_model"] = dit_model
+        if bool(file_path) is bool(task_id):
+            raise ToolError("Give either the file_path of a picture or video, or the task_id of a task.")
+        if file_path:
+            with files.open_source(file_path, self._folders) as file:
+                shown = await self._api.upload(file, files.upload_name(file_path), fields, "/api/preview")
+        else:
+            shown = await self._api.post("/api/preview", {**fields, "task_id": task_of(task_id)}, patient=True)
+        sheet = b64encode(await self._api.fetch(shown["sheet"])).decode("ascii")
+        return [
+            TextContent(type="text", text=json.dumps(shown)),
+            ImageContent(type="image", data=sheet, mime_type="image/png"),
+        ]
 
     async def _submit(self, file_path: str, model: str | None, fields: Fields) -> Answer:
         if model:

@@ -69,12 +69,19 @@ class Api:
         """`DELETE path?query`."""
         return await self._json("DELETE", path, params=query)
 
-    async def upload(self, file: BinaryIO, name: str, fields: Mapping[str, str | int | float]) -> dict[str, Any]:
-        """`POST /api/process`: the file is sent as it is read."""
+    async def fetch(self, path: str) -> bytes:
+        """`GET path`, of something small."""
+        async with self._answer("GET", path) as answer:
+            return bytes(await answer.aread())
+
+    async def upload(
+        self, file: BinaryIO, name: str, fields: Mapping[str, str | int | float], path: str = "/api/process"
+    ) -> dict[str, Any]:
+        """`POST path`: the file is sent as it is read."""
         # A name may hold bytes that are no characters.
         form = {"files": {"file": (os.fsencode(name).decode("utf-8", "replace"), file)}, "data": dict(fields)}
         try:
-            return await self._json("POST", "/api/process", timeout=self._limits(patient=True), **form)
+            return await self._json("POST", path, timeout=self._limits(patient=True), **form)
         except OSError as error:
             raise self.problem(f"{name} cannot be read: {error.strerror}.", HERE) from None
 

@@ -1,4 +1,4 @@
-"""The command line: `seedvr2 upscale | plan | segment | join | models | convert`, or `python -m seedvr2 …`."""
+"""The command line: `seedvr2 upscale | preview | plan | segment | join | models | convert`."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     from seedvr2.catalogue.cli import add_parser as add_models
     from seedvr2.checkpoint.cli import add_parser as add_convert
     from seedvr2.farm.cli import add_parsers as add_farm
+    from seedvr2.preview.cli import add_parser as add_preview
 
     parser = argparse.ArgumentParser(prog="seedvr2", description="Upscale and restore videos and pictures.")
     parser.add_argument("--version", action="version", version=__version__)
@@ -61,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         "--compile", action="store_true", help="compile parts of the transformer, where a compiler is installed"
     )
     upscale.set_defaults(run=_upscale)
+
+    add_preview(commands, _add_model_arguments, _options)
 
     plan = commands.add_parser("plan", help="show size, memory and time of a job without running it")
     plan.add_argument("sources", nargs="+", type=Path, metavar="IN")

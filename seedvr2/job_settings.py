@@ -76,7 +76,7 @@ def size_warnings(info: MediaInfo, options: UpscaleOptions, plan: Plan) -> tuple
 def shortened(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
     """A sentence where nobody asked for a limit, but there is one."""
     short, long = sorted((info.width, info.height))
-    if not options.max_resolution and options.short_edge(short, long) * long > MAX_EDGE * short:
+    if not options.limited and options.short_edge(short, long) * long > MAX_EDGE * short:
         yield (
             f"With {options.size_asked} the long edge would have more than {MAX_EDGE} pixels, "
             "which is the most there is; the result is smaller."
@@ -86,8 +86,9 @@ def shortened(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
 def smaller_than_source(info: MediaInfo, options: UpscaleOptions) -> Iterator[str]:
     """A sentence where the result has fewer pixels than the source, though nobody said how large it is to be."""
     short, long = sorted((info.width, info.height))
-    unsaid = not options.scale and options.resolution == BY_NAME["resolution"].default
-    if unsaid and options.resolution < short and options.longest_edge >= long:
+    unsaid = options.sizing == "resolution" and options.resolution == BY_NAME["resolution"].default
+    free = options.longest_edge >= long and options.box[0] >= info.width and options.box[1] >= info.height
+    if unsaid and options.resolution < short and free:
         yield (
             f"The result is smaller than the source, whose short edge has {short} pixels, since {options.size_asked}; "
             "scale = 1 keeps the size of the source."

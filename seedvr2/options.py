@@ -7,7 +7,7 @@ so a parameter is written down once: its name, what it takes, its default and wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from seedvr2.coding.tables import AUTO, CONTAINERS, ENCODERS, MOST_CRF, PROFILES, USUAL
@@ -105,7 +105,10 @@ class UpscaleOptions:
 
     resolution: int = 1080
     scale: float = 0.0
+    long_edge: int = 0
     max_resolution: int = 0
+    fit_width: int = 0
+    fit_height: int = 0
     strength: float = 1.0
     softness: float = 0.0
     batch_size: int = 5
@@ -133,7 +136,23 @@ class UpscaleOptions:
     @property
     def longest_edge(self) -> int:
         """The long edge that the result never exceeds: more than `MAX_EDGE` no codec takes, and few machines hold."""
-        return self.max_resolution or MAX_EDGE
+        asked = self.long_edge if not self.scale else 0
+        return min(asked or MAX_EDGE, self.max_resolution or MAX_EDGE)
+
+    @property
+    def box(self) -> tuple[int, int]:
+        """Width and height that the result never exceeds, as it is displayed."""
+        return self.fit_width or MAX_EDGE, self.fit_height or MAX_EDGE
+
+    @property
+    def limited(self) -> bool:
+        """Whether somebody said how large the result may be at the most."""
+        return bool(self.max_resolution or self.fit_width or self.fit_height)
+
+    @property
+    def sizing(self) -> str:
+        """The parameter that says how large the result is to be: the first of these that is asked for."""
+        return "scale" if self.scale else "long_edge" if self.long_edge else "resolution"
 
     @property
     def asks_for_a_video(self) -> bool:
@@ -148,17 +167,25 @@ class UpscaleOptions:
 
     @property
     def size_asked(self) -> str:
-        """The parameter that says how large the result is to be, in words: `scale = 2`, `resolution = 1080`."""
-        return f"scale = {self.scale:g}" if self.scale else f"resolution = {self.resolution}"
+        """The same with its value, in words: `scale = 2`, `resolution = 1080`."""
+        return f"{self.sizing} = {getattr(self, self.sizing):g}"
 
     @property
     def instead(self) -> str:
         """What advice to use another `resolution` ends with: ` instead of scale` where that would win otherwise."""
-        return " instead of scale" if self.scale else ""
+        return f" instead of {self.sizing}" if self.sizing != "resolution" else ""
 
     def short_edge(self, width: int, height: int) -> int:
-        """The short edge in pixels that the result of a source of that size is to have; `longest_edge` limits it."""
-        return min(round(self.scale * min(width, height)), MAX_EDGE) if self.scale else self.resolution
+        """The short edge in pixels that the result of a source of that size is to have; other limits may lessen it."""
+        short, long = sorted((width, height))
+        if self.scale:
+            return min(round(self.scale * short), MAX_EDGE)
+        # Rounded up, as the long edge that follows from it is limited to what was asked for.
+        return -(-self.long_edge * short // long) if self.long_edge else self.resolution
+
+    def with_resolution(self, resolution: int) -> UpscaleOptions:
+        """The same, with the short edge of the result as the only word on its size; limits stay."""
+        return replace(self, resolution=resolution, scale=0.0, long_edge=0)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> UpscaleOptions:
@@ -185,7 +212,10 @@ _P = Parameter
 PARAMETERS: tuple[Parameter, ...] = (
     _P("resolution", int, 1080, "Short edge of the result, in pixels", 16, MAX_EDGE),
     _P("scale", float, 0.0, "Short edge of the result as a multiple of the source's, instead of resolution; 0: off", 1, 64, off=0),
+    _P("long_edge", int, 0, "Long edge of the result, in pixels, instead of resolution; 0: off", 16, MAX_EDGE, off=0),
     _P("max_resolution", int, 0, "Long edge of the result never exceeds this, in pixels; 0: 16384, the most there is", 0, MAX_EDGE),
+    _P("fit_width", int, 0, "Width that the result never exceeds, in pixels, as it is displayed; 0: off", 16, MAX_EDGE, off=0),
+    _P("fit_height", int, 0, "Height that the result never exceeds, in pixels, as it is displayed; 0: off", 16, MAX_EDGE, off=0),
     _P("strength", float, 1.0, "How much of the restoration is taken; 0: the plain resize", 0, 1),
     _P("softness", float, 0.0, "How much softer the model sees the source: 0 as it is, 1 at half its size", 0, 1),
     _P("batch_size", int, 5, "Frames restored together; 4n+1 (1, 5, 9, 13…) wastes no work", 1, 1001),

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from seedvr2.catalogue.places import ModelsDir
-from seedvr2.errors import OutOfMemoryError
+from seedvr2.errors import Cancelled, OutOfMemoryError
 from seedvr2.farm.job_plan import JobPlan
 from seedvr2.farm.segments import Made, make_segments, units_at
 from seedvr2.job_settings import frame_bytes
@@ -27,6 +27,8 @@ from seedvr2.planning.disk import disk_need
 from seedvr2.planning.forecast import Forecast, make_forecast
 from seedvr2.planning.plan import Plan
 from seedvr2.planning.planner import Request, next_smaller
+from seedvr2.preview.making import Bench, Preview, make_preview
+from seedvr2.preview.wish import Wish
 from seedvr2.progress import OnProgress, Progress
 from seedvr2.result import UpscaleResult
 from seedvr2.segments.cutting import frames_at_a_time
@@ -298,3 +300,34 @@ class Upscaler:
         where, asked = source or plan.source, plan.frozen.options
         task = Task.of(where, target, asked, files, report=on_progress, stop=cancelled)
         return make_segments(self._workshop, plan, units, task)
+
+    def preview(
+        self,
+        source: Path,
+        options: UpscaleOptions | None = None,
+        wish: Wish | None = None,
+        *,
+        model: str = "auto",
+        speed: float | None = None,
+        cancelled: IsCancelled | None = None,
+    ) -> Preview:
+        """What upscaling `source` would give, at several strengths: a small window of it, restored once.
+
+        Args:
+            wish: what to show; see there for what is shown where None.
+            speed: megapixels of results that this machine makes with the model in a second, where that was measured.
+            cancelled: as for `upscale`.
+
+        Raises:
+            OptionError: the wish does not fit the source. Others as for `upscale`.
+        """
+        workshop = self._workshop
+        files = workshop.files(model)
+
+        def check() -> None:
+            if cancelled is not None and cancelled():
+                raise Cancelled(f"The preview of {source.name} was cancelled.")
+
+        bench = Bench(files, workshop.planner, partial(workshop.load, files), check, speed)
+        with workshop.careful():
+            return make_preview(source, options or UpscaleOptions(), wish or Wish(), bench)

@@ -21,6 +21,7 @@ from daemon.api import (
     metrics,
     models,
     page,
+    preview,
     process,
     pulls,
     queue,
@@ -39,7 +40,7 @@ from daemon.settings.keys import ServerSettings
 
 log = logging.getLogger(__name__)
 TOPICS = (
-    *(health, gpu, models, pulls, queue, holding, process, tasks, adjust, download, source, thumbnails),
+    *(health, gpu, models, pulls, queue, holding, process, preview, tasks, adjust, download, source, thumbnails),
     *(events, metrics),
 )
 PAGES = (page, session)

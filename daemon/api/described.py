@@ -15,10 +15,12 @@ from seedvr2.options import OUTPUT_FORMATS
 ID = "3f9a1c07"
 MODEL = "seedvr2_ema_3b_fp8_e4m3fn.safetensors"
 UNKNOWN_TASK = f"There is no task '{ID}'."
+PREVIEW_ID = "9c1f02ab77de0b12"
 NO_MODEL = "There is no model seedvr9.safetensors."
 
 PARAMS = {
-    "resolution": 1080, "scale": 0.0, "max_resolution": 0, "strength": 1.0, "softness": 0.0, "batch_size": 5,
+    "resolution": 1080, "scale": 0.0, "long_edge": 0, "max_resolution": 0, "fit_width": 0, "fit_height": 0,
+    "strength": 1.0, "softness": 0.0, "batch_size": 5,
     "temporal_overlap": 0, "prepend_frames": 0, "uniform_batch_size": False, "shots": "auto", "stitching": "latent",
     "seed": 42, "color_correction": "lab", "input_noise_scale": 0.0, "latent_noise_scale": 0.0,
     "vae_tiling": "auto", "vae_quality": "high", "blocks_to_swap": 0, "tf32": False,
@@ -180,11 +182,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "What a model needs comes along. A download that broke goes on where it was.",
     ),
     ("GET", "/api/models/pull"): Operation("Models", "pulls", "Pulls", {"one": {"pulls": [PULL]}}),
-    ("POST", "/api/models/pull/<name>/cancel"): Operation(
+    ("POST", "/api/models/pull/<model>/cancel"): Operation(
         "Models", "cancel_pull", "PullCancelled", {"cancelled": {"status": "cancelled", "model": PULL["model"]}},
         {404: f"{PULL['model']} is not being fetched."},
     ),
-    ("DELETE", "/api/models/<name>"): Operation(
+    ("DELETE", "/api/models/<model>"): Operation(
         "Models", "remove_model", "ModelRemoved",
         {"removed": {"status": "removed", "model": MODEL, "bytes": 3391544696}},
         {
@@ -255,6 +257,32 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Tasks", "submit", "Submitted", {"queued": SUBMITTED},
         {400: "resolution takes a whole number from 16 to 16384, not '12'.", 404: NO_MODEL},
         about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
+    ),
+    ("POST", "/api/preview"): Operation(
+        "Tasks", "preview", "Preview",
+        {"film": {
+            "id": PREVIEW_ID, "task_id": ID, "width": 480, "height": 270, "output_width": 1920, "output_height": 1080,
+            "crop": {"x": 210, "y": 96, "width": 160, "height": 90}, "model": MODEL, "seconds": 2.1,
+            "frames_together": 5, "warnings": [],
+            "images": [
+                {"strength": 0.0, "at": 60.02, "url": f"/api/preview/{PREVIEW_ID}/60.020s-plain.png"},
+                {"strength": 1.0, "at": 60.02, "url": f"/api/preview/{PREVIEW_ID}/60.020s-strength-1.png"},
+            ],
+            "sheet": f"/api/preview/{PREVIEW_ID}/sheet.png", "kept_s": 900,
+        }},
+        {
+            400: "strengths takes up to 8 numbers from 0 to 1, with commas between them, not '2'.", 404: UNKNOWN_TASK,
+            409: "The source of this task is gone. Send it again.",
+        },
+        about="Answers in seconds, also while a task runs, which makes room and goes on: some frames of one shot, or a "
+        "part of them, are restored once and mixed with the plain resize at each strength. Send a form with a file, "
+        "which is not kept, or JSON that names a task, whose parameters hold where no others are given.",
+    ),
+    ("GET", "/api/preview/<preview_id>/<name>"): Operation(
+        "Tasks", "preview_image", errors={
+            404: "This preview is not kept any more; ask for it again.", 416: "The range lies outside of the file.",
+        },
+        media={"image/png": {}},
     ),
     ("GET", "/api/status/<task_id>"): Operation(
         "Tasks", "task_status", "Task", {"processing": TASK, "completed": DONE}, {404: UNKNOWN_TASK}

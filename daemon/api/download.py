@@ -30,22 +30,22 @@ def routes(context: Context) -> list[Route]:
     return [Route("GET", "/api/download/<task_id>", download, "The result of a completed task")]
 
 
-def send(path: Path) -> Any:
-    """A file as an attachment, as far as the request's conditions and range ask for it."""
+def send(path: Path, *, inline: bool = False) -> Any:
+    """A file, to be saved or (`inline`) shown, as far as the request's conditions and range ask for it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         raise RequestError(404, "The result is not there any more.") from None
-    return send_open(descriptor, path.name)
+    return send_open(descriptor, path.name, inline=inline)
 
 
-def send_open(descriptor: int, name: str) -> Any:
-    """An open file, which is closed in the end, as an attachment called `name`."""
+def send_open(descriptor: int, name: str, *, inline: bool = False) -> Any:
+    """An open file, which is closed in the end, called `name`; as an attachment, unless it is to be shown."""
     file = os.fdopen(descriptor, "rb")
     status = os.fstat(descriptor)
     headers = {
         "Content-Type": mimetypes.guess_type(name)[0] or "application/octet-stream",
-        "Content-Disposition": content_disposition(name, inline=bottle.request.query.get("inline") == "1"),
+        "Content-Disposition": content_disposition(name, inline=inline or bottle.request.query.get("inline") == "1"),
         "Accept-Ranges": "bytes",
         "Last-Modified": formatdate(status.st_mtime, usegmt=True),
         "ETag": f'"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"',

@@ -18,6 +18,9 @@ MAX_BODY = MIB
 # What a form may weigh besides its file.
 FORM_SLACK = MIB
 UPLOAD_PATH = "/api/process"
+# Takes a form with a file, or JSON that names a task.
+PREVIEW_PATH = "/api/preview"
+_FORM = "multipart/form-data"
 
 
 class Gate:
@@ -38,11 +41,12 @@ class Gate:
             RequestError: the request is refused.
         """
         check_access(self._server, method, path, headers, version)
-        if method != "POST" or path.rstrip("/") != UPLOAD_PATH:
+        content_type = headers.get("content-type", "")
+        if method != "POST" or not _brings_a_form(path.rstrip("/"), content_type):
             if content_length is not None and content_length > MAX_BODY:
                 raise RequestError(413, f"The body is too large: this takes up to {MAX_BODY >> 10} KiB.")
             return None
-        boundary = form_boundary(headers.get("content-type", ""))
+        boundary = form_boundary(content_type)
         expected = content_length or 0
         if expected > self._max_bytes + FORM_SLACK:
             raise too_large(self._max_bytes)
@@ -50,10 +54,18 @@ class Gate:
         return FormReceiver(boundary, self._uploads, self._max_bytes, self._room, expected)
 
 
+def _brings_a_form(path: str, content_type: str) -> bool:
+    return path == UPLOAD_PATH or (path == PREVIEW_PATH and _kind(content_type) == _FORM)
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
 def form_boundary(content_type: str) -> bytes:
     """The boundary of a multipart form. Raises RequestError (400) if it is none."""
-    kind, _, options = content_type.partition(";")
-    if kind.strip().lower() != "multipart/form-data":
+    options = content_type.partition(";")[2]
+    if _kind(content_type) != _FORM:
         raise RequestError(400, "Send the file and the parameters as multipart/form-data.")
     match = re.search(r'boundary=(?:"([^"]{1,200})"|([^\s;,"]{1,200}))', options, re.IGNORECASE)
     if match is None:

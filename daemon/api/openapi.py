@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from daemon.api.described import OPERATIONS, Operation, Query
+from daemon.api.described import OPERATIONS, PREVIEW_ID, Operation, Query
 from daemon.api.gate import MAX_BODY
 from daemon.api.replies import UNEXPECTED
 from daemon.api.route import Route
-from daemon.api.schemas import COMPONENTS, Schema, ref, submit_form
+from daemon.api.schemas import COMPONENTS, Schema, preview_body, preview_form, ref, submit_form
 from daemon.api.surroundings import NO_ROOM, refused
 from daemon.settings.config import Config
 from seedvr2 import __version__
@@ -34,21 +34,21 @@ TAGS = {
     "Service": "Health and metrics.",
 }
 OPEN = ("/health",)
-MODEL_NAME = {
-    "name": "name",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "minLength": 1},
-    "description": "File name of a model, or short: 3b-q4.",
-}
-TASK_ID = {
-    "name": "task_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string"},
-    "description": "The id that submitting answered.",
-    "example": "3f9a1c07",
-}
+
+
+def _in_path(name: str, description: str, example: str) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {
+        "name": name, "in": "path", "required": True, "schema": schema, "description": description, "example": example
+    }  # fmt: skip
+
+
+IN_PATHS = (
+    _in_path("task_id", "The id that submitting answered.", "3f9a1c07"),
+    _in_path("preview_id", "The id of a preview.", PREVIEW_ID),
+    _in_path("model", "File name of a model, or short: 3b-q4.", "3b-q4"),
+    _in_path("name", "The name of one of its images.", "sheet.png"),
+)
 
 
 def is_described(route: Route) -> bool:
@@ -93,7 +93,7 @@ def _operation(route: Route, config: Config) -> dict[str, Any]:
     }
     if described.about:
         operation["description"] = described.about
-    parameters = [TASK_ID] if "<task_id>" in route.path else [MODEL_NAME] if "<name>" in route.path else []
+    parameters = [each for each in IN_PATHS if f"<{each['name']}>" in route.path]
     parameters += [_query(query) for query in described.query]
     if parameters:
         operation["parameters"] = parameters
@@ -109,7 +109,7 @@ def _operation(route: Route, config: Config) -> dict[str, Any]:
 
 def _responses(route: Route, described: Operation, config: Config) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": {"description": "Done.", "content": _content(described)}}
-    if described.name in ("download", "source"):
+    if described.name in ("download", "source", "preview_image"):
         responses |= _download_responses(described)
     if described.name == "health":
         responses["503"] = {"description": "Not well.", "content": _content(described)}
@@ -130,9 +130,11 @@ def _common_errors(route: Route, config: Config) -> dict[int, str]:
         errors[413] = f"The body is too large: this takes up to {MAX_BODY >> 10} KiB."
         errors[503] = "The service is stopping. Try again in a moment."
         errors[507] = NO_ROOM
-    if route.path == "/api/process":
+    if route.path in ("/api/process", "/api/preview"):
         errors[413] = f"The file is too large: this server takes up to {config.server.max_upload_mb} MiB."
         errors[503] = "The queue is full. Try again later."
+    if route.path == "/api/preview":
+        errors[503] = "Other previews are being made; try again soon."
     return errors
 
 
@@ -174,6 +176,11 @@ def _query(query: Query) -> dict[str, Any]:
 def _body(route: Route, described: Operation, config: Config) -> dict[str, Any] | None:
     if route.path == "/api/process":
         return {"multipart/form-data": {"schema": submit_form(config.defaults)}}
+    if route.path == "/api/preview":
+        return {
+            "multipart/form-data": {"schema": preview_form()},
+            "application/json": {"schema": preview_body()},
+        }
     return {"application/json": {"schema": described.body}} if described.body else None
 
 

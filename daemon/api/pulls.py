@@ -38,18 +38,18 @@ def routes(context: Context) -> list[Route]:
     def pulls() -> dict[str, Any]:
         return {"pulls": all_pulls(context)}
 
-    def cancel(name: str) -> dict[str, Any]:
-        found = context.pulls.cancel(name)
+    def cancel(model: str) -> dict[str, Any]:
+        found = context.pulls.cancel(model)
         return {"status": "cancelled", "model": found.name}
 
-    def delete(name: str) -> dict[str, Any]:
-        return _delete(context, name, force=bottle.request.query.get("force", "").lower() in TRUE)
+    def delete(model: str) -> dict[str, Any]:
+        return _delete(context, model, force=bottle.request.query.get("force", "").lower() in TRUE)
 
     return [
         Route("POST", "/api/models/pull", pull, "Fetch a model, and what it needs; answers at once"),
         Route("GET", "/api/models/pull", pulls, "The downloads of models: those on their way, and the last ones"),
-        Route("POST", "/api/models/pull/<name>/cancel", cancel, "Give up a download; what is there of it is kept"),
-        Route("DELETE", "/api/models/<name>", delete, "Delete the file of a model that was fetched"),
+        Route("POST", "/api/models/pull/<model>/cancel", cancel, "Give up a download; what is there of it is kept"),
+        Route("DELETE", "/api/models/<model>", delete, "Delete the file of a model that was fetched"),
     ]
 
 

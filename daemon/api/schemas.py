@@ -12,6 +12,7 @@ from daemon.jobs.parameters import JOB_PARAMETERS, MODEL
 from daemon.work.hold import HeldBy
 from daemon.work.worker import Activity
 from seedvr2.options import Parameter
+from seedvr2.preview.wish import MOST_FRAMES, MOST_PATIENCE_S, MOST_STRENGTHS, PATIENCE_S, STRENGTHS
 
 Schema = dict[str, Any]
 
@@ -53,6 +54,44 @@ def submit_form(defaults: Mapping[str, Any]) -> Schema:
         "properties": {FILE_FIELD: file, **fields},
         "additionalProperties": False,
     }
+
+
+def preview_form() -> Schema:
+    """The form of `POST /api/preview`, which may as well be JSON where it names a task."""
+    file = {"type": "string", "contentMediaType": "application/octet-stream", "description": "The picture or video."}
+    return {"type": "object", "properties": {FILE_FIELD: file, **_wish_fields()}, "additionalProperties": False}
+
+
+def preview_body() -> Schema:
+    """The same as JSON."""
+    return {
+        "type": "object",
+        "required": ["task_id"],
+        "properties": _wish_fields(),
+        "examples": [{"task_id": "3f9a1c07"}],
+    }
+
+
+def _wish_fields() -> dict[str, Schema]:
+    asked: dict[str, Schema] = {
+        row.name: {key: value for key, value in parameter(row).items() if key != "default"} for row in JOB_PARAMETERS
+    }
+    shown = ", ".join(f"{strength:g}" for strength in STRENGTHS)
+    return {
+        "task_id": {**TEXT, "description": "A task whose source is to be shown, in place of a file."},
+        "at": {**NUMBER, "description": "Seconds from the beginning of a video; else a place in its middle."},
+        "crop": {
+            "description": "x,y,width,height in pixels of the source; auto (default): the most detailed part, if the "
+            "whole would take too long; whole: all of it, if that is not so.",
+        },
+        "strengths": {"description": f"Up to {MOST_STRENGTHS}, beside the plain resize; {shown} where none are named."},
+        "frames": {"type": "integer", "minimum": 1, "maximum": MOST_FRAMES, "description": "Neighbours to show."},
+        "patience": {
+            "type": "number", "minimum": 0.5, "maximum": MOST_PATIENCE_S,
+            "description": f"Seconds that the restoration may take about; {PATIENCE_S:g} where it is not said.",
+        },
+        **asked,
+    }  # fmt: skip
 
 
 def _object(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None, about: str = "") -> Schema:
@@ -272,6 +311,41 @@ COMPONENTS: dict[str, Schema] = {
     "Submitted": _object(_SUBMITTED),
     "Retried": _object({**_SUBMITTED, "retry_of": TASK_ID}),
     "Task": _object(_TASK, {**_TASK_LATER, **_RESULT, "frames_total": _TASK["frames_total"]}),
+    "Preview": _object(
+        {
+            "id": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+            "task_id": _or_null(TASK_ID),
+            "width": {**WHOLE, "description": "Of each image, in pixels of the result."},
+            "height": WHOLE,
+            "output_width": {**WHOLE, "description": "Of the result of the task."},
+            "output_height": WHOLE,
+            "crop": {
+                **_or_null(_object({"x": WHOLE, "y": WHOLE, "width": WHOLE, "height": WHOLE})),
+                "description": "The part that is shown, in pixels of the source; null for all of it.",
+            },
+            "model": TEXT,
+            "seconds": {**NUMBER, "description": "That the restoration took."},
+            "frames_together": {**WHOLE, "description": "How many frames were restored together."},
+            "warnings": {"type": "array", "items": TEXT},
+            "images": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "strength": {
+                            "type": "number",
+                            "minimum": 0,
+                            "maximum": 1,
+                            "description": "0: the plain resize.",
+                        },
+                        "at": {"type": ["number", "null"], "description": "Seconds from the beginning of a video."},
+                        "url": {**TEXT, "description": "A PNG, which loses nothing."},
+                    }
+                ),
+            },
+            "sheet": {**TEXT, "description": "A PNG of all images side by side."},
+            "kept_s": {**WHOLE, "description": "Seconds until the images go."},
+        }
+    ),
     "Cancelled": _object({"status": {"type": "string", "enum": ["cancelled", "cancelling"]}, "task_id": TASK_ID}),
     "Deleted": _object({"status": {"const": "deleted"}, "task_id": TASK_ID}),
 }

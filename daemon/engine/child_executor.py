@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from daemon.engine import messages as say
 from daemon.engine.call import Call, ChildGoneError
@@ -28,6 +28,7 @@ from daemon.settings.keys import LoggingSettings, ModelSettings
 from seedvr2.catalogue.places import ModelsDir, folders_of
 from seedvr2.errors import Cancelled, MachineError, SeedVR2Error
 from seedvr2.options import UpscaleOptions
+from seedvr2.preview.wish import Wish
 from seedvr2.progress import Segments
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,12 @@ ANSWER_S = 120.0
 # What is wrong with a file of the folder, or missing there, is so until the folder changes.
 _LASTING = ("CheckpointError", "ModelNotInstalledError", "IncompleteModelError")
 _STARTS = 3
+_Order: TypeAlias = say.Run | say.Preview
+# What the end of each order is called.
+_END_OF: dict[type[_Order], type[say.Finished] | type[say.Previewed]] = {
+    say.Run: say.Finished,
+    say.Preview: say.Previewed,
+}
 
 
 class ChildExecutor:
@@ -153,6 +160,46 @@ class ChildExecutor:
         give_way: Callable[[], bool] = never,
     ) -> Outcome:
         """Upscale `source` into `target`. Raises EngineError, too."""
+        message = self._follow_new(
+            lambda id: say.Run(id, str(source), str(target), options.as_dict(), model, str(keep)),
+            on_progress,
+            cancelled,
+            give_way,
+        )
+        assert isinstance(message, say.Finished)
+        return _outcome(message)
+
+    def preview(
+        self,
+        source: Path,
+        folder: Path,
+        options: UpscaleOptions,
+        wish: Wish,
+        *,
+        model: str,
+        speed: float | None,
+        cancelled: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """Write a preview of `source` into `folder`. Raises EngineError, too."""
+        message = self._follow_new(
+            lambda id: say.Preview(id, str(source), str(folder), options.as_dict(), wish.as_dict(), model, speed),
+            lambda *_progress: None,
+            cancelled,
+            never,
+        )
+        assert isinstance(message, say.Previewed)
+        return message.shown
+
+    # -- one job ------------------------------------------------------------------------------------------
+
+    def _follow_new(
+        self,
+        order: Callable[[int], _Order],
+        on_progress: OnProgress,
+        cancelled: Callable[[], bool],
+        give_way: Callable[[], bool],
+    ) -> say.Finished | say.Previewed:
+        """Have a child carry out what `order` makes of a number."""
         for _ in range(_STARTS):
             child = self._keeper.ready(cancelled)
             with contextlib.ExitStack() as stack:
@@ -161,24 +208,24 @@ class ChildExecutor:
                 except ChildGoneError:
                     # It ended for want of work at this moment, or was ended: it never heard of the job.
                     continue
-                call.send(say.Run(call.id, str(source), str(target), options.as_dict(), model, str(keep)))
+                given = order(call.id)
+                call.send(given)
                 try:
-                    return self._follow(child, call, on_progress, cancelled, give_way)
+                    return self._follow(child, call, _END_OF[type(given)], on_progress, cancelled, give_way)
                 except ChildGoneError as gone:
                     raise EngineDiedError(f"the engine's process is gone: {gone}") from gone
         raise EngineAwayError(f"the engine's process does not stay: {child.why}")
-
-    # -- one job ------------------------------------------------------------------------------------------
 
     def _follow(
         self,
         child: Child,
         call: Call,
+        end: type[say.Finished] | type[say.Previewed],
         on_progress: OnProgress,
         cancelled: Callable[[], bool],
         give_way: Callable[[], bool],
-    ) -> Outcome:
-        """Wait for the end of a run, whatever the child does or fails to do."""
+    ) -> say.Finished | say.Previewed:
+        """Wait for the end of an order, whatever the child does or fails to do."""
         still_s, asked_at, giving_way = 0.0, 0.0, False
         while True:
             stop = cancelled()
@@ -200,9 +247,9 @@ class ChildExecutor:
                     pass
                 case say.Progress():
                     on_progress(message.stage, message.done, message.total, message.share, _segments(message))
-                case say.Finished():
+                case say.Finished() | say.Previewed() if isinstance(message, end):
                     child.model = message.model
-                    return _outcome(message)
+                    return message
                 case say.Fault():
                     raise self._fault(child, message)
                 case _:

@@ -26,6 +26,7 @@ from daemon.engine.serving import FAILED, beat, connect, leave, messages, starti
 from daemon.settings.keys import ModelSettings
 from seedvr2.heap import keep_freed_blocks
 from seedvr2.options import UpscaleOptions
+from seedvr2.preview.wish import Wish
 from seedvr2.progress import Segments
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class _Server:
     def __init__(self, channel: Channel, engine: Engine) -> None:
         self._channel = channel
         self._engine = engine
-        self._work: queue.SimpleQueue[say.Run | say.Load] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[say.Run | say.Preview | say.Load] = queue.SimpleQueue()
         self._questions: queue.SimpleQueue[say.Resolve | say.ListModels] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
         self._giving_way: set[int] = set()
@@ -92,6 +93,9 @@ class _Server:
                 case say.Run() as run:
                     with self._answering(run.id):
                         self._run(run)
+                case say.Preview() as preview:
+                    with self._answering(preview.id):
+                        self._preview(preview)
 
     def _listen(self) -> None:
         for message in messages(self._channel):
@@ -100,7 +104,7 @@ class _Server:
                     self._cancelled.add(number)
                 case say.GiveWay(id=number, wanted=wanted):
                     (self._giving_way.add if wanted else self._giving_way.discard)(number)
-                case say.Run() | say.Load():
+                case say.Run() | say.Preview() | say.Load():
                     self._work.put(message)
                 case say.Resolve() | say.ListModels():
                     self._questions.put(message)
@@ -118,18 +122,34 @@ class _Server:
                     with self._answering(question.id):
                         self._channel.send(say.Listed(question.id, self._engine.models(question.everything)))
 
-    def _run(self, run: say.Run) -> None:
-        pulse = _Pulse(self._channel, run.id)
+    def _preview(self, asked: say.Preview) -> None:
+        shown = self._engine.preview(
+            Path(asked.source),
+            Path(asked.folder),
+            UpscaleOptions.parse(asked.options),
+            Wish.parse(asked.wish),
+            model=asked.model,
+            speed=asked.speed,
+            cancelled=self._cancelled_of(asked.id),
+        )
+        self._channel.send(say.Previewed(asked.id, str(shown["model"]), shown))
 
+    def _cancelled_of(self, number: int) -> Callable[[], bool]:
+        """Whether it is not wanted any more; that it is asked shows that the engine moves."""
+        pulse = _Pulse(self._channel, number)
+
+        def cancelled() -> bool:
+            pulse.beat()
+            return number in self._cancelled
+
+        return cancelled
+
+    def _run(self, run: say.Run) -> None:
         def on_progress(
             stage: str, done: int, total: int | None, share: float | None, segments: Segments | None = None
         ) -> None:
             cut = (segments.done, segments.total, segments.border) if segments else ()
             self._channel.send(say.Progress(run.id, stage, done, total, share, *cut))
-
-        def cancelled() -> bool:
-            pulse.beat()
-            return run.id in self._cancelled
 
         outcome = self._engine.run(
             Path(run.source),
@@ -137,7 +157,7 @@ class _Server:
             UpscaleOptions.parse(run.options),
             model=run.model,
             on_progress=on_progress,
-            cancelled=cancelled,
+            cancelled=self._cancelled_of(run.id),
             give_way=lambda: run.id in self._giving_way,
             keep=Path(run.keep),
         )

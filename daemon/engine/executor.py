@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from daemon.jobs.job import Media
 from seedvr2.options import UpscaleOptions
+from seedvr2.preview.wish import Wish
 from seedvr2.progress import Segments
 
 
@@ -105,4 +106,21 @@ class Executor(Protocol):
         however often. OutOfMemoryError may pass with smaller tiles and
         batches, but for NeverFitsError, which is final. EngineError of `daemon/errors.py` says that what it runs in
         is in trouble, whatever the file.
+        """
+
+    def preview(
+        self,
+        source: Path,
+        folder: Path,
+        options: UpscaleOptions,
+        wish: Wish,
+        *,
+        model: str,
+        speed: float | None,
+        cancelled: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """Write the images of a preview of `source` into `folder`; what they show, as `seedvr2.preview.files` says it.
+
+        Each image has its `name` in the folder, as has the `sheet`. `speed` is that of an earlier preview with the
+        model, in megapixels a second. No model is fetched for it. Raises as `run`.
         """

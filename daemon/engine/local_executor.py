@@ -35,6 +35,7 @@ from seedvr2.errors import (
 )
 from seedvr2.heap import keep_freed_blocks
 from seedvr2.options import UpscaleOptions
+from seedvr2.preview.wish import Wish
 from seedvr2.trouble import MACHINE_TROUBLE, is_out_of_memory
 
 if TYPE_CHECKING:
@@ -160,6 +161,24 @@ class LocalExecutor:
             tiled=result.tiled,
             warnings=tuple(result.warnings),
         )
+
+    def preview(
+        self,
+        source: Path,
+        folder: Path,
+        options: UpscaleOptions,
+        wish: Wish,
+        *,
+        model: str,
+        speed: float | None,
+        cancelled: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """Write a preview of `source` into `folder`."""
+        engine = self._engine()
+        files: Any = importlib.import_module("seedvr2.preview.files")
+        wanted = model or self._settings.default
+        made = engine.preview(source, options, wish, model=wanted, speed=speed, cancelled=cancelled)
+        return dict(files.describe(made, files.write_preview(made, folder)))
 
     def _to_fetch(self, model: str) -> str | None:
         """The name of a published model that may be fetched, or None."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The child is started from the files that are there then, which an update may have changed under a running service.
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,19 @@ class Run:
     options: dict[str, Any]
     model: str
     keep: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Write a preview of `source` into `folder`; answered by `Previewed` or `Fault`. `wish`: as `Wish.as_dict`."""
+
+    id: int
+    source: str
+    folder: str
+    options: dict[str, Any]
+    wish: dict[str, Any]
+    model: str
+    speed: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +201,15 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Previewed:
+    """The end of a `Preview`: what its images show, and the model that ran."""
+
+    id: int
+    model: str
+    shown: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """The model is in memory."""
 
@@ -261,6 +283,8 @@ class Fault:
     others_mb: int = 0
 
 
-ToChild = Setup | Run | Cancel | GiveWay | Load | Resolve | ListModels | Probe | Draw | LetIn
-FromChild = Ready | Beat | Pulse | Progress | Finished | Loaded | Resolved | Listed | Need | Looked | Drawn | Fault
+ToChild = Setup | Run | Preview | Cancel | GiveWay | Load | Resolve | ListModels | Probe | Draw | LetIn
+FromChild = (
+    Ready | Beat | Pulse | Progress | Finished | Previewed | Loaded | Resolved | Listed | Need | Looked | Drawn | Fault
+)
 Message = ToChild | FromChild

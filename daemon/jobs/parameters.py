@@ -33,8 +33,9 @@ class JobRequest:
     def parse(cls, *layers: Mapping[str, Any]) -> JobRequest:
         """A request from layers of values; a later layer wins, an empty value leaves the earlier one standing.
 
-        Where a later layer asks for a `resolution`, the `scale` of an earlier one no longer stands against it. Nor do
-        the words of earlier ones on the coding of videos, where they contradict those of a later one.
+        Where a later layer asks for a `resolution`, the `scale` or `long_edge` of an earlier one no longer stands
+        against it, nor a `scale` against a `long_edge`. Nor do the words of earlier ones on the coding of videos, where
+        they contradict those of a later one.
 
         Raises:
             OptionError: a name is unknown (the nearest known one is named), or a value is not one that it takes.
@@ -42,10 +43,12 @@ class JobRequest:
         merged: dict[str, Any] = {}
         for layer in layers:
             given = check(layer)
-            if "resolution" in given:
+            if "resolution" in given or given.get("long_edge"):
                 merged.pop("scale", None)
             if not given.keys().isdisjoint(CODING) and _contradict({**merged, **given}):
                 merged = {name: value for name, value in merged.items() if name not in CODING}
+            if "resolution" in given:
+                merged.pop("long_edge", None)
             merged.update(given)
         model = str(merged.pop(MODEL.name, MODEL.default))
         priority = str(merged.pop(PRIORITY.name, PRIORITY.default))

@@ -12,6 +12,7 @@ from torch import Tensor
 from seedvr2 import colour
 from seedvr2.network.config import VAEConfig
 from seedvr2.network.precision import NotFinite, check_finite, numeric_error
+from seedvr2.pipeline.region import Region
 from seedvr2.pipeline.sizes import Sizes
 from seedvr2.pipeline.source_frames import SourceFrames
 
@@ -38,6 +39,8 @@ class StreamSettings:
     softness: float = 0.0
     # As the public implementation does it, where it differs: hard cuts for overlaps of 1, 2 and 4, two resizes.
     reference: bool = False
+    # All that is worked on, as in `SourceFrames`.
+    region: Region | None = None
 
 
 @dataclass(slots=True)

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from seedvr2.pipeline.region import Region
 from seedvr2.pipeline.sizes import Size, Sizes
 
 
 def resize(frames: Tensor, sizes: Sizes) -> Tensor:
     """Frames (T, H, W, 3) in 0…1 to (T, 3, h, w) in 0…1 of the size `sizes.resized`, bicubic and antialiased."""
     return bicubic(_channels_first(frames), sizes.resized).clamp(0, 1)
+
+
+def resize_part(frames: Tensor, sizes: Sizes, region: Region) -> Tensor:
+    """The same, but only those pixels of it: (T, 3, h, w) of the region's size.
+
+    Rows and columns are resized one after the other, so a strip as wide as the picture, and then one as high, will do.
+    """
+    height, (across, down) = frames.shape[1], sizes.resized
+    reach = math.ceil(2 * max(height / down, 1)) + 2
+    first = max(math.floor(region.top * height / down) - reach, 0)
+    last = min(math.ceil(region.bottom * height / down) + reach, height)
+    strip = bicubic(_channels_first(frames[:, first:last]), (across, last - first))[..., region.left : region.right]
+    column = F.pad(strip, (0, 0, first, height - last))
+    return bicubic(column, (region.size[0], down))[:, :, region.top : region.bottom].clamp(0, 1)
 
 
 def resize_in_two_steps(frames: Tensor, sizes: Sizes) -> Tensor:

@@ -19,7 +19,9 @@ class Sizes:
     output: Size
 
 
-def plan_sizes(width: int, height: int, resolution: int, max_resolution: int = 0, multiple: int = 16) -> Sizes:
+def plan_sizes(
+    width: int, height: int, resolution: int, max_resolution: int = 0, multiple: int = 16, box: Size = (0, 0)
+) -> Sizes:
     """The sizes of a source of `width` x `height` square pixels.
 
     Args:
@@ -27,12 +29,15 @@ def plan_sizes(width: int, height: int, resolution: int, max_resolution: int = 0
         resolution: short edge of the result, in pixels.
         max_resolution: longest long edge of the result; 0 for no limit.
         multiple: what the networks need both edges to be a multiple of.
+        box: width and height that the result never exceeds; 0 for no limit.
     """
     short, long = min(width, height), max(width, height)
     # Truncated, not rounded: the long edge of the reference.
     long = int(resolution * long / short)
     first = (resolution, long) if width <= height else (long, resolution)
-    scale = max_resolution / max(first) if 0 < max_resolution < max(first) else 1.0
+    limits = ((max_resolution, max(first)), (box[0], first[0]), (box[1], first[1]))
+    scale = min((most / edge for most, edge in limits if most), default=1.0)
+    scale = min(scale, 1.0)
     # At least 2, which is the smallest output: a line of pixels may shrink to less than one.
     resized = (max(round(first[0] * scale), 2), max(round(first[1] * scale), 2))
     return Sizes(
@@ -45,7 +50,7 @@ def plan_sizes(width: int, height: int, resolution: int, max_resolution: int = 0
 
 def sizes_of(source: Size, options: UpscaleOptions, multiple: int = 16) -> Sizes:
     """The sizes of a source (width, height in square pixels, as displayed) that is upscaled with these options."""
-    return plan_sizes(*source, options.short_edge(*source), options.longest_edge, multiple)
+    return plan_sizes(*source, options.short_edge(*source), options.longest_edge, multiple, options.box)
 
 
 def _ceil(value: int, multiple: int) -> int:

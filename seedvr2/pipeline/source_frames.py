@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from seedvr2.colour.frames import Frames
-from seedvr2.pipeline.preprocess import bicubic, normalise, pad_to, resize, resize_in_two_steps, softened
+from seedvr2.pipeline.preprocess import bicubic, normalise, pad_to, resize, resize_in_two_steps, resize_part, softened
+from seedvr2.pipeline.region import Region
 from seedvr2.pipeline.sizes import Sizes
 
 Image = np.ndarray
@@ -30,6 +31,7 @@ class SourceFrames(Generic[Item]):
         items: the frames, in whatever form. image_of: the pixels of one, (H, W, 3 or 4) uint8 or uint16.
         sizes: what they are resized to. reference: by way of the first size, as the public implementation does.
         softness: how much softer than the source the networks see them, 0…1.
+        region: the part of the resized frames that is all there is of them; their `padded` and `output` are its sizes.
     """
 
     items: Sequence[Item]
@@ -38,6 +40,7 @@ class SourceFrames(Generic[Item]):
     sizes: Sizes
     reference: bool = False
     softness: float = 0.0
+    region: Region | None = None
 
     def clip(self, order: Sequence[int], dtype: torch.dtype) -> Tensor:
         """What the networks see: (3, T, H, W) in −1…1, the frames `order`, padded."""
@@ -68,11 +71,16 @@ class SourceFrames(Generic[Item]):
 
     @property
     def alpha(self) -> Frames | None:
-        """The alpha channel (T, 1, H, W) in 0…1 at the source's size, where there is one."""
+        """The alpha channel (T, 1, H, W) in 0…1 at the source's size, where there is one; of a region, at its own."""
         height, width, channels = self.image_of(self.items[0]).shape
+        if self.region is not None:
+            width, height = self.region.size
 
         def frame(index: int) -> Tensor:
-            return to_float(self.image_of(self.items[index])[..., 3:], self.device).permute(2, 0, 1)
+            alpha = to_float(self.image_of(self.items[index])[..., 3:], self.device)
+            if self.region is not None:
+                return resize_part(alpha[None], self.sizes, self.region)[0]
+            return alpha.permute(2, 0, 1)
 
         return _Made((len(self.items), 1, height, width), frame) if channels == 4 else None
 
@@ -80,8 +88,8 @@ class SourceFrames(Generic[Item]):
     def plain_alpha(self) -> Frames | None:
         """The same (T, 1, h, w), resized like the colours."""
         alpha, (width, height) = self.alpha, self.sizes.output
-        if alpha is None:
-            return None
+        if alpha is None or self.region is not None:
+            return alpha
 
         def frame(index: int) -> Tensor:
             return bicubic(alpha[index][None], self.sizes.resized)[0, :, :height, :width].clamp(0, 1)
@@ -95,6 +103,8 @@ class SourceFrames(Generic[Item]):
     def _resized(self, index: int, softness: float = 0.0) -> Tensor:
         image = to_float(self.image_of(self.items[index])[..., :3], self.device)[None]
         frame = softened(image, self.sizes, softness)
+        if self.region is not None:
+            return resize_part(frame, self.sizes, self.region)
         return (resize_in_two_steps if self.reference else resize)(frame, self.sizes)
 
 

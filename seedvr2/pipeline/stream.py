@@ -102,7 +102,13 @@ def _restore_batch(
     batch: Batch[Item], image_of: Callable[[Item], Image], restorer: BatchRestorer, settings: StreamSettings
 ) -> Slice[Item]:
     source = SourceFrames(
-        batch.frames, image_of, restorer.model.device, settings.sizes, settings.reference, settings.softness
+        batch.frames,
+        image_of,
+        restorer.model.device,
+        settings.sizes,
+        settings.reference,
+        settings.softness,
+        settings.region,
     )
     width, height = settings.sizes.output
     # Not by a name here: the restorer is to be the only one who has the clip, and drops it before it decodes.

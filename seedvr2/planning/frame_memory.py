@@ -96,7 +96,7 @@ def check_job(job: JobSize, options: UpscaleOptions, multiple: int) -> None:
 
         def fits(resolution: int) -> bool:
             info = job.info
-            asked = replace(options, resolution=resolution, scale=0.0)
+            asked = options.with_resolution(resolution)
             sizes = sizes_of((info.width, info.height), asked, multiple)
             return replace(least, sizes=sizes).total() <= most
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 from PIL import Image, UnidentifiedImageError
@@ -16,6 +17,7 @@ from daemon.engine.stamp import draw
 from daemon.jobs.job import Media
 from seedvr2.errors import Cancelled, MediaError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
+from seedvr2.preview.wish import Wish
 
 MODELS = ("nano.safetensors", "seedvr2_ema_3b_fp8_e4m3fn.safetensors")
 
@@ -31,6 +33,7 @@ class FakeExecutor:
     running: threading.Event = field(default_factory=threading.Event)
     errors: list[Exception] = field(default_factory=list)
     runs: list[tuple[Path, UpscaleOptions, str]] = field(default_factory=list)
+    previews: list[tuple[bytes, UpscaleOptions, Wish, str, float | None]] = field(default_factory=list)
     unloads: int = 0
 
     def __post_init__(self) -> None:
@@ -108,6 +111,36 @@ class FakeExecutor:
         assert self.model is not None
         seconds = time.monotonic() - began
         return Outcome(self.model, width, height, self.steps, seconds, options.vae_tiling == "on")
+
+    def preview(
+        self,
+        source: Path,
+        folder: Path,
+        options: UpscaleOptions,
+        wish: Wish,
+        *,
+        model: str,
+        speed: float | None,
+        cancelled: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """A gray image for each strength: the stronger, the brighter."""
+        self.load(model)
+        self.previews.append((source.read_bytes(), options, wish, model, speed))
+        if self.errors:
+            raise self.errors.pop(0)
+        at = 1.5 if wish.at is None and source.suffix == ".mp4" else wish.at
+        images = []
+        for strength in (0.0, *wish.strengths):
+            name = f"strength-{strength:g}.png"
+            Image.new("RGB", (60, 40), (round(200 * strength),) * 3).save(folder / name)
+            images.append({"strength": strength, "at": at, "name": name})
+        Image.new("RGB", (300, 60)).save(folder / "sheet.png")
+        assert self.model is not None
+        return {
+            "width": 60, "height": 40, "output_width": 120, "output_height": 80, "model": self.model, "seconds": 0.5,
+            "crop": {"x": 1, "y": 2, "width": 30, "height": 20}, "frames_together": 5, "speed": 1.5, "warnings": [],
+            "images": images, "sheet": "sheet.png",
+        }  # fmt: skip
 
     def _write(self, source: Path, target: Path) -> tuple[int, int]:
         hidden = target.with_name(f".{target.name}.tmp")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ import pytest
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
+from PIL import Image
 
 from seedvr2.options import COLOR_CORRECTIONS
+from seedvr2.preview.wish import Crop, Wish
 from tests.daemon.conftest import Running, picture, png
 from tests.mcp.conftest import PATIENCE, Host
 from tests.mcp.seen import connected, http_server, play
@@ -22,11 +26,12 @@ DOCUMENTED: dict[str, dict[str, Any]] = {
     "list_available_models": {},
     "submit_image_task": {
         "file_path": ..., "resolution": 1080, "dit_model": None, "color_correction": "lab", "seed": 42,
-        "scale": None, "strength": None, "softness": None,
+        "scale": None, "strength": None, "softness": None, "long_edge": None, "fit_width": None, "fit_height": None,
     },
     "submit_video_task": {
         "file_path": ..., "resolution": 1080, "batch_size": 5, "dit_model": None, "color_correction": "lab", "seed": 42,
-        "scale": None, "strength": None, "softness": None, "profile": None,
+        "scale": None, "strength": None, "softness": None, "long_edge": None, "fit_width": None, "fit_height": None,
+        "profile": None,
     },
     "get_task_status": {"task_id": ...},
     "get_task_position": {"task_id": ...},
@@ -42,7 +47,11 @@ BEYOND = {
     "remove_model": {"model": ..., "force": False},
     "pause_queue": {"now": False},
     "resume_queue": {},
-}
+    "preview": {
+        "file_path": "", "task_id": "", "at": None, "crop": "auto", "strengths": None, "resolution": None,
+        "scale": None, "softness": None, "dit_model": None,
+    },
+}  # fmt: skip
 
 
 def defaults(schema: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +121,7 @@ def test_http(live: Host, home: Path, running: Running, monkeypatch: pytest.Monk
             play(scene)
 
 
-def test_annotations_resources_and_the_other_tools(live: Host, running: Running) -> None:
+def test_annotations_resources_and_the_other_tools(live: Host, home: Path, running: Running) -> None:
     async def scene() -> None:
         # As hosts do: the client asks which versions there are and takes the newest.
         async with Client(live.parameters(), read_timeout_seconds=PATIENCE) as client:
@@ -120,6 +129,7 @@ def test_annotations_resources_and_the_other_tools(live: Host, running: Running)
             await annotations(client)
             await resources(client)
             await other_tools(client, running)
+            await previews(client, home, running)
 
     play(scene)
 
@@ -129,7 +139,7 @@ async def annotations(client: Client) -> None:
     assert "wait_for_task" in client.instructions
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     reading = {name for name, tool in tools.items() if tool.annotations and tool.annotations.read_only_hint}
-    assert reading == {name for name in DOCUMENTED if name.startswith(("get_", "list_", "wait_"))}
+    assert reading == {name for name in DOCUMENTED if name.startswith(("get_", "list_", "wait_"))} | {"preview"}
     assert [name for name, tool in tools.items() if tool.annotations and tool.annotations.destructive_hint] == [
         "cancel_task",
         "remove_model",
@@ -179,3 +189,27 @@ async def other_tools(client: Client, running: Running) -> None:
     running.executor.gate.set()
     running.finished(first)
     assert [entry["id"] for entry in (await call("get_queue_history", limit=5))["history"]] == [first]
+
+
+async def previews(client: Client, home: Path, running: Running) -> None:
+    source = picture(home / "shown.png", "olive")
+    given = {"file_path": str(source), "at": 2, "crop": "1,2,8,8", "strengths": [0.5], "scale": 2}
+    shown = await client.call_tool("preview", given)
+    assert not shown.is_error, shown.content
+    text, image = shown.content
+    assert [each["strength"] for each in json.loads(text.text)["images"]] == [0.0, 0.5]
+    assert (image.type, image.mime_type) == ("image", "image/png")
+    with Image.open(io.BytesIO(base64.b64decode(image.data))) as sheet:
+        assert sheet.size == (300, 60)
+    content, options, wish, _, _ = running.executor.previews[-1]
+    assert content == source.read_bytes() and options.scale == 2
+    assert wish == Wish(at=2.0, crop=Crop(1, 2, 8, 8), strengths=(0.5,))
+    task = running.submit()
+    of_task = await client.call_tool("preview", {"task_id": json.dumps({"task_id": task})})
+    assert not of_task.is_error, of_task.content
+    assert json.loads(of_task.content[0].text)["task_id"] == task
+    for wrong in ({}, {"file_path": str(source), "task_id": task}):
+        refused = await client.call_tool("preview", wrong)
+        assert refused.is_error and "either the file_path" in refused.content[0].text
+    unknown = await client.call_tool("preview", {"task_id": "nowhere"})
+    assert unknown.is_error and unknown.content[0].text == "There is no task 'nowhere'."

@@ -24,8 +24,7 @@ function set(node, name, value) {
   } else if (name === "data") {
     Object.assign(node.dataset, value);
   } else if (name === "i18n") {
-    node.dataset.i18n = value;
-    node.textContent = translate(value);
+    setI18n(node, value);
   } else if (name === "label") {
     setLabel(node, value);
   } else if (name in node && name !== "list" && name !== "form" && !name.startsWith("aria")) {
@@ -33,6 +32,12 @@ function set(node, name, value) {
   } else {
     node.setAttribute(name, value);
   }
+}
+
+/** Give an element its text, which follows the language. */
+export function setI18n(node, key) {
+  node.dataset.i18n = key;
+  node.textContent = translate(key);
 }
 
 /** Give a control without text its accessible name and its tooltip. */

@@ -42,6 +42,18 @@ export function acceptFiles(onFiles) {
   }
 }
 
+/** Call `onFile(file)` with the one that is picked with a button. */
+export function pickOne(button, input, onFile) {
+  const picker = document.getElementById(input);
+  document.getElementById(button).addEventListener("click", () => picker.click());
+  picker.addEventListener("change", () => {
+    const [file] = picker.files;
+    // So that the same file can be picked once more.
+    picker.value = "";
+    if (file) onFile(file);
+  });
+}
+
 /** Every file of a drop, from folders too; in a folder only what looks like a picture or video. */
 export async function droppedFiles(transfer) {
   // Asked for at once: after the first await the browser has emptied the list.

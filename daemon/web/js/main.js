@@ -3,7 +3,7 @@
 import { Again } from "./again.js";
 import * as api from "./api.js";
 import { el, setText } from "./dom.js";
-import { acceptFiles } from "./drop.js";
+import { acceptFiles, pickOne } from "./drop.js";
 import { listen } from "./events.js";
 import { GpuBar } from "./gpu.js";
 import { HistoryView } from "./history.js";
@@ -12,6 +12,7 @@ import { failed, notice, say } from "./messages.js";
 import { Models } from "./models.js";
 import { actions } from "./parts.js";
 import { QueueHold } from "./hold.js";
+import { Preview } from "./preview.js";
 import { QueueView } from "./queue.js";
 import { Settings } from "./settings.js";
 import { Tasks } from "./tasks.js";
@@ -34,7 +35,8 @@ async function start() {
   const tasks = new Tasks();
   const models = new Models(() => gpu.refresh().catch(() => {}));
   const settings = new Settings(byId("settings"), models);
-  const act = actions(tasks);
+  const preview = new Preview(byId("preview"), settings, { askForToken, start: (file) => uploads.add([file], settings.changes) });
+  const act = { ...actions(tasks), preview: (task) => preview.ofTask(task) };
   const gpu = new GpuBar(byId("gpu"), (current, loading) => models.loaded(current, loading));
   const again = new Again(byId("again"), settings);
   const viewer = new Viewer(byId("viewer"), settings, act, { again: (task) => again.prepare(task) });
@@ -67,6 +69,7 @@ async function start() {
     if (!files.length) say(translate("drop.nothing"));
     else if (settings.check()) uploads.add(files, settings.changes);
   });
+  pickOne("pick-preview", "preview-file", (file) => preview.ofFile(file));
   listen({
     onTask: (task, kind) => tasks.take(task, kind),
     onModel: (pull) => models.pulled(pull).catch(() => {}),

@@ -72,7 +72,12 @@ export class QueueView {
         bar,
         el("div.row-foot", {}, stage, facts),
       ),
-      el("div.row-actions", {}, iconButton("cross", "task.cancel", () => this.act.cancel(task))),
+      el(
+        "div.row-actions",
+        {},
+        iconButton("eye", "preview.task", () => this.act.preview(task)),
+        iconButton("cross", "task.cancel", () => this.act.cancel(task)),
+      ),
     );
     const update = (now) => {
       bar.value = now.progress;
@@ -101,7 +106,7 @@ export class QueueView {
         el("div.row-head", {}, el("span.row-name", { textContent: task.original_filename }), originBadge(task)),
         detail,
       ),
-      el("div.row-actions", {}, priority, iconButton("cross", "task.cancel", () => this.act.cancel(task))),
+      el("div.row-actions", {}, priority, iconButton("eye", "preview.task", () => this.act.preview(task)), iconButton("cross", "task.cancel", () => this.act.cancel(task))),
     );
     const update = (now) => {
       setText(place, number(now.queue_position || 1));

@@ -10,7 +10,7 @@ const GROUPS = {
   video: ["batch_size", "temporal_overlap", "prepend_frames", "uniform_batch_size", "shots", "stitching", "deinterlace"],
   coding: ["video_codec", "encoder", "crf", "encoder_preset"],
   memory: ["vae_tiling", "vae_quality", "blocks_to_swap", "tf32"],
-  fine: ["softness", "seed", "max_resolution", "input_noise_scale", "latent_noise_scale"],
+  fine: ["softness", "seed", "long_edge", "max_resolution", "fit_width", "fit_height", "input_noise_scale", "latent_noise_scale"],
 };
 
 export class Settings {
@@ -61,9 +61,10 @@ export class Settings {
   get changes() {
     const all = [...this.#controls].map(([name, control]) => [name, control.get()]);
     const changed = Object.fromEntries(all.filter(([name, value]) => value !== this.#schemas[name].default));
-    // A resolution that comes alone would put the server's scale out of force, which is what is shown here.
-    const { scale } = Object.fromEntries(all);
-    return "resolution" in changed && scale ? { ...changed, scale } : changed;
+    // A size that comes alone would put the server's own scale or long edge out of force, which is what is shown here.
+    const { scale, long_edge: longEdge } = Object.fromEntries(all);
+    if (!("resolution" in changed || "long_edge" in changed)) return changed;
+    return { ...changed, ...(longEdge && { long_edge: longEdge }), ...(scale && { scale }) };
   }
 
   /** Whether every value is one that the server takes; shows the first that is not. */

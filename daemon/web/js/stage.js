@@ -1,6 +1,6 @@
 // Two pictures on top of each other: a divider between them, zoom and pan down to the pixel.
 
-import { el, setLabel } from "./dom.js";
+import { el, setI18n, setLabel } from "./dom.js";
 import { number } from "./format.js";
 import { translate } from "./i18n.js";
 
@@ -16,18 +16,19 @@ export class Stage {
   #before = el("div.layer.before");
   #after = el("div.layer.after");
   #handle = el("div.divider", { tabindex: 0, role: "slider", "aria-valuemin": 0, "aria-valuemax": 100 }, el("span.grip"));
-  #labels = [el("span.tag.left", { i18n: "view.before" }), el("span.tag.right", { i18n: "view.after" })];
+  #labels = [el("span.tag.left"), el("span.tag.right")];
   #media = [];
   #size = { width: 1, height: 1 };
   #view = { scale: 1, x: 0, y: 0 };
   #fitted = true;
   #pointers = new Map();
   #split = 50;
-  node = el("div.stage", {}, this.#after, this.#before, this.#labels, this.#handle);
+  node = el("div.stage.single", {}, this.#after, this.#before, this.#labels, this.#handle);
 
-  /** `onZoom(text)` hears the zoom, in percent of the result's own pixels. */
-  constructor(onZoom) {
+  /** `onZoom(text)` hears the zoom, in percent of the result's own pixels; `labels`: keys of what the two are called. */
+  constructor(onZoom, labels = ["view.before", "view.after"]) {
     this.onZoom = onZoom;
+    labels.forEach((key, index) => setI18n(this.#labels[index], key));
     setLabel(this.#handle, "view.divider");
     this.#handle.removeAttribute("title");
     delete this.#handle.dataset.i18nTitle;
@@ -55,6 +56,7 @@ export class Stage {
     this.#media = [];
     this.#after.replaceChildren();
     this.#before.replaceChildren();
+    this.node.classList.add("single");
   }
 
   /** Put the divider at `percent` of the width; what is before lies to its left. */

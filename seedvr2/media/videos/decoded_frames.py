@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import av
 from av.container import InputContainer
@@ -65,6 +66,14 @@ class DecodedFrames:
         except av.FFmpegError:
             return False
         return False
+
+    def search(self, pts: int) -> None:
+        """Begin with a frame that can be decoded by itself, at or before a tick, as well as the file knows it.
+
+        To be called first of all. What cannot be searched is read from its beginning; numbers count from where it is.
+        """
+        with suppress(av.FFmpegError):
+            self._container.seek(pts, stream=self.stream)
 
     def close(self) -> None:
         """Close the container."""

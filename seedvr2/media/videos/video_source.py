@@ -97,11 +97,13 @@ class VideoSource(Source):
         """Whether frames come as they are stored, neither turned nor cropped."""
         return self._first.orientation == Orientation() and not self._cropping
 
-    def frames(self, first: int = 0) -> Iterator[Frame]:
+    def frames(self, first: int = 0, *, near: float | None = None) -> Iterator[Frame]:
         """See `Source.frames`. Damaged parts are left out, with a warning at the end.
 
         `first`: the number of the frame to begin with. Those before it are decoded and not converted, except those
         past which one of the `entries` leads.
+        `near`: begin with the last frame before so many seconds at which that is possible by itself, as well as the
+        file knows it; numbers count from there.
         """
         name = self.path.name
         deep, alpha = self.info.bit_depth > 8, self.info.has_alpha
@@ -109,6 +111,8 @@ class VideoSource(Source):
             to_rgb = RgbReader(self._codec, name, alpha=alpha, deep=deep)
             canvas, look = Canvas(self._first), self._first
             clock, damage = run.clock, Damage(run.clock.step, steady=run.steady)
+            if near is not None:
+                run.search(int((self.origin + Fraction(near)) / self.time_base))
             last: Frame | None = None
             end: int | None = None
             resized = barred = False

@@ -190,6 +190,7 @@ def test_every_operation_answers_as_documented(live: Running, document: dict[str
     quiet_operations(checker)
     downloads(checker, live)
     task = submits(checker, live)
+    previews(checker, task)
     ended_tasks(checker, live, task)
     refusals(checker, live)
     documented = {(method, path) for method, path, _ in operations(document)}
@@ -275,6 +276,18 @@ def submits(checker: Checker, live: Running) -> str:
     return str(first["task_id"])
 
 
+def previews(checker: Checker, task: str) -> None:
+    checker.ask("POST", "/api/preview", json={"task_id": task})
+    shown = checker.ask("POST", "/api/preview", files={"file": ("a.png", png())}, data={"at": "1"}).json()
+    whole = checker.ask("GET", shown["sheet"])
+    checker.ask("GET", shown["images"][0]["url"], 206, headers={"Range": "bytes=0-9"})
+    checker.ask("GET", shown["sheet"], 416, headers={"Range": "bytes=99999999-"})
+    checker.ask("GET", shown["sheet"], 304, headers={"If-None-Match": whole.headers["ETag"]})
+    checker.ask("GET", f"/api/preview/{shown['id']}/other.png", 404)
+    checker.ask("POST", "/api/preview", 404, json={"task_id": "deadbeef"})
+    checker.ask("POST", "/api/preview", 400, json={"task_id": task, "strengths": 2})
+
+
 def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     checker.ask("GET", f"/api/status/{task}")
     checker.ask("GET", f"/api/queue/position/{task}")
@@ -301,6 +314,7 @@ def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     checker.ask("GET", "/api/queue/history?status=all")
     Path(live.service.store.get(failed).draft.source).unlink()
     checker.ask("POST", f"/api/tasks/{failed}/again", 409, json={})
+    checker.ask("POST", "/api/preview", 409, json={"task_id": failed})
     checker.ask("DELETE", f"/api/tasks/{failed}")
 
 

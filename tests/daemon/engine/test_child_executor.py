@@ -20,8 +20,9 @@ from daemon.engine.executor import Executor
 from daemon.engine.messages import DeviceReport
 from daemon.errors import EngineAwayError
 from daemon.settings.keys import ModelSettings
-from seedvr2.errors import Cancelled, MachineError, ModelNotInstalledError, Yielded
+from seedvr2.errors import Cancelled, MachineError, MediaError, ModelNotInstalledError, Yielded
 from seedvr2.options import UpscaleOptions
+from seedvr2.preview.wish import Wish
 from seedvr2.progress import Segments
 from tests.daemon.conftest import Running, eventually, picture
 from tests.daemon.engine.conftest import Control, Make
@@ -95,6 +96,21 @@ def test_a_run_gives_way_when_it_is_told_and_goes_on(real: ChildExecutor, tmp_pa
         upscale(lambda: True)
     assert upscale(lambda: False) == 60
     assert {(each.total, each.border) for each in told} == {(1, 1.0)} and told[-1].done == 1
+
+
+def test_a_preview_is_written_and_can_be_cancelled(real: ChildExecutor, tmp_path: Path) -> None:
+    source, folder = clip(tmp_path / "a.mp4"), tmp_path / "preview"
+    folder.mkdir()
+    wish = Wish(strengths=(0.5,), patience=60.0)
+    shown = real.preview(source, folder, SMALL, wish, model="", speed=None, cancelled=lambda: False)
+    names = [image["name"] for image in shown["images"]]
+    assert sorted([*names, shown["sheet"]]) == sorted(path.name for path in folder.iterdir())
+    assert (shown["width"], shown["height"], shown["model"], len(names)) == (96, 64, NANO, 2)
+    assert real.model == NANO
+    with pytest.raises(MediaError, match="nothing"):
+        real.preview(tmp_path / "nothing", folder, SMALL, wish, model="", speed=None, cancelled=lambda: False)
+    with pytest.raises(Cancelled):
+        real.preview(source, folder, SMALL, wish, model="", speed=None, cancelled=lambda: True)
 
 
 def test_models_are_listed_and_resolved_and_remembered(real: ChildExecutor, tmp_path: Path) -> None:

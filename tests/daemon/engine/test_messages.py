@@ -18,6 +18,10 @@ from seedvr2 import errors
 
 SAMPLES = [
     say.Run(1, "/in/a\udcff.png", "/out/照片.png", {"resolution": 96, "tf32": False}, "", "/keep"),
+    say.Preview(
+        2, "/in.mp4", "/previews/0", {"seed": 1}, {"at": 1.5, "crop": "auto", "strengths": [0.5]}, "nano", None
+    ),
+    say.Previewed(2, "nano", {"images": [{"name": "plain.png", "strength": 0.0}], "crop": None}),
     say.Progress(1, "decoding", 3, None, None),
     say.Progress(1, "decoding", 3, 9, 1.0),
     say.Progress(1, "decoding", 3, 9, 1.0, 1, 3, 0.5),

@@ -31,11 +31,36 @@ def test_a_resolution_that_is_asked_for_later_puts_a_scale_out_of_force(
 
 
 @pytest.mark.parametrize(
+    ("layers", "wanted"),
+    [
+        (({"scale": 2}, {"long_edge": 900}), (0, 900)),
+        (({"long_edge": 900}, {"scale": 2}), (2, 900)),
+        (({"long_edge": 900}, {"resolution": 720}), (0, 0)),
+        (({"scale": 2}, {"long_edge": 0}), (2, 0)),
+        (({"long_edge": 900}, {"scale": 0}), (0, 900)),
+    ],
+)
+def test_a_long_edge_that_is_asked_for_later_puts_a_scale_out_of_force(
+    layers: tuple[dict[str, object], ...], wanted: tuple[float, int]
+) -> None:
+    options = JobRequest.parse(*layers).options
+    assert (options.scale, options.long_edge) == wanted
+
+
+@pytest.mark.parametrize(
     ("asked", "size"),
     [
         ({"resolution": 720}, (1280, 720)),
         ({"scale": 3}, (1920, 1080)),
         ({"scale": 3, "max_resolution": 960}, (960, 540)),
+        ({"long_edge": 1280}, (1280, 720)),
+        ({"long_edge": 1280, "resolution": 480}, (1280, 720)),
+        ({"long_edge": 1280, "scale": 3}, (1920, 1080)),
+        ({"long_edge": 1280, "max_resolution": 960}, (960, 540)),
+        ({"scale": 4, "fit_width": 1280, "fit_height": 1000}, (1280, 720)),
+        ({"scale": 4, "fit_height": 540}, (960, 540)),
+        ({"scale": 1, "fit_width": 4000, "fit_height": 4000}, (640, 360)),
+        ({"fit_width": 320}, (320, 180)),
     ],
 )
 def test_the_work_of_a_job_is_that_of_its_result(asked: dict[str, int], size: tuple[int, int]) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from seedvr2.pipeline.preprocess import bicubic, normalise, pad_to, resize, resize_in_two_steps
+from seedvr2.pipeline.preprocess import bicubic, normalise, pad_to, resize, resize_in_two_steps, resize_part
+from seedvr2.pipeline.region import Region
 from seedvr2.pipeline.sizes import Sizes, plan_sizes
 from tests.parity.__main__ import BUNDLED
 
@@ -74,3 +75,16 @@ def test_the_source_stays_as_it_is() -> None:
     for size in (10, 16):
         normalise(pad_to(resize(frames, plan_sizes(10, 12, size)), (32, 32)))
     assert torch.equal(frames, before)
+
+
+@pytest.mark.parametrize(("width", "height", "resolution"), [(97, 61, 203), (61, 97, 40), (96, 64, 64), (50, 200, 77)])
+def test_a_part_is_that_part_of_the_whole(width: int, height: int, resolution: int) -> None:
+    frames = _random(2, height, width, 3)
+    sizes = plan_sizes(width, height, resolution)
+    whole = resize(frames, sizes)
+    right, bottom = sizes.resized
+    for box in ((0, 0, right, bottom), (16, 0, right, 17), (right // 3, bottom // 2, right // 2, bottom)):
+        region = Region(*box)
+        part = resize_part(frames, sizes, region)
+        assert part.shape[2:] == region.size[::-1]
+        torch.testing.assert_close(part, whole[..., box[1] : box[3], box[0] : box[2]], atol=1e-6, rtol=0)

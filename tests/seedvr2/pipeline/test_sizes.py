@@ -88,3 +88,24 @@ def test_a_scale_is_a_multiple_of_the_source_within_the_limits(
     sizes = sizes_of(source, UpscaleOptions.parse(asked))
     assert sizes.output == output
     assert all(edge % 16 == 0 for edge in sizes.padded)
+
+
+@pytest.mark.parametrize("source", [(640, 360), (360, 640), (1000, 333), (333, 1000), (853, 480), (47, 4999), (64, 64)])
+@pytest.mark.parametrize("edge", [16, 500, 777, 1919, 4096])
+def test_a_long_edge_is_what_was_asked_for(source: tuple[int, int], edge: int) -> None:
+    sizes = sizes_of(source, UpscaleOptions(long_edge=edge))
+    assert max(sizes.resized) == edge
+    assert max(sizes.output) == edge // 2 * 2
+    wanted = min(source) * edge / max(source)
+    assert abs(min(sizes.resized) - max(wanted, 2)) <= 1
+
+
+@pytest.mark.parametrize("source", [(640, 360), (360, 640), (1000, 333), (853, 480)])
+@pytest.mark.parametrize("box", [(1920, 1080), (1080, 1920), (500, 0), (0, 301), (123, 4000)])
+def test_a_result_fits_into_its_box_and_fills_it(source: tuple[int, int], box: tuple[int, int]) -> None:
+    sizes = sizes_of(source, UpscaleOptions(scale=8, fit_width=box[0], fit_height=box[1]))
+    slack = [most - side for most, side in zip(box, sizes.resized, strict=True) if most]
+    assert min(slack) == 0
+    assert abs(sizes.resized[0] * source[1] - sizes.resized[1] * source[0]) <= 2 * max(source)
+    small = UpscaleOptions(scale=1, fit_width=16384, fit_height=16384)
+    assert sizes_of(source, small) == sizes_of(source, UpscaleOptions(scale=1))
