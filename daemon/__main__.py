@@ -16,6 +16,7 @@ from pathlib import Path
 
 from daemon.client.parser import add_commands as add_client_commands
 from daemon.descriptors import raise_limit
+from daemon.engine.start_checks import check_device, check_models
 from daemon.errors import InstallError, ServiceError
 from daemon.install.run import add_commands as add_install_commands
 from daemon.settings.config import Config, load_config
@@ -45,7 +46,11 @@ def _main(arguments: list[str]) -> int:
     try:
         config = load_config(file)
         if options.command == "check-config":
-            return _check_config(config)
+            status = _check_config(config)
+            check_models(config)
+            return status
+        check_models(config)
+        check_device(config)
         return _run(config)
     except ServiceError as error:
         _say(str(error))

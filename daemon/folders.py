@@ -132,7 +132,8 @@ def _needed(store: JobStore, folder: Path) -> bool:
 def _refuse_same(config: Config, folder: Path) -> None:
     """Two names for one folder, which only the disk knows: a bind mount, a link on the way."""
     paths = config.paths
-    named = {"inbox": paths.inbox, "outputs": paths.outputs, "state": paths.state, "models": paths.models}
+    named = {"inbox": paths.inbox, "outputs": paths.outputs, "state": paths.state}
+    named |= {"models": paths.models[0]}
     seen: dict[tuple[int, int], str] = {}
     for name, path in {**named, "uploads": folder}.items():
         try:

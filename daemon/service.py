@@ -44,13 +44,16 @@ class Service:
 
     def start(self) -> None:
         """Begin to answer, to work and to watch, in this order."""
+        models = ", ".join(map(str, self.context.models))
+        log.info("models %s, state %s", models, self.config.paths.state)
+        log.info("inbox %s, outputs %s", self.config.paths.inbox, self.config.paths.outputs)
         self.api.start()
+        self.context.pulls.start()
         self.worker.start()
         self.inbox.start()
         self._parts.retention.start()
         for courier in self.context.couriers:
             courier.start()
-        log.info("inbox %s, outputs %s", self.config.paths.inbox, self.config.paths.outputs)
         log.info("listening on %s, %d jobs waiting", self.url, len(self.context.queue))
 
     def stop(self) -> None:
@@ -61,6 +64,7 @@ class Service:
         notify("STOPPING=1", "STATUS=stopping")
         self.inbox.stop()
         self.context.hub.close()
+        self.context.pulls.stop()
         ended = self.worker.stop(STOP_S)
         self._parts.retention.stop()
         for courier in self.context.couriers:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from daemon.api import views
@@ -14,6 +17,7 @@ from daemon.api.server import ApiServer
 from daemon.engine.child_executor import ChildExecutor
 from daemon.engine.executor import Executor
 from daemon.engine.gpu import GpuMonitor
+from daemon.engine.pulls import Pulls
 from daemon.folders import Folders, open_folders
 from daemon.inbox.after import Aftermath
 from daemon.inbox.inbox import Inbox
@@ -34,6 +38,7 @@ from daemon.work.ending import Ending
 from daemon.work.ends import Ends
 from daemon.work.estimates import Estimates
 from daemon.work.hold import Hold
+from daemon.work.model_trouble import ModelTrouble
 from daemon.work.operations import Operations
 from daemon.work.publish import Publisher
 from daemon.work.recovery import Recovery
@@ -43,6 +48,7 @@ from daemon.work.source import Sources
 from daemon.work.surroundings import Surroundings
 from daemon.work.work_folder import WorkFolder
 from daemon.work.worker import Worker
+from seedvr2.config_file import with_hub_cache
 
 MIB = 1 << 20
 
@@ -85,7 +91,8 @@ def wire(config: Config, executor: Executor | None) -> Parts:
         raise
     try:
         gpu = GpuMonitor(config.model.gpu)
-        parts = _wire(config, executor or _engine(config, gpu), gpu, store, folders)
+        shelves = with_hub_cache(list(config.paths.models), os.environ, enabled=config.model.hub_cache)
+        parts = _wire(config, executor or _engine(config, gpu, shelves), gpu, store, folders, shelves)
     except BaseException:
         store.close()
         folders.close()
@@ -94,9 +101,9 @@ def wire(config: Config, executor: Executor | None) -> Parts:
     return parts
 
 
-def _engine(config: Config, gpu: GpuMonitor) -> Executor:
+def _engine(config: Config, gpu: GpuMonitor, models: Sequence[Path]) -> Executor:
     return ChildExecutor(
-        config.paths.models,
+        models,
         config.model,
         config.logging,
         memory=config.paths.state / "gpu_memory.json",
@@ -105,8 +112,11 @@ def _engine(config: Config, gpu: GpuMonitor) -> Executor:
     )
 
 
-def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, folders: Folders) -> Parts:
+def _wire(
+    config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, folders: Folders, models: Sequence[Path]
+) -> Parts:
     paths, hub, estimates, disks = config.paths, EventHub(), Estimates(store), folders.disks
+    redact = Redactor(paths)
     folders.settle(store)
     work = WorkFolder(paths.outputs, owner_of(paths.state))
     publisher = Publisher(store, paths.outputs, work)
@@ -121,12 +131,15 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
         ends.leave(step)
     for job in found.ended:
         ends.settle(job)
+    pulls = Pulls(models, paths.state, lambda pull: hub.tell("model", pull.name, views.pull(redact, pull)))
+    embedding = pulls.request_embedding if config.model.fetch_embedding else _nothing
     worker = Worker(
         JobRunner(store, executor, estimates, hub, paths.outputs, work, sources),
         executor,
         queue,
         surroundings,
         ends,
+        ModelTrouble(executor, [config.defaults.get("dit_model", "")], embedding),
         estimates=estimates,
         hold=Hold(store, Hours.parse(config.queue.hours)),
         idle_timeout_s=config.model.idle_timeout_s,
@@ -167,7 +180,9 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
         ),
         uploads=folders.uploads,
         metrics=Metrics(hub),
-        redact=Redactor(paths),
+        redact=redact,
+        models=models,
+        pulls=pulls,
     )
 
     def described(job: Job) -> dict[str, Any]:
@@ -187,3 +202,7 @@ def _wire(config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, 
         folders=folders,
         work=work,
     )
+
+
+def _nothing() -> None:
+    """Nobody wants to be told."""

@@ -16,7 +16,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ImageContent, TextContent, ToolAnnotations
 from pydantic import Field
 
-from mcp_tools import files, waiting
+from mcp_tools import files, pulling, waiting
 from mcp_tools.api import Api, segment
 from mcp_tools.settings import Settings
 
@@ -55,6 +55,7 @@ TaskId = Annotated[str, Field(description="Task id, as submit_image_task or subm
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
 SETS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+FETCHES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 DESTROYS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
 
 
@@ -83,6 +84,8 @@ class Tools:
             self.switch_model: SETS,
             self.pause_queue: SETS,
             self.resume_queue: SETS,
+            self.pull_model: FETCHES,
+            self.remove_model: DESTROYS,
         }
         for tool, hints in offered.items():
             server.add_tool(tool, title=_title(tool.__name__), annotations=hints)
@@ -98,7 +101,7 @@ class Tools:
         return await self._api.get("/api/gpu/status")
 
     async def list_available_models(self) -> Answer:
-        """List the models that are installed, with size, precision and memory needed."""
+        """List the models that are installed, with size, precision and memory needed, and the downloads under way."""
         return await self._api.get("/api/models")
 
     async def submit_image_task(
@@ -208,6 +211,27 @@ class Tools:
     async def resume_queue(self) -> Answer:
         """Let a paused queue go on. Outside of its configured hours it stays paused, and says until when."""
         return await self._api.post("/api/queue/resume")
+
+    async def pull_model(
+        self,
+        model: Annotated[str, Field(description="File name of a model, or short: 3b, 7b-sharp, 3b-q4")],
+        context: Context[Any, Any],
+        wait: Annotated[bool, Field(description="Wait until it is there, with progress; else answer at once")] = True,
+        timeout: Annotated[int, Field(description="Seconds to wait at most; the download goes on after that")] = 1800,
+    ) -> Answer:
+        """Fetch a model to the server, with what it needs (gigabytes). Goes on where an earlier try stopped."""
+        started = await self._api.post("/api/models/pull", {"model": model})
+        if not wait or started["status"] == "installed":
+            return started
+        return await pulling.wait(self._api, str(started["model"]), timeout, context.report_progress)
+
+    async def remove_model(
+        self,
+        model: Annotated[str, Field(description="Model file name, from list_available_models")],
+        force: Annotated[bool, Field(description="Also a file that the server did not fetch itself")] = False,
+    ) -> Answer:
+        """Delete the file of a model from the server. Refused while it is in use."""
+        return await self._api.delete(f"/api/models/{segment(model.strip())}", **({"force": 1} if force else {}))
 
     async def preview(
         self,

@@ -65,6 +65,10 @@ class Api:
         """`POST path` with a JSON body; `patient` for what may take long."""
         return await self._json("POST", path, json=body, timeout=self._limits(patient))
 
+    async def delete(self, path: str, **query: str | int) -> dict[str, Any]:
+        """`DELETE path?query`."""
+        return await self._json("DELETE", path, params=query)
+
     async def fetch(self, path: str) -> bytes:
         """`GET path`, of something small."""
         async with self._answer("GET", path) as answer:

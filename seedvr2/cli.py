@@ -1,4 +1,4 @@
-"""The command line: `python -m seedvr2 upscale | preview | plan | segment | join | models | convert`."""
+"""The command line: `seedvr2 upscale | preview | plan | segment | join | models | convert`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from seedvr2 import __version__
 from seedvr2.arguments import add_parameters, given
-from seedvr2.catalogue.folder import default_models_dir
+from seedvr2.catalogue.cli import add_folder_argument, folders_of
 from seedvr2.errors import ModelNotInstalledError, OptionError, SeedVR2Error
 from seedvr2.options import PARAMETERS, UpscaleOptions
 from seedvr2.terminal import with_hyphens, written
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="auto", help="a model's file name, nano, or auto (default)")
-    parser.add_argument("--models-dir", type=Path, default=default_models_dir(), help="folder of weight files")
+    add_folder_argument(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1…")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     add_parameters(parser, PARAMETERS)
@@ -103,7 +103,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from seedvr2.upscaler import Upscaler
 
     options = _options(arguments)
-    upscaler = Upscaler(arguments.models_dir, device=arguments.device, dtype=arguments.dtype)
+    upscaler = Upscaler(folders_of(arguments), device=arguments.device, dtype=arguments.dtype)
     plans = [(source, upscaler.plan(source, options, model=arguments.model)) for source in arguments.sources]
     if arguments.json:
         frozen = [upscaler.freeze(source, options, model=arguments.model).as_dict() for source, _ in plans]

@@ -6,7 +6,9 @@ SeedVR2Error
 │   └── TooLargeError            the source has more pixels than this machine can hold
 ├── MachineError         the machine refuses, whatever the file (`.errno` says how)
 ├── CheckpointError      a weight file is missing, damaged, or not the model it should be
-│   └── ModelNotInstalledError   the model is known but its file is not on this machine
+│   ├── ModelNotInstalledError   the model is known but its file is not on this machine
+│   │   └── IncompleteModelError     its file is, but not the VAE or the text embedding that it needs
+│   └── NotOursError             a file of somebody else's, which is not to be removed
 ├── DaemonGoneError      the daemon that was to do it does not answer
 ├── DownloadError        a file of the catalogue could not be fetched or did not verify
 ├── OutOfMemoryError     there is not enough memory at the moment, or for this batch and these tiles
@@ -57,6 +59,22 @@ class CheckpointError(SeedVR2Error):
 
 class ModelNotInstalledError(CheckpointError):
     """The model is known but its file is not on this machine."""
+
+
+class IncompleteModelError(ModelNotInstalledError):
+    """A transformer is on this machine, but not all that it needs: the VAE or the text embedding is missing.
+
+    `name` is the catalogue's name of the missing file, `model` that of the transformer.
+    """
+
+    def __init__(self, message: str, name: str, model: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+        self.model = model
+
+
+class NotOursError(CheckpointError):
+    """A file is somebody else's and not to be removed."""
 
 
 class DaemonGoneError(SeedVR2Error):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from seedvr2.catalogue.conditioning import load_conditioning
+from seedvr2.catalogue.places import ModelsDir
 from seedvr2.checkpoint import PackedTensor, open_checkpoint
 from seedvr2.errors import CheckpointError, OptionError
 from seedvr2.heap import return_freed_blocks
@@ -57,7 +58,7 @@ class Model:
 def load_model(
     files: ModelFiles,
     *,
-    models_dir: Path,
+    models_dir: ModelsDir,
     device: torch.device,
     dtype: torch.dtype,
     blocks_to_swap: int = 0,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from seedvr2.arguments import given
+from seedvr2.catalogue.cli import folders_of
 from seedvr2.errors import (
     Cancelled,
     DaemonGoneError,
@@ -101,7 +102,9 @@ def _engine(arguments: argparse.Namespace, options: UpscaleOptions) -> Make:
     from seedvr2.console import ProgressBar
     from seedvr2.upscaler import Upscaler
 
-    upscaler = Upscaler(arguments.models_dir, device=arguments.device, dtype=arguments.dtype, compile=arguments.compile)
+    upscaler = Upscaler(
+        folders_of(arguments), device=arguments.device, dtype=arguments.dtype, compile=arguments.compile
+    )
     upscaler.resolve(arguments.model)
 
     def make(source: Path, target: Path) -> tuple[str, Sequence[str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from seedvr2.catalogue.places import ModelsDir
 from seedvr2.errors import Cancelled, OutOfMemoryError
 from seedvr2.farm.job_plan import JobPlan
 from seedvr2.farm.segments import Made, make_segments, units_at
@@ -52,7 +53,7 @@ class Upscaler:
 
     def __init__(
         self,
-        models_dir: Path,
+        models_dir: ModelsDir,
         *,
         device: str = "auto",
         dtype: str = "auto",
@@ -64,7 +65,7 @@ class Upscaler:
         """Nothing is loaded yet.
 
         Args:
-            models_dir: folder of weight files; it need not exist for the embedded model.
+            models_dir: folder of weight files, or several; it need not exist for the embedded model.
             device: `auto`, `cpu`, `cuda`, `cuda:1`…
             dtype: what the networks compute in: `auto`, `float32`, `bfloat16`, `float16`.
             default_model: what `auto` means: a model's name, or `auto` for the best installed one.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from seedvr2.catalogue.places import ModelsDir
 from seedvr2.circumstances import circumstances_here
 from seedvr2.errors import OutOfMemoryError
 from seedvr2.heap import keep_freed_blocks, return_freed_blocks
@@ -37,7 +38,7 @@ class Workshop:
 
     def __init__(
         self,
-        models_dir: Path,
+        models_dir: ModelsDir,
         *,
         device: str,
         dtype: str,

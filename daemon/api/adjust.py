@@ -63,7 +63,7 @@ def run_again(context: Context, job_id: str, fields: dict[str, Any]) -> Job:
     if result_suffix(media, request.options) is None:
         raise OptionError("output_format", wrong_format(media, request.options.output_format))
     if request.model:
-        resolve(context, request.model)
+        resolve(context, request.model, to_wait=True)
     with open_source(context, old) as source:
         if source is None:
             raise RequestError(409, "The source of this task is gone. Send it again.")

@@ -23,6 +23,7 @@ from daemon.api import (
     page,
     preview,
     process,
+    pulls,
     queue,
     session,
     source,
@@ -39,8 +40,9 @@ from daemon.settings.keys import ServerSettings
 
 log = logging.getLogger(__name__)
 TOPICS = (
-    health, gpu, models, queue, holding, process, preview, tasks, adjust, download, source, thumbnails, events, metrics,
-)  # fmt: skip
+    *(health, gpu, models, pulls, queue, holding, process, preview, tasks, adjust, download, source, thumbnails),
+    *(events, metrics),
+)
 PAGES = (page, session)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.api.redact import Redactor
 from daemon.engine.executor import Executor
 from daemon.engine.gpu import GpuMonitor
+from daemon.engine.pulls import Pulls
 from daemon.inbox.inbox import Inbox
 from daemon.jobs.queue import JobQueue
 from daemon.outside.courier import Courier
@@ -20,6 +22,7 @@ from daemon.store.job_store import JobStore
 from daemon.work.estimates import Estimates
 from daemon.work.operations import Operations
 from daemon.work.worker import Worker
+from seedvr2.catalogue.places import look
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Context:
     uploads: Path
     metrics: Metrics
     redact: Redactor
+    models: Sequence[Path]
+    pulls: Pulls
     couriers: list[Courier] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -48,6 +53,6 @@ class Context:
         unreadable = self.store.unreadable
         damaged = f"{unreadable} records of the job store cannot be read; the log shows them." if unreadable else ""
         undelivered = [courier.problem for courier in self.couriers]
-        told = [*self.worker.problems, *self.inbox.problems, damaged, *undelivered]
+        told = [*self.worker.problems, *self.inbox.problems, damaged, *undelivered, *look(self.models).problems]
         # The same disk may trouble both; it is named once.
         return list(dict.fromkeys(self.redact(text) for text in told if text))

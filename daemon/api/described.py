@@ -47,6 +47,10 @@ WAITING = {key: value for key, value in TASK.items() if key != "started_at"} | {
     "status": "queued", "progress": 0, "queue_position": 2, "stage": None, "frames_done": 0, "frames_total": None,
     "eta_s": None, "params": PARAMS | {"priority": "high"},
 }  # fmt: skip
+PULL = {
+    "model": "seedvr2_ema_7b-Q4_K_M.gguf", "state": "fetching", "file": "seedvr2_ema_7b-Q4_K_M.gguf",
+    "done_bytes": 1200000000, "total_bytes": 4800000000, "percent": 25, "error": None,
+}  # fmt: skip
 SUBMITTED = {"status": "queued", "task_id": ID, "queue_position": 1, "estimated_wait_seconds": 25}
 
 
@@ -76,6 +80,7 @@ class Operation:
 
 _STREAM = {"text/event-stream": {"type": "string"}}
 _EVENTS = "Events are `state` and `progress`; their data is a task, as GET /api/status/{task_id} answers it."
+_DOWNLOADS = " `model` is about a download, as GET /api/models/pull lists it."
 _FILES: dict[str, Schema] = {
     mimetypes.guess_type(f"x.{suffix}")[0] or "application/octet-stream": {}
     for suffix in OUTPUT_FORMATS
@@ -130,7 +135,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
                 "desc": {"en": "3B params FP8 - Balanced quality & speed"}, "available": True,
                 "downloadable": False, "sha256_ok": True, "bytes": 3391544696,
             }],
-            "default": MODEL, "current": MODEL, "loading": False, "loading_model": None,
+            "default": MODEL, "current": MODEL, "loading": False, "loading_model": None, "pulls": [PULL],
+            "free_bytes": 512000000000,
         }},
         query=(Query("all", {"type": "string"}, "1: also the models that are not on this machine."),),
     ),
@@ -151,6 +157,44 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             },
             "examples": [{"model": MODEL}],
         },
+    ),
+    ("POST", "/api/models/pull"): Operation(
+        "Models", "pull_model", "PullAnswer",
+        {
+            "pulling": {"status": "pulling", "model": PULL["model"], "pull": PULL},
+            "installed": {"status": "installed", "model": MODEL, "pull": None},
+        },
+        {
+            400: 'Say which model: {"model": "name"}.',
+            404: "The catalogue has no model 'seedvr9'. Did you mean seedvr2_ema_3b_fp8_e4m3fn.safetensors?",
+            507: "seedvr2_ema_7b_fp16.safetensors needs 16.5 GB, but the disk of the models has 9.1 GB free; make "
+            "room, or choose a smaller model.",
+        },
+        body={
+            "type": "object",
+            "required": ["model"],
+            "properties": {
+                "model": {"type": "string", "minLength": 1, "description": "File name, or short: 3b, 7b-sharp-q4."},
+            },
+            "examples": [{"model": "7b-q4"}],
+        },
+        about="Answers at once; GET /api/models/pull and the `model` events of GET /api/events tell how far it is. "
+        "What a model needs comes along. A download that broke goes on where it was.",
+    ),
+    ("GET", "/api/models/pull"): Operation("Models", "pulls", "Pulls", {"one": {"pulls": [PULL]}}),
+    ("POST", "/api/models/pull/<model>/cancel"): Operation(
+        "Models", "cancel_pull", "PullCancelled", {"cancelled": {"status": "cancelled", "model": PULL["model"]}},
+        {404: f"{PULL['model']} is not being fetched."},
+    ),
+    ("DELETE", "/api/models/<model>"): Operation(
+        "Models", "remove_model", "ModelRemoved",
+        {"removed": {"status": "removed", "model": MODEL, "bytes": 3391544696}},
+        {
+            403: f"models/{MODEL} was not fetched by this program, so it is left alone unless you force it.",
+            404: f"There is no {MODEL} to be removed.",
+            409: f"{MODEL} is in memory; release it first (POST /api/gpu/offload).",
+        },
+        query=(Query("force", {"type": "string"}, "1: also a file that was not fetched by this program."),),
     ),
     ("GET", "/api/queue/status"): Operation(
         "Queue", "queue_status", "QueueStatus",
@@ -308,7 +352,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         about="A new task for the same source, whatever became of the old one.",
     ),
     ("GET", "/api/events"): Operation(
-        "Events", "events", errors={503: "Too many event streams are open."}, media=_STREAM, about=_EVENTS
+        "Events", "events", errors={503: "Too many event streams are open."}, media=_STREAM,
+        about=_EVENTS + _DOWNLOADS,
     ),
     ("GET", "/api/tasks/<task_id>/events"): Operation(
         "Events", "task_events",

@@ -14,7 +14,7 @@ from daemon.api import views
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.errors import RequestError
-from daemon.outside.events import Event, Subscription
+from daemon.outside.events import Event, Notice, Subscription
 
 HEARTBEAT_S = 15.0
 # A client reconnects by itself; a stream that never ends would hide one that forgot to close.
@@ -34,7 +34,12 @@ def routes(context: Context) -> list[Route]:
         return _stream(context, places, task_id)
 
     return [
-        Route("GET", "/api/events", all_events, "States and progress of all tasks, as server-sent events"),
+        Route(
+            "GET",
+            "/api/events",
+            all_events,
+            "What happens to tasks and downloads, as server-sent events",
+        ),
         Route("GET", "/api/tasks/<task_id>/events", task_events, "State and progress of a task, as server-sent events"),
     ]
 
@@ -89,14 +94,16 @@ def _messages(
         if event is not None:
             last = time.monotonic()
             yield _of(context, event)
-            if task_id is not None and event.job.finished:
+            if task_id is not None and isinstance(event, Event) and event.job.finished:
                 return
         elif time.monotonic() - last >= HEARTBEAT_S:
             last = time.monotonic()
             yield b": still here\n\n"
 
 
-def _of(context: Context, event: Event) -> bytes:
+def _of(context: Context, event: Event | Notice) -> bytes:
+    if isinstance(event, Notice):
+        return message(event.kind, event.number, event.data)
     place = views.position(context, event.job)
     kind = "progress" if event.progress else "state"
     return message(kind, event.number, views.task_with(context, event.job, event.progress, place))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import Any
 
 import bottle
 
 from daemon.api.context import Context
+from daemon.api.json_body import json_body
+from daemon.api.pulls import all_pulls
 from daemon.api.route import Route
 from daemon.errors import RequestError
+from daemon.store.files import free_bytes
 from daemon.work.worker import Activity
-from seedvr2.errors import CheckpointError, SeedVR2Error
+from seedvr2.catalogue.places import home
+from seedvr2.errors import CheckpointError, IncompleteModelError, SeedVR2Error
 
 # Each holds a thread until the running job ends.
 MAX_WAITING = 4
@@ -29,7 +33,7 @@ def routes(context: Context) -> list[Route]:
         return list_models(context, everything)
 
     def switch() -> dict[str, Any]:
-        body = _json_body()
+        body = json_body('{"model": "name"}')
         model = body.get("model")
         if not isinstance(model, str) or not model.strip():
             raise RequestError(400, 'Say which model: {"model": "name"}.', detail={"field": "model"})
@@ -62,13 +66,30 @@ def list_models(context: Context, everything: bool) -> dict[str, Any]:
         "current": context.executor.model,
         "loading": context.worker.activity is Activity.LOADING,
         "loading_model": context.worker.loading_model,
+        "pulls": all_pulls(context),
+        "free_bytes": _free(home(context.models)),
     }
 
 
-def resolve(context: Context, model: str) -> str:
-    """The file name of a model that a client named. Raises RequestError (404)."""
+def _free(folder: Path) -> int | None:
+    """Bytes that are free where models are fetched to; None if that disk does not say."""
+    try:
+        return free_bytes(next(path for path in (folder, *folder.parents) if path.exists()))
+    except OSError:
+        return None
+
+
+def resolve(context: Context, model: str, *, to_wait: bool = False) -> str:
+    """The file name of a model that a client named. Raises RequestError (404).
+
+    `to_wait`: a model is good enough that lacks a part; its job waits until that is there.
+    """
     try:
         return context.executor.resolve(model)
+    except IncompleteModelError as error:
+        if to_wait:
+            return model
+        raise RequestError(404, str(error), detail={"field": "dit_model"}) from error
     except CheckpointError as error:
         raise RequestError(404, str(error), detail={"field": "dit_model"}) from error
 
@@ -89,15 +110,3 @@ def _switch(context: Context, model: str, *, wait: bool) -> dict[str, Any]:
     except SeedVR2Error as error:
         raise RequestError(500, f"The model could not be loaded: {error}") from error
     return {"status": "loaded", "model": loaded, "already_loaded": False}
-
-
-def _json_body() -> dict[str, Any]:
-    # Whatever its Content-Type: `curl -d` says it is a form. The gate has limited its length.
-    raw = bottle.request.environ["wsgi.input"].read()
-    try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise RequestError(400, 'The body must be JSON: {"model": "name"}.') from None
-    if not isinstance(body, dict):
-        raise RequestError(400, 'The body must be a JSON object: {"model": "name"}.')
-    return body

@@ -47,7 +47,7 @@ def _submit(context: Context, form: FormReceiver) -> Job:
         raise RequestError(400, "The field 'file' is missing: it holds the picture or video.")
     context.operations.check_room()
     if request.model:
-        resolve(context, request.model)
+        resolve(context, request.model, to_wait=True)
     return _accept(context, request, form.upload)
 
 

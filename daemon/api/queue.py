@@ -81,7 +81,7 @@ def queue_status(context: Context) -> dict[str, Any]:
         "total_cancelled": totals[State.CANCELLED],
         "avg_process_time": _average(context),
         "estimated_total_wait": round(context.estimates.total(waiting) + context.operations.running_s()),
-        "paused": context.worker.paused or context.worker.hold.reason or None,
+        "paused": _paused(context) or context.worker.hold.reason or None,
         **holding.state(context),
     }
 
@@ -127,3 +127,11 @@ def _entry(context: Context, job: Job) -> dict[str, Any]:
     else:
         entry["error"] = views.text(context.redact(job.error))
     return entry
+
+
+def _paused(context: Context) -> str:
+    """Why no task is started, if none is: the worker's word, or that of all that wait."""
+    if context.worker.paused:
+        return context.worker.paused
+    reasons = [context.worker.waits_for(job) for job in context.queue.waiting()]
+    return context.redact(reasons[0]) if reasons and all(reasons) else ""

@@ -228,7 +228,11 @@ COMPONENTS: dict[str, Schema] = {
             "downloadable": YES_NO,
             "sha256_ok": {"type": ["boolean", "null"], "description": "null until it was checked."},
             "bytes": {**_or_null(WHOLE), "description": "null where none is published."},
-        }
+        },
+        {
+            "own": {**YES_NO, "description": "true: a file that is not in the catalogue."},
+            "error": {**TEXT, "description": "Why the file cannot be used."},
+        },
     ),
     "Models": _object(
         {
@@ -237,8 +241,34 @@ COMPONENTS: dict[str, Schema] = {
             "current": _or_null(TEXT),
             "loading": YES_NO,
             "loading_model": _or_null(TEXT),
+            "pulls": {"type": "array", "items": ref("Pull")},
+            "free_bytes": {**_or_null(WHOLE), "description": "Free on the disk that models are fetched to."},
         }
     ),
+    "Pull": _object(
+        {
+            "model": TEXT,
+            "state": {
+                "type": "string",
+                "enum": ["waiting", "fetching", "verifying", "done", "failed", "cancelled"],
+            },
+            "file": {**_or_null(TEXT), "description": "The one of its files that is on its way."},
+            "done_bytes": WHOLE,
+            "total_bytes": _or_null(WHOLE),
+            "percent": {**PERCENT, "description": "Of this file."},
+            "error": _or_null(TEXT),
+        }
+    ),
+    "Pulls": _object({"pulls": {"type": "array", "items": ref("Pull")}}),
+    "PullAnswer": _object(
+        {
+            "status": {"type": "string", "enum": ["pulling", "installed"]},
+            "model": {**TEXT, "description": "The file that the name means."},
+            "pull": _or_null(ref("Pull")),
+        }
+    ),
+    "PullCancelled": _object({"status": {"const": "cancelled"}, "model": TEXT}),
+    "ModelRemoved": _object({"status": {"const": "removed"}, "model": TEXT, "bytes": WHOLE}),
     "Switched": _object({"status": {"const": "loaded"}, "model": TEXT, "already_loaded": YES_NO}),
     "QueueStatus": _object(
         {

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.api.context import Context
+from daemon.api.redact import Redactor
+from daemon.engine.pulls import Pull
 from daemon.jobs.job import Job, Progress, State
 
 
@@ -87,6 +89,9 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
         "frames_total": progress.frames_total if progress else None,
         "eta_s": round(progress.eta_s, 1) if progress and progress.eta_s is not None else None,
     }
+    loaded = context.executor.model
+    if progress and loaded and progress.stage not in BEFORE_MODEL:
+        view["model"] = loaded
     if segments[1]:
         view |= {"segments_done": segments[0], "segments_total": segments[1]}
     if job.draft.duplicate_of:
@@ -105,6 +110,8 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
     return {key: value for key, value in view.items() if value is not None or key in ALWAYS}
 
 
+# Until then the model of the task before may be in memory.
+BEFORE_MODEL = ("", "queued", "downloading", "loading")
 ALWAYS = ("stage", "frames_total", "eta_s")
 
 
@@ -121,6 +128,12 @@ def output(job: Job) -> dict[str, Any]:
         "frames_total": result.frames,
         "warnings": list(result.warnings),
     }
+
+
+def pull(redact: Redactor, pull: Pull) -> dict[str, Any]:
+    """A download of a model as the API shows it."""
+    view = pull.as_dict()
+    return view | {"error": text(redact(pull.error)) or None}
 
 
 def submitted(context: Context, job: Job) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from daemon.engine.probers import Probers
 from daemon.errors import EngineAwayError, EngineDiedError, EngineError
 from daemon.jobs.job import Media
 from daemon.settings.keys import LoggingSettings, ModelSettings
+from seedvr2.catalogue.places import ModelsDir, folders_of
 from seedvr2.errors import Cancelled, MachineError, SeedVR2Error
 from seedvr2.options import UpscaleOptions
 from seedvr2.preview.wish import Wish
@@ -38,7 +39,7 @@ CANCEL_S = 10.0
 # For questions about models: reading the headers of a folder on a slow share.
 ANSWER_S = 120.0
 # What is wrong with a file of the folder, or missing there, is so until the folder changes.
-_LASTING = ("CheckpointError", "ModelNotInstalledError")
+_LASTING = ("CheckpointError", "ModelNotInstalledError", "IncompleteModelError")
 _STARTS = 3
 _Order: TypeAlias = say.Run | say.Preview
 # What the end of each order is called.
@@ -61,7 +62,7 @@ class ChildExecutor:
 
     def __init__(
         self,
-        models_dir: Path,
+        models_dir: ModelsDir,
         settings: ModelSettings,
         logging_settings: LoggingSettings | None = None,
         *,
@@ -77,7 +78,7 @@ class ChildExecutor:
         about_log = logging_settings or LoggingSettings()
         setup = say.Setup(
             version=say.VERSION,
-            models_dir=str(models_dir),
+            models_dirs=[str(folder) for folder in folders_of(models_dir)],
             memory_file=str(memory or ""),
             default=settings.default,
             device=settings.device,
@@ -110,7 +111,7 @@ class ChildExecutor:
         log.info("the engine is ready after %.1f s", time.monotonic() - began)
         with contextlib.suppress(SeedVR2Error):
             # What is wrong with a model is said to who asks for it.
-            self.resolve("")
+            log.info("jobs that name no model run with %s", self.resolve(""))
             self.models(everything=False)
 
     def probe(self, path: Path) -> Media:

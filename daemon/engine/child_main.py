@@ -54,7 +54,7 @@ def local_engine(setup: say.Setup) -> Engine:
         gpu="all",
     )
     memory = Path(setup.memory_file) if setup.memory_file else None
-    return LocalExecutor(Path(setup.models_dir), settings, memory)
+    return LocalExecutor([Path(folder) for folder in setup.models_dirs], settings, memory)
 
 
 def main(make: Callable[[say.Setup], Engine] = local_engine) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 
 import pynvml
 import torch
 
 from daemon.engine.messages import DeviceReport
+from daemon.engine.start_checks import NO_GPU, NO_GPU_FOR_GOOD
 from daemon.engine.visible import VARIABLE
+from seedvr2.planning import host_memory
 
 MIB = 1 << 20
 # What CUDA itself keeps on the card for a process; counts as ours.
@@ -25,7 +28,8 @@ def look(device: torch.device) -> DeviceReport:
         RuntimeError: it fails.
     """
     if device.type != "cuda":
-        return DeviceReport(device=device.type, why=why_no_gpu(), torch=str(torch.__version__))
+        memory = host_memory.capacity() // MIB
+        return DeviceReport(device=device.type, why=why_no_gpu(), memory_mb=memory, torch=str(torch.__version__))
     _prove(device)
     facts = torch.cuda.get_device_properties(device)
     visible = os.environ.get(VARIABLE, "")
@@ -95,3 +99,16 @@ def _asked(ask: Callable[[], str]) -> str:
         return ask()
     except pynvml.NVMLError:
         return ""
+
+
+def main() -> int:
+    """Say why there is no GPU, for `start_checks.py`, which explains the exit status."""
+    if torch.cuda.is_available():
+        return 0
+    print(why_no_gpu())
+    hidden = os.environ.get(VARIABLE) in ("", "-1")
+    return NO_GPU_FOR_GOOD if hidden or (torch.version.cuda is None and torch.version.hip is None) else NO_GPU
+
+
+if __name__ == "__main__":
+    sys.exit(main())

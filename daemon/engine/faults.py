@@ -42,6 +42,8 @@ def as_error(fault: Fault) -> Exception:
     kind = _KNOWN.get(fault.kind)
     if kind is errors.OptionError:
         return errors.OptionError(fault.name, fault.message)
+    if kind is errors.IncompleteModelError:
+        return errors.IncompleteModelError(fault.message, fault.name)
     if kind is errors.MachineError:
         return errors.MachineError(fault.message, fault.number)
     if kind is errors.OutOfMemoryError and fault.others_mb:

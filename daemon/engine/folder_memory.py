@@ -1,13 +1,15 @@
-"""Answers about the folder of the models, remembered while nothing in it changes: its files are read by a child."""
+"""Answers about the folders of the models, remembered while nothing in them changes: a child reads their files."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TypeVar
+
+from seedvr2.catalogue.hashes import memory_of
+from seedvr2.catalogue.places import ModelsDir, look
 
 T = TypeVar("T")
 # Names of models that clients make up are remembered as well.
@@ -17,8 +19,8 @@ MOST = 64
 class FolderMemory:
     """Thread-safe. Links are followed, so that a file that changes behind one is noticed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folders: ModelsDir) -> None:
+        self._folders = folders
         self._lock = threading.Lock()
         self._stamp: object = None
         self._known: OrderedDict[Hashable, object] = OrderedDict()
@@ -42,19 +44,18 @@ class FolderMemory:
         return answer
 
     def _look(self) -> object:
-        """What tells one state of the folder from another; None if it does not let itself be read."""
-        try:
-            with os.scandir(self._folder) as entries:
-                return tuple(sorted(_stamp(entry) for entry in entries))
-        except FileNotFoundError:
-            return ()
-        except OSError:
+        """What tells one state of the folders from another; None if one of them does not let itself be read."""
+        stock = look(self._folders)
+        if stock.refused:
             return None
+        files = [path for path, _own in stock.files]
+        hashes = {memory_of(path)[0] for path in files}
+        return tuple(_stamp(path) for path in [*files, *sorted(hashes)])
 
 
-def _stamp(entry: os.DirEntry[str]) -> tuple[str, int, int, int]:
+def _stamp(path: Path) -> tuple[str, int, int, int]:
     try:
-        status = entry.stat()
+        status = path.stat()
     except OSError:
-        return entry.name, 0, 0, 0
-    return entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        return str(path), 0, 0, 0
+    return str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns

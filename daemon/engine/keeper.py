@@ -16,6 +16,7 @@ from daemon.engine.visible import choose
 from daemon.errors import EngineAwayError
 from daemon.settings.keys import ModelSettings
 from seedvr2.errors import Cancelled
+from seedvr2.units import gigabytes
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.1
@@ -93,7 +94,7 @@ class Keeper:
             raise EngineAwayError(f"the GPU is gone: {report.why}")
         self._had_gpu = self._had_gpu or report.device != "cpu"
         if report.device == "cpu":
-            log.info("computing on the processor: %s", report.why)
+            log.info("computing on the processor (%s of memory): %s", gigabytes(report.memory_mb << 20), report.why)
         else:
             log.info(
                 "computing on %s (%s, %d MiB, capability %s; driver %s, CUDA %s, PyTorch %s)",

@@ -23,7 +23,16 @@ from daemon.engine.visible import choose
 from daemon.jobs.job import Media
 from daemon.settings.keys import ModelSettings
 from seedvr2.catalogue import find
-from seedvr2.errors import Cancelled, CheckpointError, MachineError, ModelNotInstalledError, OutOfMemoryError
+from seedvr2.catalogue.places import ModelsDir
+from seedvr2.errors import (
+    Cancelled,
+    CheckpointError,
+    IncompleteModelError,
+    MachineError,
+    ModelNotInstalledError,
+    OptionError,
+    OutOfMemoryError,
+)
 from seedvr2.heap import keep_freed_blocks
 from seedvr2.options import UpscaleOptions
 from seedvr2.preview.wish import Wish
@@ -38,7 +47,7 @@ log = logging.getLogger(__name__)
 class LocalExecutor:
     """Runs the engine in this process, on the GPU that the settings name."""
 
-    def __init__(self, models_dir: Path, settings: ModelSettings, memory: Path | None = None) -> None:
+    def __init__(self, models_dir: ModelsDir, settings: ModelSettings, memory: Path | None = None) -> None:
         """`memory` is the file in which the engine remembers what worked on this card."""
         self._models_dir = models_dir
         self._memory = memory
@@ -73,6 +82,10 @@ class LocalExecutor:
         """The file name behind `model`; with `auto_download`, a known model counts as here."""
         try:
             return str(self._engine().resolve(model or self._settings.default))
+        except IncompleteModelError as error:
+            if not self._settings.auto_download:
+                raise
+            return error.model
         except ModelNotInstalledError:
             published = self._to_fetch(model)
             if published is None:
@@ -87,8 +100,13 @@ class LocalExecutor:
 
     def device(self) -> DeviceReport:
         """What the engine computes on, after a first small computation there. Raises RuntimeError if that fails."""
-        device = self._engine().device
         report: Any = importlib.import_module("daemon.engine.device_report")
+        try:
+            device = self._engine().device
+        except OptionError as error:
+            if error.name != "device":
+                raise
+            raise OptionError("device", f"{error} There is no GPU: {report.why_no_gpu()}.") from error
         found: DeviceReport = report.look(device)
         return found
 
@@ -176,8 +194,10 @@ class LocalExecutor:
         try:
             self._engine().resolve(model or self._settings.default)
             return
-        except ModelNotInstalledError:
+        except ModelNotInstalledError as error:
             name = self._to_fetch(model)
+            if isinstance(error, IncompleteModelError) and self._settings.auto_download:
+                name = error.name
             if name is None:
                 raise
 

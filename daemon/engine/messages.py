@@ -46,7 +46,7 @@ class Setup:
     """
 
     version: int
-    models_dir: str
+    models_dirs: list[str]
     memory_file: str
     default: str
     device: str

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from seedvr2.catalogue import CATALOGUE
-from seedvr2.catalogue.folder import InstalledModel, UnreadableFile
+from seedvr2.catalogue.folder import InstalledModel, UnreadableFile, size_of
 from seedvr2.catalogue.registry import BY_NAME
 from seedvr2.nano import DIT_FILE, NAME, VAE_FILE
 
@@ -17,6 +17,7 @@ DESCRIPTION = {
     "zh-TW": "內建小模型 - 無需下載，隨處可用",
     "ja": "内蔵の小型モデル - ダウンロード不要、どこでも動作",
 }
+OWN_FILE = {"en": "your own file", "zh-CN": "自有文件", "zh-TW": "自有檔案", "ja": "自分のファイル"}
 
 
 def describe_models(
@@ -38,15 +39,16 @@ def _installed(model: InstalledModel) -> dict[str, Any]:
     facts = {"available": True, "downloadable": False, "sha256_ok": model.sha256_ok, "bytes": model.bytes}
     if model.entry is not None:
         return {**model.entry.as_dict(), **facts}
-    about = {"en": f"{model.params} {model.precision}, your own file"}
+    about = {language: f"{model.params} {model.precision}, {own}" for language, own in OWN_FILE.items()}
     return {
         "name": model.name,
         "params": model.params,
         "precision": model.precision,
-        "size": f"{model.bytes / 1e9:.1f}GB",
+        "size": model.size,
         "vram": "",
         "variant": "",
         "desc": about,
+        "own": True,
         **facts,
     }
 
@@ -56,7 +58,7 @@ def _unreadable(file: UnreadableFile) -> dict[str, Any]:
     entry = BY_NAME.get(file.name)
     known = entry.as_dict() if entry is not None else {"name": file.name, "params": "", "precision": "", "vram": ""}
     return {
-        "size": f"{file.bytes / 1e9:.1f}GB",
+        "size": size_of(file.bytes),
         "variant": "",
         "desc": {"en": file.why},
         **known,

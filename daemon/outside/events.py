@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from daemon.jobs.job import Job, Progress
 
@@ -23,6 +24,16 @@ class Event:
     progress: Progress | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something of no job: `kind` is the name of the event, `key` what it is about, `data` what is said."""
+
+    number: int
+    kind: str
+    key: str
+    data: dict[str, Any]
+
+
 class Subscription:
     """The events of one listener that have not been read yet; progress is dropped first when it lags."""
 
@@ -30,10 +41,10 @@ class Subscription:
         self._hub = hub
         self._job_id = job_id
         self._condition = threading.Condition()
-        self._events: deque[Event] = deque(maxlen=BACKLOG)
+        self._events: deque[Event | Notice] = deque(maxlen=BACKLOG)
         self._closed = False
 
-    def next(self, timeout: float) -> Event | None:
+    def next(self, timeout: float) -> Event | Notice | None:
         """The next event, or None after `timeout` seconds or when it is over (see `closed`)."""
         with self._condition:
             self._condition.wait_for(lambda: self._events or self._closed, timeout)
@@ -44,13 +55,12 @@ class Subscription:
         """Whether nothing more will come."""
         return self._closed and not self._events
 
-    def offer(self, event: Event) -> None:
+    def offer(self, event: Event | Notice) -> None:
         """Take an event in, if it is of interest."""
-        if self._job_id is not None and event.job.id != self._job_id:
+        if self._job_id is not None and (isinstance(event, Notice) or event.job.id != self._job_id):
             return
         with self._condition:
-            last = self._events[-1] if self._events else None
-            if last and last.progress and event.progress and last.job.id == event.job.id:
+            if self._events and _replaces(event, self._events[-1]):
                 self._events.pop()
             self._events.append(event)
             self._condition.notify()
@@ -61,6 +71,13 @@ class Subscription:
         with self._condition:
             self._closed = True
             self._condition.notify_all()
+
+
+def _replaces(event: Event | Notice, last: Event | Notice) -> bool:
+    """Whether who has not read `last` need not any more."""
+    if isinstance(event, Notice) or isinstance(last, Notice):
+        return isinstance(event, Notice) and isinstance(last, Notice) and event.key == last.key
+    return bool(last.progress and event.progress and last.job.id == event.job.id)
 
 
 class EventHub:
@@ -97,6 +114,15 @@ class EventHub:
             except Exception:
                 # The boundary of who is told: no trouble of theirs may become the job's.
                 log.exception("job %s: one of those who are told of it failed", job.id)
+
+    def tell(self, kind: str, key: str, data: dict[str, Any]) -> None:
+        """Tell the streams of all events something that is of no job."""
+        with self._lock:
+            self._number += 1
+            notice = Notice(self._number, kind, key, data)
+            subscriptions = list(self._subscriptions)
+        for subscription in subscriptions:
+            subscription.offer(notice)
 
     def drop(self, subscription: Subscription) -> None:
         """Forget a subscription."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from daemon.settings.keys import (
 from seedvr2.errors import OptionError
 from seedvr2.standard_folders import default_folder, find_config
 
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 # Read by mcp_server.py, which is configured by the environment alone, such as the one of a container with both.
 FOREIGN_VARIABLES = (
     *("SEEDVR2_API_URL", "SEEDVR2_API_TOKEN"),
@@ -139,7 +141,10 @@ def _raw(item: Setting, table: Mapping[str, Any], environment: Mapping[str, str]
 
 def _value(item: Setting, raw: Any, origin: str, base: Path) -> Any:
     if item.is_list:
-        return _list(item, raw, origin)
+        # One path of a file may have a comma in its name; in the environment a comma is all that parts them.
+        whole = isinstance(raw, str) and item.is_path and not origin.startswith("environment")
+        texts = _list(item, [raw] if whole else raw, origin)
+        return tuple(_path(item, text, origin, base) for text in texts) if item.is_path else texts
     try:
         value = item.parameter.parse(raw)
     except OptionError as error:
@@ -148,6 +153,10 @@ def _value(item: Setting, raw: Any, origin: str, base: Path) -> Any:
         raise ConfigError(f"{origin}: {item.key} takes {item.parameter.takes()}{given}.") from error
     if not item.is_path:
         return value
+    return _path(item, value, origin, base)
+
+
+def _path(item: Setting, value: Any, origin: str, base: Path) -> Path:
     # An empty path stays empty: it means that the service chooses.
     if value in ("", "."):
         return Path()
@@ -163,7 +172,8 @@ def _list(item: Setting, raw: Any, origin: str) -> tuple[str, ...]:
         raw = raw.split(",")
     if raw is not None and not (isinstance(raw, list) and all(isinstance(text, str) for text in raw)):
         raise ConfigError(f"{origin}: {item.key} takes a list of texts.")
-    return tuple(text.strip() for text in raw or () if text.strip())
+    texts = tuple(text.strip() for text in raw or () if text.strip())
+    return texts or tuple(filter(None, str(item.parameter.default).split(",")))
 
 
 def _defaults(
@@ -206,6 +216,9 @@ def _unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
 def _check_whole(config: Config) -> None:
     """What no key can check alone."""
     _check_paths(config.paths)
+    if not _DEVICE.fullmatch(config.model.device):
+        where = config.origins.get("model.device", "model.device")
+        raise ConfigError(f"{where}: model.device takes auto, cpu, cuda or cuda:N, not {config.model.device!r:.80}.")
     Hours.parse(config.queue.hours)
     server = config.server
     if not is_loopback(server.host) and not server.token and not server.allow_anonymous:
@@ -219,7 +232,8 @@ def _check_whole(config: Config) -> None:
 
 def _check_paths(paths: PathSettings) -> None:
     """No folder may lie where its files would be taken, listed or cleared as those of another."""
-    folders = {"inbox": paths.inbox, "outputs": paths.outputs, "state": paths.state, "models": paths.models}
+    folders = {"inbox": paths.inbox, "outputs": paths.outputs, "state": paths.state, "models": paths.models[0]}
+    folders |= {f"models[{index}]": folder for index, folder in enumerate(paths.models[1:], 2)}
     if paths.uploads != Path():
         folders["uploads"] = paths.uploads
     for name, folder in folders.items():

@@ -53,11 +53,13 @@ def setting(
     address: bool = False,
     path: bool = False,
 ) -> Any:
-    """A field of a section; its type is the type of its default, or `Path`."""
+    """A field of a section; its type is the type of its default, or `Path`, or with a tuple several of them."""
     limits = {"minimum": minimum, "maximum": maximum, "choices": choices}
     metadata: dict[str, Any] = {"meaning": meaning, "limits": limits, "aliases": aliases}
     metadata |= {"secret": secret, "address": address, "path": path}
-    return field(default=Path(default) if path else default, metadata=metadata)
+    if path:
+        default = tuple(Path(each) for each in default) if isinstance(default, tuple) else Path(default)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,9 @@ class PathSettings:
     inbox: Path = setting("inbox", "Folder that is watched: drop pictures and videos here", path=True)
     outputs: Path = setting("outputs", "Folder that the results go to", path=True)
     state: Path = setting("state", "Folder of the job store", path=True)
-    models: Path = setting("models", "Folder of the weight files", path=True)
+    models: tuple[Path, ...] = setting(
+        ("models",), "Folder of the weight files, or a list of folders: what is fetched goes to the first", path=True
+    )
     uploads: Path = setting(
         "", "Folder of files sent to the API; empty: in state, or in inbox if that is another disk", path=True
     )
@@ -101,6 +105,8 @@ class ModelSettings:
         600.0, "Seconds without a job until the model leaves memory; 0: never", minimum=0, aliases=("GPU_IDLE_TIMEOUT",)
     )
     auto_download: bool = setting(False, "Fetch a known model that is not installed when a job asks for it")
+    fetch_embedding: bool = setting(True, "Fetch the text embedding (0.6 MB) by itself where a model lacks it")
+    hub_cache: bool = setting(True, "Also use models that other programs have fetched from the Hugging Face hub")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda or cuda:N")
     dtype: str = setting("auto", "Precision to compute in", choices=("auto", "float32", "bfloat16", "float16"))
     compile: bool = setting(False, "Compile parts of the transformer at the first job, where a compiler is installed")
@@ -208,7 +214,8 @@ def _setting_of(section: str, item: Field[Any]) -> Setting:
     meta = item.metadata
     kind: type[Any] = type(item.default)
     is_list = kind is tuple
-    default: Any = str(item.default) if meta["path"] else "" if is_list else item.default
+    stated: Any = item.default
+    default: Any = ",".join(map(str, stated)) if is_list else str(stated) if meta["path"] else stated
     as_text = is_list or meta["path"]
     parameter = Parameter(item.name, str if as_text else kind, default, meta["meaning"], **meta["limits"])
     return Setting(section, parameter, meta["aliases"], is_list, meta["path"], meta["secret"], meta["address"])

@@ -46,9 +46,11 @@ def _shown(setting: Setting, value: Any) -> str:
         return json.dumps(HIDDEN)
     if setting.address and value:
         value = masked(value)
-    if setting.is_path:
+    if setting.is_path and not setting.is_list:
         value = "" if str(value) == "." else str(value)
-    return json.dumps(list(value) if setting.is_list else value, ensure_ascii=False)
+    if setting.is_list:
+        value = [str(each) for each in value]
+    return json.dumps(value, ensure_ascii=False)
 
 
 def masked(address: str) -> str:

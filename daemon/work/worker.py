@@ -21,6 +21,7 @@ from daemon.work.between import Between, stopped
 from daemon.work.ends import EndRefusedError, Ends
 from daemon.work.estimates import Estimates
 from daemon.work.hold import Hold
+from daemon.work.model_trouble import ModelTrouble
 from daemon.work.orders import Abandoned, Orders
 from daemon.work.runner import JobRunner, RefusedError
 from daemon.work.schedule import Schedule
@@ -45,6 +46,7 @@ class Worker:
     """Owns the executor: no other thread may call it, except for `probe` and `model`.
 
     Args:
+        ends: what is left to do for jobs that the engine is done with. models: whether the models of jobs are there.
         ends: what is left to do for jobs that the engine is done with.
         hold: whether the queue is held though nothing is wrong.
         idle_timeout_s: seconds without work until the model is unloaded; 0 never.
@@ -57,6 +59,7 @@ class Worker:
         queue: JobQueue,
         surroundings: Surroundings,
         ends: Ends,
+        models: ModelTrouble,
         *,
         estimates: Estimates,
         hold: Hold,
@@ -68,6 +71,7 @@ class Worker:
         self._schedule = Schedule(queue, estimates, self._ready)
         self._surroundings = surroundings
         self._ends = ends
+        self._models = models
         self._between = Between(executor, idle_timeout_s)
         self._wake = threading.Condition()
         self._stop = threading.Event()
@@ -98,7 +102,7 @@ class Worker:
         """What keeps it from its work."""
         # Where nothing waits, nobody can tell whether it is over.
         engine = self._runner.engine.problems if len(self._queue) or self.current else []
-        said = (self.paused, *engine, *self._surroundings.problems, *self._ends.problems)
+        said = (self.paused, *engine, *self._models.problems, *self._surroundings.problems, *self._ends.problems)
         return list(dict.fromkeys(text for text in said if text))
 
     @property
@@ -181,13 +185,16 @@ class Worker:
 
     def waits_for(self, job: Job) -> str:
         """Why a waiting job does not begin though it is its turn, or what a video lets go first. For any thread."""
-        reason, current = self._surroundings.waits_for(job) or self.hold.reason, self.current
+        reason, current = self._waits_for(job), self.current
         if not job.segments_total:
             return reason
         if not reason and current is not None and current.id != job.id:
             reason = f"it waits for {current.draft.original_filename}"
         done = f"{job.segments_done} of {job.segments_total} segments are done"
         return f"{reason}; {done}" if reason else done
+
+    def _waits_for(self, job: Job) -> str:
+        return self._surroundings.waits_for(job) or self._models.waits_for(job) or self.hold.reason
 
     def offload(self) -> bool:
         """Unload the model; True if that has to wait for the running job."""
@@ -238,6 +245,7 @@ class Worker:
                 return False
         self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0) or self._runner.engine.pause())
         self._surroundings.look(self._queue.waiting)
+        self._models.look(self._queue.waiting)
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
             job = None if self.paused or self.hold.by else self._schedule.take()
@@ -249,7 +257,7 @@ class Worker:
         return True
 
     def _ready(self, job: Job) -> bool:
-        return self._surroundings.ready(job) and self._runner.engine.ready(job)
+        return self._surroundings.ready(job) and self._runner.engine.ready(job) and self._models.ready(job)
 
     def _process(self, job: Job) -> None:
         try:

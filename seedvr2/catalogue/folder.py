@@ -1,11 +1,11 @@
-"""The models folder: which models are in it, catalogue files and the user's own alike.
+"""The models folders: which models are in them, catalogue files and the user's own alike.
 
-A user's own file is recognised by its tensors, whatever its name, and is only ever read.
+A user's own file is recognised by its tensors, whatever its name, and is only ever read. Where there are several
+folders, `places.py` says what belongs to them; the first file of a name counts.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +13,14 @@ from functools import lru_cache
 from math import prod
 from pathlib import Path
 
+from seedvr2.catalogue.asking import is_file
 from seedvr2.catalogue.hashes import known_sha256
+from seedvr2.catalogue.places import ModelsDir, Stock, folders_of, home, look
 from seedvr2.catalogue.registry import BY_NAME, CATALOGUE, DEFAULT_MODEL, TEXT, VAE, PublishedFile
+from seedvr2.commands import command
 from seedvr2.errors import CheckpointError, ModelNotInstalledError, SeedVR2Error
-from seedvr2.standard_folders import default_folder, find_config
 from seedvr2.trouble import refusal
 
-SUFFIXES = (".safetensors", ".gguf", ".pth", ".pt")
 TEXT_FILES = ("pos_emb.safetensors", TEXT)
 _LABELS = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16", "float8_e4m3fn": "FP8", "float8_e5m2": "FP8"}
 
@@ -41,6 +42,11 @@ class InstalledModel:
     entry: PublishedFile | None
     sha256_ok: bool | None
 
+    @property
+    def size(self) -> str:
+        """For people."""
+        return size_of(self.bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class UnreadableFile:
@@ -61,38 +67,57 @@ class _Facts:
     why: str = ""
 
 
-def default_models_dir() -> Path:
-    """`SEEDVR2_PATHS_MODELS`, or `models` where the daemon has it when it is not configured."""
-    stated = os.environ.get("SEEDVR2_PATHS_MODELS")
-    return Path(stated) if stated else default_folder(find_config(os.environ), os.environ) / "models"
+def size_of(count: int) -> str:
+    """Bytes as the catalogue writes them, in the unit that fits: `3.2GB`, `5.1MB`, `12KB`."""
+    for unit, name in ((2**30, "GB"), (2**20, "MB")):
+        if count >= unit:
+            return f"{count / unit:.1f}{name}"
+    return f"{max(count // 1024, 1)}KB"
 
 
-def installed_models(models_dir: Path) -> list[InstalledModel]:
-    """The transformers in the folder: catalogue models in its order, then the user's own by name."""
-    found = [model for path in _weight_files(models_dir) if (model := _identify(path))]
+def installed_models(models_dir: ModelsDir) -> list[InstalledModel]:
+    """The transformers in the folders: catalogue models in its order, then the user's own by name.
+
+    Raises:
+        MachineError: nothing is found, and a folder may not be read, or its disk is gone.
+    """
+    stock = look(models_dir)
+    found: dict[str, InstalledModel] = {}
+    for path, _own in stock.files:
+        if path.name not in found and (model := _identify(path)):
+            found[path.name] = model
+    if not found:
+        _raise_refusal(stock)
     order = {entry.name: index for index, entry in enumerate(CATALOGUE)}
-    return sorted(found, key=lambda model: (order.get(model.name, len(order)), model.name))
+    return sorted(found.values(), key=lambda model: (order.get(model.name, len(order)), model.name))
 
 
-def unreadable_files(models_dir: Path) -> list[UnreadableFile]:
-    """The weight files in the folder that cannot be opened, by name: damaged, links to nowhere, not permitted."""
-    found = []
-    for path in _weight_files(models_dir):
+def unreadable_files(models_dir: ModelsDir) -> list[UnreadableFile]:
+    """The weight files in the folders that cannot be opened, by name: damaged, links to nowhere, not permitted.
+
+    In a folder of another program only those are told that are called as if they were for this one.
+    """
+    found: dict[str, UnreadableFile] = {}
+    readable = set()
+    for path, own in look(models_dir).files:
         why = _facts(path).why
-        if why:
-            found.append(UnreadableFile(path.name, _size(path), why))
-    return found
+        if not why:
+            readable.add(path.name)
+        elif own or "seedvr" in path.name.lower() or path.name in BY_NAME:
+            found.setdefault(path.name, UnreadableFile(path.name, _size(path), why))
+    return sorted((file for name, file in found.items() if name not in readable), key=lambda file: file.name)
 
 
-def find_installed(models_dir: Path, name: str) -> InstalledModel:
-    """The model called `name` in the folder.
+def find_installed(models_dir: ModelsDir, name: str) -> InstalledModel:
+    """The model called `name` in the folders.
 
     Raises:
         ModelNotInstalledError: it is not there; the message says how to get it.
         CheckpointError: there is such a file, but it is no transformer.
+        MachineError: it is not found, and a folder may not be read.
     """
-    path = models_dir / Path(name).name
-    if not path.is_file():
+    path = find_file(models_dir, name)
+    if path is None:
         raise ModelNotInstalledError(how_to_get(name, models_dir))
     model = _identify(path)
     if model is None:
@@ -100,64 +125,68 @@ def find_installed(models_dir: Path, name: str) -> InstalledModel:
     return model
 
 
-def find_vae(models_dir: Path) -> Path:
-    """The VAE: the catalogue's, else another of this family that the folder has.
+def find_file(models_dir: ModelsDir, name: str) -> Path | None:
+    """The first file of that name that can be read, else the first of that name.
+
+    Raises:
+        MachineError: there is none, and a folder may not be read.
+    """
+    stock = look(models_dir)
+    named = [path for path, _own in stock.files if path.name == Path(name).name and is_file(path)]
+    if not named:
+        _raise_refusal(stock)
+        return None
+    return next((path for path in named if len(named) == 1 or not _facts(path).why), named[0])
+
+
+def find_vae(models_dir: ModelsDir) -> Path:
+    """The VAE: the catalogue's, else another of this family that the folders have.
 
     Raises:
         ModelNotInstalledError: there is none; the message says how to get it.
+        MachineError: there is none, and a folder may not be read.
     """
-    preferred = models_dir / VAE
-    if preferred.is_file():
-        return preferred
-    own = [path for path in _weight_files(models_dir) if _facts(path).kind == "vae"]
+    stock = look(models_dir)
+    files = [path for path, _own in stock.files]
+    preferred = [path for path in files if path.name == VAE and is_file(path)]
+    own = preferred or [path for path in files if _facts(path).kind == "vae"]
     if not own:
+        _raise_refusal(stock)
         raise ModelNotInstalledError(how_to_get(VAE, models_dir))
     return own[0]
 
 
-def find_text_embedding(models_dir: Path) -> Path | None:
-    """The file of the text embedding, if the folder has it."""
-    return next((models_dir / name for name in TEXT_FILES if (models_dir / name).is_file()), None)
+def find_text_embedding(models_dir: ModelsDir) -> Path | None:
+    """The file of the text embedding, if the folders have it."""
+    files = [path for path, _own in look(models_dir).files if is_file(path)]
+    return next((path for name in TEXT_FILES for path in files if path.name == name), None)
 
 
-def how_to_get(name: str, models_dir: Path) -> str:
+def how_to_get(name: str, models_dir: ModelsDir) -> str:
     """A sentence for someone who lacks the file `name`."""
+    target = home(models_dir).absolute()
     entry = BY_NAME.get(name)
     if entry is None:
+        where = " or ".join(str(folder.absolute()) for folder in folders_of(models_dir))
         return (
-            f"{models_dir} has no model {name!r}; see `python -m seedvr2 models list`, "
-            f"for example `python -m seedvr2 models pull {DEFAULT_MODEL}`."
+            f"{where} has no model {name!r}; see `{command('models', 'list', '--models-dir', str(target))}`, "
+            f"for example `{pulling(DEFAULT_MODEL, models_dir)}`."
         )
     return (
-        f"{name} is not in {models_dir.absolute()}. Fetch it with `python -m seedvr2 models pull {name}`, "
+        f"{name} is not in {target}. Fetch it with `{pulling(name, models_dir)}`, "
         f"or download {entry.url()} and put it there."
     )
 
 
-def _weight_files(models_dir: Path) -> list[Path]:
-    """Whatever is called like a weight file, but for folders.
-
-    Raises:
-        MachineError: the folder may not be read, or its disk is gone.
-    """
-    try:
-        with os.scandir(models_dir) as entries:
-            return sorted(
-                Path(entry.path)
-                for entry in entries
-                if Path(entry.name).suffix.lower() in SUFFIXES and not entry.name.startswith(".") and not _is_dir(entry)
-            )
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise refusal(models_dir, error) from error
+def pulling(name: str, models_dir: ModelsDir) -> str:
+    """The command line that fetches `name` into the folders."""
+    return command("models", "pull", name, "--models-dir", str(home(models_dir).absolute()))
 
 
-def _is_dir(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads in a circle, or where nobody may go
-        return False
+def _raise_refusal(stock: Stock) -> None:
+    # What lies in a folder that cannot be read now is unknown, not missing.
+    if stock.refused:
+        raise stock.refused[0]
 
 
 def _identify(path: Path) -> InstalledModel | None:

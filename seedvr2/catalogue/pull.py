@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from seedvr2.catalogue.download import fetch
-from seedvr2.catalogue.folder import find_text_embedding, find_vae
+from seedvr2.catalogue.fetched import note_fetched
+from seedvr2.catalogue.folder import find_file, find_text_embedding, find_vae
 from seedvr2.catalogue.hashes import checked_sha256, remember_sha256
+from seedvr2.catalogue.places import ModelsDir, home
 from seedvr2.catalogue.registry import TEXT, VAE, PublishedFile, find
 from seedvr2.errors import CheckpointError, DownloadError, ModelNotInstalledError
 
@@ -17,7 +19,7 @@ OnProgress = Callable[[PublishedFile, str, int, int], None]
 
 def pull(
     names: Iterable[str],
-    models_dir: Path,
+    models_dir: ModelsDir,
     *,
     endpoint: str | None = None,
     on_progress: OnProgress | None = None,
@@ -34,8 +36,7 @@ def pull(
         CheckpointError: a name is unknown.
         DownloadError: a file could not be fetched, or another one of its name is in the way.
     """
-    entries = [find(name) for name in names]
-    wanted = list(dict.fromkeys([*entries, *_companions(entries, models_dir)]))
+    wanted = needed(names, models_dir)
     paths = []
     for index, entry in enumerate(wanted):
         try:
@@ -47,7 +48,17 @@ def pull(
     return paths
 
 
-def _companions(entries: list[PublishedFile], models_dir: Path) -> list[PublishedFile]:
+def needed(names: Iterable[str], models_dir: ModelsDir) -> list[PublishedFile]:
+    """What a pull of `names` brings: their files, and of those that every model needs what is not there yet.
+
+    Raises:
+        CheckpointError: a name is unknown.
+    """
+    entries = [find(name) for name in names]
+    return list(dict.fromkeys([*entries, *_companions(entries, models_dir)]))
+
+
+def _companions(entries: list[PublishedFile], models_dir: ModelsDir) -> list[PublishedFile]:
     if not any(entry.kind == "dit" for entry in entries):
         return []
     needed = []
@@ -62,12 +73,12 @@ def _companions(entries: list[PublishedFile], models_dir: Path) -> list[Publishe
 
 def bring(
     entry: PublishedFile,
-    models_dir: Path,
+    models_dir: ModelsDir,
     *,
     endpoint: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> Path:
-    """The published file in the folder, fetched if need be; one that is there already is checked.
+    """The published file in the folders, fetched if need be; one that is there already is checked.
 
     Raises:
         DownloadError: it could not be fetched, or another file of that name is there, which is left alone.
@@ -77,17 +88,20 @@ def bring(
         if on_progress:
             on_progress(entry, stage, done, total)
 
-    present = find_text_embedding(models_dir) if entry.kind == "text" else models_dir / entry.name
+    present = find_text_embedding(models_dir) if entry.kind == "text" else find_file(models_dir, entry.name)
     if present is not None and present.exists():
         problem = check(entry, present, lambda done, total: report("verifying", done, total))
         if problem:
             raise DownloadError(f"{present} {problem} It was left alone; move it away to fetch the published one.")
         return present
-    target = models_dir / entry.name
+    target = home(models_dir) / entry.name
     fetch(entry, target, endpoint=endpoint, report=report)
     if entry.sha256:
         remember_sha256(target, entry.sha256)
-    return _as_safetensors(target) if entry.kind == "text" else target
+    if entry.kind == "text":
+        target = _as_safetensors(target)
+    note_fetched(target, entry.name)
+    return target
 
 
 def check(

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from seedvr2.catalogue.folder import default_models_dir
+from seedvr2.catalogue.cli import add_folder_argument, folders_of
 from seedvr2.errors import OptionError
 
 # `0-99999999999` is to be refused, not counted.
@@ -27,7 +27,7 @@ def add_parsers(commands: Any) -> None:
         "target", metavar="OUT", help="a folder, which names them seg-00007, made if OUT ends in /; or a new file"
     )
     _add_source(segment)
-    segment.add_argument("--models-dir", type=Path, default=default_models_dir(), help="folder of weight files")
+    add_folder_argument(segment)
     segment.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1…")
     segment.add_argument("--quiet", action="store_true", help="no progress bar")
     segment.set_defaults(run=_segment)
@@ -53,7 +53,7 @@ def _segment(arguments: argparse.Namespace) -> int:
     from seedvr2.upscaler import Upscaler
 
     plan = read_job_plan(arguments.plan)
-    upscaler = Upscaler(arguments.models_dir, device=arguments.device, dtype=plan.frozen.dtype)
+    upscaler = Upscaler(folders_of(arguments), device=arguments.device, dtype=plan.frozen.dtype)
     target = Path(arguments.target)
     if arguments.target.endswith("/"):
         with writing(target.name):

@@ -99,7 +99,8 @@ def is_dit(shapes: Shapes) -> bool:
 
 def is_vae(shapes: Shapes) -> bool:
     """Whether these are the tensors of a VAE of this family."""
-    return "encoder.conv_in.weight" in shapes and "decoder.conv_in.weight" in shapes
+    # Convolutions in time as well: the VAEs of pictures have tensors of the same names, in two dimensions.
+    return all(len(shapes.get(f"{part}.conv_in.weight", ())) == 5 for part in ("encoder", "decoder"))
 
 
 def read_dit_config(shapes: Shapes, metadata: Mapping[str, str] | None = None) -> DiTConfig:

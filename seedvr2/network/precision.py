@@ -13,6 +13,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from seedvr2.commands import command
 from seedvr2.errors import NumericError
 
 
@@ -111,5 +112,5 @@ def numeric_error(stage: str) -> NumericError:
     """The error of a stage that gave no numbers in any type."""
     return NumericError(
         f"The result of {stage} does not consist of numbers, whatever it is computed in, so no file was made of it; "
-        "the weight files may be damaged: check them with `seedvr2 models verify`, or fetch them again."
+        f"the weight files may be damaged: check them with `{command('models', 'verify')}`, or fetch them again."
     )

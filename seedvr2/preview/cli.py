@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seedvr2.catalogue.cli import folders_of
 from seedvr2.options import UpscaleOptions
 from seedvr2.preview.wish import AUTO, MOST_FRAMES, NAMES, STRENGTHS, WHOLE, Wish
 
@@ -64,7 +65,7 @@ def _preview(arguments: argparse.Namespace, options: UpscaleOptions) -> int:
     from seedvr2.upscaler import Upscaler
 
     source: Path = arguments.source
-    upscaler = Upscaler(arguments.models_dir, device=arguments.device, dtype=arguments.dtype)
+    upscaler = Upscaler(folders_of(arguments), device=arguments.device, dtype=arguments.dtype)
     preview = upscaler.preview(source, options, wish, model=arguments.model)
     folder: Path = arguments.folder or Path(f"{source.stem}.preview")
     prefix = f"{source.stem}.preview-"

@@ -300,5 +300,7 @@ def test_network_file_systems_are_recognised(tmp_path: Path) -> None:
 
 
 def test_paths_are_taken_out_of_sentences() -> None:
-    redact = Redactor(PathSettings(inbox=Path("/srv/in"), models=Path("/srv/in/models"), outputs=Path("/srv/out")))
+    redact = Redactor(PathSettings(inbox=Path("/srv/in"), models=(Path("/srv/in/models"),), outputs=Path("/srv/out")))
     assert redact("see /srv/in/models/a.gguf and /srv/out/b.mp4") == "see models/a.gguf and outputs/b.mp4"
+    # A command is there to be run.
+    assert redact("/srv/out is full: `rm /srv/out/x`") == "outputs is full: `rm /srv/out/x`"

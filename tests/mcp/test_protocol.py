@@ -43,6 +43,8 @@ BEYOND = {
     "cancel_task": {"task_id": ...},
     "download_result": {"task_id": ..., "path": ...},
     "switch_model": {"model": ..., "wait": False},
+    "pull_model": {"model": ..., "wait": True, "timeout": 1800},
+    "remove_model": {"model": ..., "force": False},
     "pause_queue": {"now": False},
     "resume_queue": {},
     "preview": {
@@ -139,7 +141,8 @@ async def annotations(client: Client) -> None:
     reading = {name for name, tool in tools.items() if tool.annotations and tool.annotations.read_only_hint}
     assert reading == {name for name in DOCUMENTED if name.startswith(("get_", "list_", "wait_"))} | {"preview"}
     assert [name for name, tool in tools.items() if tool.annotations and tool.annotations.destructive_hint] == [
-        "cancel_task"
+        "cancel_task",
+        "remove_model",
     ]
     for tool in tools.values():
         assert tool.title and tool.description

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from seedvr2 import selection
 from seedvr2.catalogue import DEFAULT_MODEL
 from seedvr2.catalogue.folder import InstalledModel, installed_models
-from seedvr2.errors import ModelNotInstalledError, NeverFitsError
+from seedvr2.errors import IncompleteModelError, ModelNotInstalledError, NeverFitsError
 from seedvr2.selection import NANO, select_model
 from tests.seedvr2.network.networks import random_dit, random_vae
 
@@ -82,7 +82,7 @@ def test_the_best_that_fits_by_the_cards_size_is_chosen_and_nano_never(models: P
 def test_the_error_names_a_published_model_that_would_fit(models: Path, sizes: dict[str, float]) -> None:
     large = _add(models, "seedvr2_ema_7b_fp16.safetensors").name
     sizes[large] = 60
-    with pytest.raises(NeverFitsError, match=r"models pull seedvr2_ema_3b-Q3_K_M\.gguf` fetches one that fits"):
+    with pytest.raises(NeverFitsError, match=r"models pull seedvr2_ema_3b-Q3_K_M\.gguf .*` fetches one that fits"):
         select_model("auto", models, GPU, 6 * 10**9)
     # Main memory holds no part of a model better than the whole.
     with pytest.raises(NeverFitsError):
@@ -90,10 +90,22 @@ def test_the_error_names_a_published_model_that_would_fit(models: Path, sizes: d
 
 
 @pytest.mark.parametrize("missing", ["ema_vae_fp16.safetensors", "pos_emb.safetensors"])
-def test_a_default_always_runs_even_where_a_part_is_missing(models: Path, missing: str) -> None:
+@pytest.mark.parametrize("wanted", ["auto", DEFAULT_MODEL, "3b"])
+def test_nano_does_not_run_in_place_of_a_model_that_lacks_a_part(models: Path, missing: str, wanted: str) -> None:
     _add(models, DEFAULT_MODEL)
     (models / missing).unlink()
-    assert select_model("auto", models, CPU) == NANO
+    with pytest.raises(IncompleteModelError, match=rf"{DEFAULT_MODEL} needs a .*models pull (ema_vae_fp16|pos_emb)"):
+        select_model(wanted, models, CPU)
+    assert select_model("nano", models, CPU) == NANO
+
+
+def test_a_size_alone_means_the_recommended_file_or_the_best_that_is_here(models: Path) -> None:
+    with pytest.raises(ModelNotInstalledError, match="models pull seedvr2_ema_7b"):
+        select_model("7b", models, CPU)
+    _add(models, "seedvr2_ema_3b_fp16.safetensors")
+    assert select_model("3b", models, CPU).name == "seedvr2_ema_3b_fp16.safetensors"
+    _add(models, DEFAULT_MODEL)
+    assert select_model("3b", models, CPU).name == DEFAULT_MODEL
 
 
 def test_a_model_that_carries_its_text_needs_no_other(models: Path) -> None:

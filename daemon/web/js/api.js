@@ -63,6 +63,8 @@ export const gpuStatus = () => get("/api/gpu/status");
 export const offload = () => post("/api/gpu/offload");
 export const models = () => get("/api/models?all=1");
 export const switchModel = (model) => post("/api/models/switch", { model, wait: true });
+export const pullModel = (model) => post("/api/models/pull", { model });
+export const cancelPull = (model) => post(`/api/models/pull/${encodeURIComponent(model)}/cancel`);
 export const queueStatus = () => get("/api/queue/status");
 export const pauseQueue = (now) => post("/api/queue/pause", { now });
 export const resumeQueue = () => post("/api/queue/resume");

@@ -9,10 +9,10 @@ const HIDDEN_MS = 20000;
 const GRACE_MS = 3000;
 
 /**
- * Keep listening. `onTask(task, kind)` gets each event; `refresh()` is called whenever events may have been missed;
+ * Keep listening. `onTask(task, kind)` gets each event of a task, `onModel(pull)` of a download; `refresh()` is called whenever events may have been missed;
  * `onLine(connected)` when the line is cut or there again.
  */
-export function listen({ onTask, refresh, onLine }) {
+export function listen({ onTask, onModel, refresh, onLine }) {
   let stream = null;
   let wait = FIRST_WAIT_MS;
   let timer = 0;
@@ -33,6 +33,7 @@ export function listen({ onTask, refresh, onLine }) {
       timer = setTimeout(retry, wait);
       wait = Math.min(wait * 2, LONGEST_WAIT_MS);
     };
+    stream.addEventListener("model", (event) => onModel(JSON.parse(event.data)));
     for (const kind of ["state", "progress"]) {
       stream.addEventListener(kind, (event) => onTask(JSON.parse(event.data), kind));
     }

@@ -1,7 +1,7 @@
 // The finished tasks as cards: results to look at, failures with their reason.
 
 import { el, iconButton, reconcile, setText } from "./dom.js";
-import { duration, moment } from "./format.js";
+import { duration, modelName, moment } from "./format.js";
 import { onLanguage, translate } from "./i18n.js";
 import { isVideo, originBadge, sizes, stamp } from "./parts.js";
 
@@ -60,7 +60,7 @@ export class HistoryView {
     );
     const update = (now) => {
       node.classList.toggle("gone", now.available === false);
-      setText(detail, completed ? sizes(now) : "");
+      setText(detail, completed ? [sizes(now), now.model && modelName(now.model)].filter(Boolean).join(" · ") : "");
       setText(reason, now.error ?? "");
       setText(when, whenText(now));
       title.title = now.output_filename ?? now.original_filename;

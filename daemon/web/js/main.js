@@ -70,7 +70,12 @@ async function start() {
     else if (settings.check()) uploads.add(files, settings.changes);
   });
   pickOne("pick-preview", "preview-file", (file) => preview.ofFile(file));
-  listen({ onTask: (task, kind) => tasks.take(task, kind), refresh, onLine: setLine });
+  listen({
+    onTask: (task, kind) => tasks.take(task, kind),
+    onModel: (pull) => models.pulled(pull).catch(() => {}),
+    refresh,
+    onLine: setLine,
+  });
   setInterval(() => document.hidden || checkHealth().catch(() => {}), HEALTH_MS);
   onLanguage(showFoot);
   await viewer.follow();

@@ -3,18 +3,20 @@
 import * as api from "./api.js";
 import { el, reconcile, setText } from "./dom.js";
 import { modelName } from "./format.js";
-import { currentLanguage, onLanguage, translate } from "./i18n.js";
+import { onLanguage, translate } from "./i18n.js";
 import { failed } from "./messages.js";
+import { describe, factsOf, titleOf } from "./model_facts.js";
+import { offer } from "./offers.js";
 
 export class Models {
   #chosen = "";
   #listeners = [];
-  #data = { models: [], default: "", current: null, loading_model: null };
+  #data = { models: [], default: "", current: null, loading_model: null, pulls: [], free_bytes: null };
   #views = new Map();
   #here = el("div.cards");
   // A scroller must be reached by the keyboard, and so have a name.
   #elsewhere = el("div.cards.offers", { tabIndex: 0, role: "group", data: { i18nAriaLabel: "models.more" }, "aria-label": translate("models.more") });
-  #more = el("details.more", {}, el("summary", { i18n: "models.more" }), el("p.hint", { i18n: "models.pull" }), this.#elsewhere);
+  #more = el("details.more", {}, el("summary", { i18n: "models.more" }), this.#elsewhere);
   #otherViews = new Map();
   #legend = el("span.caption", { i18n: "param.dit_model" });
   node = el("fieldset.field.models", {}, el("legend", {}, this.#legend), this.#here, this.#more);
@@ -47,6 +49,13 @@ export class Models {
     this.render();
   }
 
+  /** A download has got further, or has ended. */
+  async pulled(pull) {
+    this.#data.pulls = [...this.#data.pulls.filter((each) => each.model !== pull.model), pull];
+    this.render();
+    if (pull.state === "done") await this.refresh();
+  }
+
   /** Which model is in memory or on its way there, as the GPU's state says. */
   loaded(current, loading) {
     if (current === this.#data.current && loading === this.#data.loading_model) return;
@@ -63,8 +72,14 @@ export class Models {
     const lost = missing ? [{ name: this.#chosen, available: false, lost: true }] : [];
     const make = (model) => this.#card(model);
     reconcile(this.#here, [automatic, ...here, ...lost], this.#views, (model) => model.name, make);
-    reconcile(this.#elsewhere, elsewhere, this.#otherViews, (model) => model.name, offer);
+    const offered = elsewhere.map((model) => ({ ...model, pull: this.#pullOf(model), free: this.#data.free_bytes }));
+    const makeOffer = (model) => offer(model, { onPull: () => this.refresh() });
+    reconcile(this.#elsewhere, offered, this.#otherViews, (model) => model.name, makeOffer);
     this.#more.hidden = elsewhere.length === 0;
+  }
+
+  #pullOf({ name }) {
+    return this.#data.pulls?.find((pull) => pull.model === name);
   }
 
   #card({ name }) {
@@ -114,33 +129,4 @@ export class Models {
       failed(error);
     }
   }
-}
-
-/** A model that is not on this machine: what it is, and how to get it. */
-function offer() {
-  const [title, facts, command, why] = [el("span.card-title"), el("span.card-facts"), el("code"), el("span.hint.bad")];
-  const node = el("div.card.faint", {}, el("span.card-text", {}, title, facts, command, why));
-  const update = (model) => {
-    setText(title, titleOf(model));
-    setText(facts, factsOf(model));
-    setText(command, model.name);
-    // A file that cannot be read as a model: why, where it would otherwise look like one to be fetched.
-    setText(why, model.error ?? "");
-    why.hidden = !model.error;
-    node.title = describe(model);
-  };
-  return { node, update };
-}
-
-function titleOf(model) {
-  return [model.params, model.variant, model.precision].filter(Boolean).join(" · ") || modelName(model.name);
-}
-
-function factsOf(model) {
-  const needs = model.vram && translate("models.needs", { memory: model.vram.replace("GB", " GB") });
-  return [model.size?.replace(/([GM]B)/, " $1"), needs].filter(Boolean).join(" · ");
-}
-
-function describe(model) {
-  return model.desc?.[currentLanguage()] ?? model.desc?.en ?? "";
 }

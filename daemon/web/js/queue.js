@@ -83,7 +83,7 @@ export class QueueView {
       bar.value = now.progress;
       setText(percent, `${now.progress} %`);
       setText(stage, stageName(now.stage));
-      setText(model, [sizes(now), now.params.dit_model && modelName(now.params.dit_model)].filter(Boolean).join(" · "));
+      setText(model, [sizes(now), modelOf(now)].filter(Boolean).join(" · "));
       setText(facts, progressFacts(now));
     };
     return { node, update };
@@ -110,8 +110,8 @@ export class QueueView {
     );
     const update = (now) => {
       setText(place, number(now.queue_position || 1));
-      const model = now.params.dit_model && modelName(now.params.dit_model);
-      setText(detail, [sizes(now), frames(now), model, segments(now), this.#goesFirst(now)].filter(Boolean).join(" · "));
+      const detailed = [sizes(now), frames(now), modelOf(now), segments(now), this.#goesFirst(now)];
+      setText(detail, detailed.filter(Boolean).join(" · "));
       fill(priority, now.params.priority);
     };
     return { node, update };
@@ -134,6 +134,12 @@ export function stageName(stage) {
 
 function frames(task) {
   return isVideo(task) && task.media ? translate("task.frames", { count: number(task.media.frames) }) : "";
+}
+
+/** The model that runs, or that was asked for. */
+function modelOf(task) {
+  const name = task.model ?? task.params.dit_model;
+  return name && modelName(name);
 }
 
 function segments(task) {

@@ -18,8 +18,10 @@ from daemon.api.described import OPERATIONS
 from daemon.api.openapi import is_described
 from daemon.engine.models import describe_models
 from daemon.jobs.parameters import JOB_PARAMETERS
+from seedvr2.catalogue import find
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, png
 from tests.daemon.executors import FakeExecutor
+from tests.seedvr2.catalogue.hub import running_hub
 
 METHODS = ("get", "post", "delete")
 
@@ -186,6 +188,7 @@ def test_the_form_is_made_from_the_table_that_validates(start: Start) -> None:
 def test_every_operation_answers_as_documented(live: Running, document: dict[str, Any]) -> None:
     checker = Checker(live, document)
     quiet_operations(checker)
+    downloads(checker, live)
     task = submits(checker, live)
     previews(checker, task)
     ended_tasks(checker, live, task)
@@ -217,6 +220,31 @@ def quiet_operations(checker: Checker) -> None:
     stream = checker.ask("GET", "/api/events", stream=True)
     assert next(stream.iter_lines()) == b"retry: 2000"
     stream.close()
+
+
+def downloads(checker: Checker, live: Running) -> None:
+    with running_hub() as hub, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", hub.url)
+        name = "seedvr2_ema_3b-Q6_K.gguf"
+        hub.add(find(name).repo, name, bytes(1000))
+        hub.gate.clear()
+        assert checker.ask("POST", "/api/models/pull", json={"model": "3b-q6"}).json()["status"] == "pulling"
+        checker.ask("DELETE", f"/api/models/{name}", 404)
+        checker.ask("GET", "/api/models/pull")
+        checker.ask("POST", f"/api/models/pull/{name}/cancel")
+        checker.ask("POST", f"/api/models/pull/{name}/cancel", 404)
+        checker.ask("GET", "/api/models")
+    checker.ask("POST", "/api/models/pull", 404, json={"model": "seedvr9"})
+    checker.ask("POST", "/api/models/pull", 400, json={"model": ""})
+    mine = live.config.paths.models[0] / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_bytes(b"mine")
+    assert checker.ask("POST", "/api/models/pull", json={"model": name}).json()["status"] == "installed"
+    checker.ask("DELETE", f"/api/models/{name}", 403)
+    live.executor.model = name
+    checker.ask("DELETE", f"/api/models/{name}?force=1", 409)
+    live.executor.model = None
+    assert checker.ask("DELETE", f"/api/models/{name}?force=1").json()["bytes"] == 4
 
 
 def submits(checker: Checker, live: Running) -> str:

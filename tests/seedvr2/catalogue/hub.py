@@ -23,6 +23,7 @@ class Hub:
         reset: break rudely, with a TCP reset.
         ranges: whether parts can be asked for.
         damage: content that is sent in place of the right one.
+        gate: where it is cleared, half of each file is sent and the rest waits for it.
         requests: method, path and the Range header of every request.
     """
 
@@ -32,6 +33,7 @@ class Hub:
     reset: bool = False
     ranges: bool = True
     damage: dict[str, bytes] = field(default_factory=dict)
+    gate: threading.Event = field(default_factory=threading.Event)
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     def add(self, repo: str, name: str, content: bytes, revision: str = "main") -> None:
@@ -45,6 +47,7 @@ class Hub:
 @contextmanager
 def running_hub() -> Iterator[Hub]:
     hub = Hub()
+    hub.gate.set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -83,6 +86,11 @@ def running_hub() -> Iterator[Hub]:
                     self._send(sent[start:])
 
         def _send(self, content: bytes) -> None:
+            if not hub.gate.is_set():
+                self.wfile.write(content[: len(content) // 2])
+                self.wfile.flush()
+                content = content[len(content) // 2 :]
+                hub.gate.wait()
             if not hub.drop_after:
                 self.wfile.write(content)
                 return
@@ -101,6 +109,7 @@ def running_hub() -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.gate.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -44,7 +44,7 @@ def test_without_one_the_error_says_what_to_do(tmp_path: Path) -> None:
         load_conditioning(transformer(tmp_path), tmp_path)
     message = str(caught.value)
     assert "dit.safetensors needs a text embedding" in message
-    assert "`python -m seedvr2 models pull pos_emb.pt`" in message
+    assert "seedvr2 models pull pos_emb.pt --models-dir " in message
     assert "https://huggingface.co/ByteDance-Seed/SeedVR2-3B/resolve/main/pos_emb.pt" in message
     assert str(tmp_path) in message
 

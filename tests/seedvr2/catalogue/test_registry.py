@@ -96,3 +96,34 @@ def test_an_unknown_name_brings_up_the_nearest() -> None:
 def test_the_catalogue_needs_no_torch() -> None:
     program = "import sys, seedvr2.catalogue.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("short", "gib", "name"),
+    [
+        ("3b", 24, DEFAULT_MODEL),
+        ("3B", 8, DEFAULT_MODEL),
+        ("3b", 6, "seedvr2_ema_3b-Q4_K_M.gguf"),
+        ("7b", 24, "seedvr2_ema_7b_fp16.safetensors"),
+        ("7b", 12, "seedvr2_ema_7b-Q4_K_M.gguf"),
+        ("7b-sharp", 1, "seedvr2_ema_7b_sharp-Q4_K_M.gguf"),
+        ("1.4b", 1, "seedvr2_distill_6L_1.4B_sharp_fp16_comfyui.safetensors"),
+        ("3b-fp32", 1, "seedvr2_ema_3b.pth"),
+        ("3b-q4", 99, "seedvr2_ema_3b-Q4_K_M.gguf"),
+    ],
+)
+def test_a_size_alone_means_the_recommended_file_for_the_memory(short: str, gib: int, name: str) -> None:
+    assert find(short, gib << 30).name == name
+
+
+@pytest.mark.parametrize(
+    "wrong", ["3b-q9", "seedvr2_ema_3b_int4.safetensors", "pos_emb", "7b_shrap_fp16", "pos_emb3.pt"]
+)
+def test_only_transformers_are_suggested(wrong: str) -> None:
+    if wrong == "pos_emb":
+        assert find(wrong).kind == "text"
+        return
+    with pytest.raises(CheckpointError) as caught:
+        find(wrong)
+    said = str(caught.value).partition("Did you mean ")[2]
+    assert said and all(find(name.strip("?")).kind == "dit" for name in said.split(" or "))
