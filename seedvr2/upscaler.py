@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import torch
-
+from seedvr2.attempts import make, most_frames
 from seedvr2.catalogue.places import ModelsDir
-from seedvr2.errors import Cancelled, OutOfMemoryError
+from seedvr2.errors import Cancelled
 from seedvr2.farm.job_plan import JobPlan
 from seedvr2.farm.segments import Made, make_segments, units_at
-from seedvr2.job_settings import frame_bytes
-from seedvr2.making import joined_result, make_runs, make_whole
-from seedvr2.media import MediaInfo, open_source, output_suffix
-from seedvr2.media.videos.video_source import VideoSource
-from seedvr2.model import release_memory
+from seedvr2.media import open_source, output_suffix
 from seedvr2.options import UpscaleOptions
-from seedvr2.pipeline.latent_windows import grid_for
 from seedvr2.planning.card import DeviceLayer
 from seedvr2.planning.disk import disk_need
 from seedvr2.planning.forecast import Forecast, make_forecast
-from seedvr2.planning.plan import Plan
-from seedvr2.planning.planner import Request, next_smaller
 from seedvr2.preview.making import Bench, Preview, make_preview
 from seedvr2.preview.wish import Wish
-from seedvr2.progress import OnProgress, Progress
+from seedvr2.progress import OnProgress
 from seedvr2.result import UpscaleResult
-from seedvr2.segments.cutting import frames_at_a_time
-from seedvr2.segments.freezing import Circumstances, freeze
-from seedvr2.segments.video_job import VideoJob
+from seedvr2.segments.freezing import freeze
 from seedvr2.task import IsCancelled, Task
-from seedvr2.trouble import is_out_of_memory
 from seedvr2.workshop import Workshop
-
-log = logging.getLogger(__name__)
 
 
 class Upscaler:
@@ -155,89 +140,7 @@ class Upscaler:
         files = self._workshop.files(model)
         asked = options or UpscaleOptions()
         task = Task.of(source, target, asked, files, report=on_progress, stop=cancelled, give_way=give_way, keep=keep)
-        with self._workshop.careful():
-            try:
-                return self._attempt(task)
-            except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
-                if not isinstance(error, OutOfMemoryError) and not is_out_of_memory(error):
-                    raise
-                if task.plan is None:  # not even planned
-                    raise
-            # Outside the except block: the traceback would keep the failed run's tensors alive.
-            return self._attempt_smaller(task, task.plan)
-
-    def _attempt(self, task: Task, smaller: Plan | None = None, note: str = "") -> UpscaleResult:
-        """Open the source and make all of it. `smaller`: how, instead of what the planner says; `note`: why."""
-        with open_source(task.source, task.options) as clip:
-            request = self._planner.request(task.files, clip.info, task.options)
-            plan = smaller or self._planner.plan(request, clip.info)
-            if not isinstance(clip, VideoSource):
-                task.plan = plan
-                return make_whole(self._workshop, task, clip, request, plan)
-            with VideoJob(clip, task.target, task.options, task.keep) as job:
-                circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
-                most = self._most_frames(circumstances, request, plan, clip.info)
-                scanning = partial(task.scanning, clip.info.frames)
-                job.freeze(circumstances, plan, most, task.check, scanning=scanning, note=note, anew=bool(note))
-                # What was chosen when the job began stays, whatever is free now.
-                task.plan = job.plan.settings
-                torch.set_num_threads(job.plan.threads)
-                return self._make_and_join(task, clip, request, job)
-
-    def _make_and_join(self, task: Task, clip: VideoSource, request: Request, job: VideoJob) -> UpscaleResult:
-        plan, started = job.plan, time.monotonic()
-        told: tuple[str, ...] = ()
-        # Where only the join is missing, no model is needed.
-        if any(job.runs()):
-            work = make_runs(
-                self._workshop,
-                task,
-                clip,
-                request,
-                plan,
-                job.runs(),
-                job.recorder,
-                total=plan.frames,
-                done=job.frames_done,
-            )
-            started, told = work.started, work.warnings
-
-        def report() -> None:
-            task.check()
-            task.report(Progress("writing", plan.frames, plan.frames, float(plan.frames)))
-
-        warnings = (*job.finish(report), *told)
-        seconds = max(job.seconds, time.monotonic() - started)
-        return joined_result(plan, clip.info, task.target, task.files.name, seconds, warnings)
-
-    def _most_frames(self, circumstances: Circumstances, request: Request, plan: Plan, info: MediaInfo) -> int:
-        return frames_at_a_time(
-            circumstances.size,
-            request.facts.weights,
-            gpu=self.device.type != "cpu",
-            grid=grid_for(request.options, plan.window, plan.overlap, circumstances.vae),
-            frame_bytes=frame_bytes(info, (info.width, info.height), info.bit_depth),
-        )
-
-    def _attempt_smaller(self, task: Task, failed: Plan) -> UpscaleResult:
-        """Once more, with less than what failed."""
-        release_memory()
-        with open_source(task.source, task.options) as clip:
-            request = self._planner.request(task.files, clip.info, task.options)
-        self._planner.ran_out(failed, request)
-        plan = next_smaller(failed, request)
-        if plan is None:
-            raise self._workshop.out_of_memory()
-        log.warning("%s: out of memory with %s; again with %s", task.source.name, failed.words(), plan.words())
-        note = f"Memory ran out with {failed.words()}, so it was made again with {plan.words()}."
-        try:
-            result = self._attempt(task, plan, note)
-        except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
-            if isinstance(error, OutOfMemoryError) or is_out_of_memory(error):
-                # Not tried a third time, but the next such job need not begin with it.
-                self._planner.ran_out(plan, request)
-            raise
-        return replace(result, warnings=tuple(dict.fromkeys((*result.warnings, note))))
+        return make(self._workshop, task)
 
     def plan(self, source: Path, options: UpscaleOptions | None = None, *, model: str = "auto") -> Forecast:
         """What upscaling `source` would take; runs nothing and loads nothing. Errors as for `upscale`."""
@@ -268,7 +171,7 @@ class Upscaler:
             request = self._planner.request(task.files, clip.info, task.options)
             settings = self._planner.plan(request, clip.info)
             circumstances = self._workshop.circumstances(task.files, clip.info, request, task.check)
-            most = self._most_frames(circumstances, request, settings, clip.info)
+            most = most_frames(self._workshop, circumstances, request, settings, clip.info)
             frozen = freeze(clip, task.options, circumstances, settings, most, task.check)
             wish = task.options.wish
             disk = disk_need(clip.info, frozen.size, frozen.suffix, frozen.frames, frozen.source.bytes, wish)

@@ -13,7 +13,7 @@ from daemon.engine.local_executor import LocalExecutor
 from daemon.service import Service
 from daemon.settings.keys import ModelSettings
 from seedvr2 import UpscaleOptions, Upscaler
-from seedvr2 import upscaler as engine
+from seedvr2 import attempts as engine
 from tests.daemon.conftest import Running, eventually, make_config
 from tests.faults.conftest import Lab
 from tests.faults.mounts import Ext4, ReadOnly

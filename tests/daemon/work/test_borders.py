@@ -18,7 +18,7 @@ from daemon.jobs.job import Job, Progress, State
 from daemon.settings.keys import ModelSettings
 from daemon.work import schedule
 from seedvr2 import UpscaleOptions, Upscaler
-from seedvr2 import upscaler as engine
+from seedvr2 import attempts as engine
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, png
 from tests.daemon.work.test_segments import coded, work_of
 from tests.seedvr2.media.clips import write_video

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seedvr2 import upscaler as engine
+from seedvr2 import attempts as engine
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually
 from tests.daemon.executors import FakeExecutor
 from tests.daemon.work.test_borders import SEGMENT, SIZE, begin

@@ -20,7 +20,7 @@ from daemon.work.ending import MAX_STARTS, POISON
 from daemon.work.retention import DAY_S
 from daemon.work.worker import Activity
 from seedvr2 import UpscaleOptions, Upscaler
-from seedvr2 import upscaler as engine
+from seedvr2 import attempts as engine
 from seedvr2.errors import MachineError, MediaError
 from seedvr2.segments.handing_over import RETRIED
 from seedvr2.segments.journal import Journal

@@ -12,7 +12,7 @@ from daemon.engine.local_executor import LocalExecutor
 from daemon.errors import RequestError
 from daemon.settings.keys import ModelSettings
 from seedvr2 import UpscaleOptions, Upscaler
-from seedvr2 import upscaler as engine
+from seedvr2 import attempts as engine
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually
 from tests.daemon.executors import FakeExecutor
 from tests.daemon.work.test_segments import coded, work_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seedvr2 import upscaler as module
+from seedvr2 import attempts as module
 from seedvr2.farm.job_plan import JobPlan
 from tests.seedvr2.farm.jobs import CLIP, MOST, OPTIONS, nano
 

@@ -24,8 +24,8 @@ SEEDVR2 = f"""#!{sys.executable}
 import sys
 from seedvr2.cli import main
 if sys.argv[1] == "plan":
-    from seedvr2 import upscaler
-    upscaler.frames_at_a_time = lambda *_args, **_more: {MOST}
+    from seedvr2 import attempts
+    attempts.frames_at_a_time = lambda *_args, **_more: {MOST}
 sys.exit(main())
 """
 SRUN = """#!/bin/sh

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from seedvr2 import UpscaleOptions, workshop
-from seedvr2 import upscaler as module
+from seedvr2 import attempts as module
 from seedvr2.errors import Cancelled, MachineError, MediaError, OptionError, OutOfMemoryError
 from seedvr2.farm.joining import join
 from seedvr2.pipeline.restore import BatchRestorer

@@ -18,7 +18,7 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 from seedvr2 import UpscaleOptions, Upscaler
-from seedvr2 import upscaler as module
+from seedvr2 import attempts as module
 clip, target, most, batch = sys.argv[1:]
 module.frames_at_a_time = lambda *_args, **_more: int(most)
 options = UpscaleOptions(resolution=16, batch_size=int(batch))

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from seedvr2 import UpscaleOptions, Upscaler
-from seedvr2 import upscaler as module
+from seedvr2 import attempts as module
 from seedvr2.coding.tables import ENCODERS
 from seedvr2.media import open_source, output_suffix
 from seedvr2.media.videos.video_source import VideoSource

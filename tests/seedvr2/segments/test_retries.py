@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from seedvr2 import Upscaler
-from seedvr2 import upscaler as module
+from seedvr2 import attempts as module
 from seedvr2.errors import MediaError
 from seedvr2.media import open_source
 from seedvr2.media.videos.frame_coder import encoder_identity, encoder_of

@@ -22,7 +22,7 @@ import pytest
 import torch
 
 from seedvr2 import UpscaleOptions, Upscaler
-from seedvr2 import upscaler as module
+from seedvr2 import attempts as module
 from seedvr2.errors import Cancelled, MachineError, MediaError, SeedVR2Error, Yielded
 from seedvr2.media import open_source
 from seedvr2.media.videos.video_source import VideoSource
@@ -311,7 +311,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from seedvr2 import UpscaleOptions, Upscaler
-from seedvr2 import upscaler as module
+from seedvr2 import attempts as module
 module.frames_at_a_time = lambda *_args, **_more: 1
 clip, target, overlap = sys.argv[1:]
 options = UpscaleOptions(resolution=16, batch_size=1 if overlap == "0" else 5, temporal_overlap=int(overlap))
