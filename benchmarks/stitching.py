@@ -216,7 +216,7 @@ def next_to_a_cut(folder: Path, _frames: int) -> Iterator[str]:
 
 
 def overhead(folder: Path, frames: int) -> Iterator[str]:
-    """Seconds for a shot: in batches, in windows, and in windows and two parts."""
+    """Seconds of processor for a shot: in batches, in windows, and in windows and two parts."""
     yield "| model | batches | latent, one part | latent, two parts | apart, levels at 99.9 % |"
     yield "|---|---|---|---|---|"
     pixels = np.concatenate([clip_of(folder, "bigbuckbunny.mp4", frames, 96)] * 2)
@@ -225,9 +225,9 @@ def overhead(folder: Path, frames: int) -> Iterator[str]:
         times, results = [], []
         middle = LatentGrid.of(reach(model.vae), 5).number(len(pixels) / 2)
         for way, cuts in (("batch", ()), ("latent", ()), ("latent", (middle,))):
-            begun = time.perf_counter()
+            begun = time.process_time()
             results.append(restored(model, pixels, 5, way, cuts)[0])
-            times.append(time.perf_counter() - begun)
+            times.append(time.process_time() - begun)
         apart = np.quantile((results[1] - results[2]).abs().numpy(), 0.999) * 255
         yield f"| {title} | " + " | ".join(f"{each:.1f}" for each in times) + f" | {apart:.3f} |"
 

@@ -98,7 +98,7 @@ class LatentGrid:
 
     def number(self, frame: float) -> int:
         """The window whose frames begin the nearest to a frame of the shot."""
-        return round((frame + self.prepend) / (self.step * self.factor))
+        return round((frame + self.prepend + self.factor - 1) / self.step_frames)
 
     def latents(self, frames: int) -> int:
         """Latents of a shot of so many frames, with those that are put around it."""

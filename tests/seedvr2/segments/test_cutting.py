@@ -7,6 +7,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seedvr2.network.reach import Reach
+from seedvr2.pipeline.latent_windows import LatentGrid
 from seedvr2.segments.cutting import Grid, Segment, divide, frames_at_a_time
 
 
@@ -67,3 +69,37 @@ def test_a_segment_takes_minutes() -> None:
     assert frames_at_a_time((1920, 1080), 10**7, gpu=False) == 24
     assert frames_at_a_time((1920, 1080), 7 * 10**9, gpu=True) == 241
     assert frames_at_a_time((1920, 1080), 7 * 10**9, gpu=False) == 1
+
+
+def test_a_long_shot_is_divided_where_windows_over_latents_begin() -> None:
+    grid = LatentGrid.of(Reach(4, 3, 2), 13)
+    parts = divide([0, 20], 220, 80, grid)
+    assert [(part.start, part.stop) for part in parts] == [(0, 20), (20, 89), (89, 153), (153, 220)]
+    assert [part.begins_shot for part in parts] == [True, True, False, False]
+    for part in parts[2:]:
+        begin = part.start - 20
+        assert begin == grid.begin(part.batch)
+        assert part.first == 20 + grid.part(200, begin, part.stop - 20).needed.start < part.start
+
+
+@given(most=st.integers(1, 300), batch=st.integers(5, 40), prepend=st.integers(0, 9), frames=st.integers(1, 900))
+def test_segments_over_latents_have_every_frame_once(most: int, batch: int, prepend: int, frames: int) -> None:
+    grid = LatentGrid.of(Reach(4, 3, 2), batch, prepend=prepend)
+    segments = divide([0], frames, most, grid)
+    assert [segment.start for segment in segments] == [0, *(segment.stop for segment in segments[:-1])]
+    assert segments[-1].stop == frames
+    assert all(0 <= segment.first <= segment.start < segment.stop for segment in segments)
+
+
+def test_what_is_looked_at_twice_is_little_beside_a_segment() -> None:
+    grid = LatentGrid.of(Reach(4, 8, 9), 5)
+    assert grid.border_frames == 76
+    large = 7 * 10**9
+    assert frames_at_a_time((1920, 1080), large, gpu=True, grid=grid) == 608
+    # A frame of the source takes its room, and may be too large for so many to wait.
+    assert frames_at_a_time((3840, 2160), large, gpu=True, grid=grid, frame_bytes=1920 * 1080 * 3) == 172
+    assert frames_at_a_time((3840, 2160), large, gpu=True, grid=grid, frame_bytes=10**9) == 76
+    assert frames_at_a_time((1920, 1080), large, gpu=False, grid=grid) == 76
+    nano = LatentGrid.of(Reach(1, 0, 0), 5)
+    assert frames_at_a_time((1920, 1080), 10**7, gpu=False, grid=nano) == 40
+    assert frames_at_a_time((64, 64), 10**7, gpu=False, grid=nano) == 480
