@@ -280,7 +280,7 @@ def test_out_of_memory_is_an_error_that_says_what_to_do(
 def test_a_plan_says_what_a_job_would_take(nano: Upscaler) -> None:
     plan = nano.plan(CLIP, UpscaleOptions(resolution=360, batch_size=9))
     assert (plan.model, plan.source_size, plan.output_size) == ("nano", (320, 180), (640, 360))
-    assert (plan.frames, plan.batches, plan.batch_frames, plan.tile) == (24, 3, 9, None)
+    assert (plan.frames, plan.batches, plan.batch_frames, plan.tile) == (24, 4, 9, None)
     assert plan.fits and plan.seconds and plan.peak_bytes > plan.weights_bytes > 5_000_000
     larger = nano.plan(CLIP, UpscaleOptions(resolution=720, batch_size=9))
     assert larger.operations > 3 * plan.operations and larger.peak_bytes > plan.peak_bytes

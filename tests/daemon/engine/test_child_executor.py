@@ -64,7 +64,7 @@ def test_a_run_reports_and_can_be_cancelled(real: ChildExecutor, tmp_path: Path)
     outcome = real.run(source, target, SMALL, model="", on_progress=note, cancelled=lambda: False, keep=keep)
     assert (outcome.model, outcome.width, outcome.height, outcome.frames) == (NANO, 96, 64, 6)
     assert target.is_file() and real.model == NANO
-    assert stages == {"loading", "encoding", "restoring", "decoding", "writing"}
+    assert stages == {"scanning", "loading", "encoding", "restoring", "decoding", "writing"}
     assert shares == sorted(shares) and shares[-1] == 1.0
     target.unlink()
     pid = real.pid

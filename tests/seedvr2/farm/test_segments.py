@@ -69,9 +69,9 @@ def test_segments_within_shots_are_the_same_alone_and_together(
 
 
 def test_what_there_is_to_warn_of_is_told_by_the_join(tmp_path: Path) -> None:
-    source = CLIP.with_name("42_hdr10.mp4")
-    whole = nano().upscale(source, tmp_path / "whole.mp4", UpscaleOptions(resolution=32))
-    plan = nano().freeze(source, UpscaleOptions(resolution=32))
+    source, options = CLIP.with_name("42_hdr10.mp4"), UpscaleOptions(resolution=32, profile="web")
+    whole = nano().upscale(source, tmp_path / "whole.mp4", options)
+    plan = nano().freeze(source, options)
     nano().make_segments(plan, range(len(plan.frozen.segments)), tmp_path)
     result = join(plan, tmp_path, tmp_path / "out.mp4")
     assert packets(result.path) == packets(whole.path)

@@ -12,6 +12,7 @@ import pytest
 
 from seedvr2 import Upscaler
 from seedvr2 import attempts as module
+from seedvr2.coding.wish import Wish
 from seedvr2.errors import MediaError
 from seedvr2.media import open_source
 from seedvr2.media.videos.frame_coder import encoder_identity, encoder_of
@@ -74,12 +75,12 @@ def test_each_parameter_is_of_use_for_segments_or_not_as_the_table_says(
         assert changed.taking_over(plan).options == changed.options
 
 
-# Containers with one encoder, a number that only a GPU has use for, and a codec that this format does not choose by.
+# Containers with one encoder, a number that only a GPU has use for, and the codec that the format has anyway.
 SAME: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"output_format": "mkv"}),
     ({"output_format": "mkv", "video_codec": "hevc"}, {"output_format": "mp4", "video_codec": "hevc"}),
     ({}, {"blocks_to_swap": 3}),
-    ({"output_format": "webm"}, {"output_format": "webm", "video_codec": "hevc"}),
+    ({"output_format": "webm"}, {"output_format": "webm", "video_codec": "vp9"}),
 ]
 
 
@@ -181,10 +182,11 @@ def test_the_encoder_says_what_a_change_of_codec_or_format_changes(clip: Path) -
     with open_source(clip) as source:
 
         def identity(suffix: str, codec: str) -> str:
-            return json.dumps(encoder_identity(encoder_of(suffix, source, codec)))
+            return json.dumps(encoder_identity(encoder_of(suffix, source, (64, 64), Wish(codec=codec))))
 
         assert identity(".mp4", "h264") == identity(".mkv", "h264") != identity(".mkv", "hevc")
-        assert identity(".webm", "h264") == identity(".webm", "hevc") != identity(".mp4", "h264")
+        assert identity(".mp4", "auto") == identity(".mp4", "h264")
+        assert identity(".webm", "auto") == identity(".webm", "vp9") != identity(".webm", "av1")
 
 
 def test_a_plan_keeps_what_is_known_of_the_source(nano: Upscaler, clip: Path, tmp_path: Path) -> None:

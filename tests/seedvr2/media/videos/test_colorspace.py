@@ -248,14 +248,13 @@ def test_colour_bars_come_back_within_two_levels(
         told = (context.color_primaries, context.color_trc, context.colorspace, context.color_range)
         frame = next(container.decode(video=0))
         assert (frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range) == written
-        codes = np.stack([frame.reformat(format="yuv444p").to_ndarray(channel_last=True)])[0]
+        codes = frame.reformat(format="yuv444p" if bits == 8 else "yuv444p10le").to_ndarray(channel_last=True)
     assert told == written
     # By formula, not by our own reader, so that two mistakes cannot make up for each other.
-    decoded = clips.decode_yuv(codes, written[2], full=False, bits=8)
+    decoded = clips.decode_yuv(codes, written[2], full=False, bits=bits)
     # Coded anew by another matrix or range, each sample is rounded twice; the wrong one would be 20 levels off.
     assert np.abs(interior(decoded) - interior(rgb)).max() * 255 <= (2 if tags[2:] == written[2:] else 3.5)
     if tags == (1, 1, 1, 1) and layout == "yuv420p":
         original = coded(rgb, 1, False, layout, 8, 2, 2)[0]
         assert np.abs(interior(codes[..., :1]) - interior(original[..., None]).astype(int)).max() <= 2
-    assert any("dynamic" in warning for warning in sink.warnings) == (tags[1] in (16, 18))
-    assert len(sink.warnings) <= 1
+    assert not sink.warnings
