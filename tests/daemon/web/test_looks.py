@@ -59,7 +59,7 @@ def test_nothing_is_cut_off_in_360_pixels(running: Running, open_page: Open, loc
     page.locator("#history .card-image").first.click()
     expect(page.locator(".stage .media")).to_have_count(2)
     assert sticking_out(page) == []
-    assert page.locator(".stage").bounding_box()["height"] > 200
+    assert page.locator("#viewer .stage").bounding_box()["height"] > 200
 
 
 def sticking_out(page: Any) -> list[str]:
