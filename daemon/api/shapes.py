@@ -22,6 +22,8 @@ TASK_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{8}$", "examples": ["3
 STATE: Schema = {"type": "string", "enum": [state.value for state in State]}
 PERCENT: Schema = {"type": "integer", "minimum": 0, "maximum": 100}
 SIZE: Schema = {"type": "string", "pattern": r"^\d+x\d+$", "examples": ["1920x1080"]}
+# Of a parameter whose minimum turns it off: what lies between the two is refused.
+LEAST_WHEN_ON = "x-minimum-when-on"
 KINDS = {int: "integer", float: "number", bool: "boolean", str: "string"}
 
 
@@ -61,9 +63,9 @@ def parameter(row: Parameter, default: Any = None) -> Schema:
     limits = {"minimum": row.minimum, "maximum": row.maximum}
     schema |= {key: row.kind(limit) for key, limit in limits.items() if limit is not None}
     if row.off is not None:
-        # A union of the two would lose the type for generators of clients.
-        gap = {"exclusiveMinimum": row.kind(row.off), "exclusiveMaximum": schema["minimum"]}
-        schema |= {"minimum": row.kind(row.off), "not": gap}
+        # A union of the two would lose the type for generators of clients, and `not` is too much for Schemathesis.
+        schema |= {"minimum": row.kind(row.off), LEAST_WHEN_ON: schema["minimum"]}
+        schema["description"] += f" Takes {row.takes()}."
     return schema | {"enum": list(row.choices)} if row.choices else schema
 
 

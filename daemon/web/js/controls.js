@@ -135,8 +135,7 @@ function numeric(name, schema, changed) {
   const id = `p-${name}`;
   const wrong = el("span.wrong", { role: "alert" });
   // Some take one number below their range, which turns them off.
-  const off = schema.not?.exclusiveMinimum;
-  const low = schema.not?.exclusiveMaximum ?? schema.minimum;
+  const low = schema["x-minimum-when-on"] ?? schema.minimum;
   const whole = schema.type === "integer";
   const input = el("input", {
     type: "number", id, min: schema.minimum, max: schema.maximum, inputMode: whole ? "numeric" : "decimal",
@@ -145,7 +144,7 @@ function numeric(name, schema, changed) {
   function valid() {
     const value = Number(input.value);
     if (input.value === "" || (whole && !Number.isInteger(value))) return false;
-    return value === off || (value >= (low ?? value) && value <= (schema.maximum ?? value));
+    return value === schema.minimum || (value >= (low ?? value) && value <= (schema.maximum ?? value));
   }
   function check() {
     const good = valid();
