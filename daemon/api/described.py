@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.api.queue import FINISHED, MAX_HISTORY
-from daemon.api.schemas import Schema, ref
-from daemon.jobs.parameters import PRIORITIES
+from daemon.api.shapes import BINARY, TEXT, Schema
 from seedvr2.options import OUTPUT_FORMATS
 
 ID = "3f9a1c07"
@@ -65,7 +64,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. `answer` names a component; `media` says what is sent instead of JSON, by content type."""
+    """One operation.
+
+    Attributes:
+        name: what a method of a generated client is called.
+        answer: the component that is answered.
+        media: what is sent instead of JSON, by content type.
+        form, body: the components that are sent, as a form or as JSON.
+        in_parts: whether a part of the file can be asked for, and whether it has changed.
+    """
 
     tag: str
     name: str
@@ -74,30 +81,32 @@ class Operation:
     errors: Mapping[int, str] = field(default_factory=dict)
     query: tuple[Query, ...] = ()
     media: Mapping[str, Schema] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
+    form: str = ""
+    body: str = ""
+    in_parts: bool = False
     about: str = ""
 
 
-_STREAM = {"text/event-stream": {"type": "string"}}
+_STREAM = {"text/event-stream": TEXT}
 _EVENTS = "Events are `state` and `progress`; their data is a task, as GET /api/status/{task_id} answers it."
 _DOWNLOADS = " `model` is about a download, as GET /api/models/pull lists it."
-_FILES: dict[str, Schema] = {
-    mimetypes.guess_type(f"x.{suffix}")[0] or "application/octet-stream": {}
-    for suffix in OUTPUT_FORMATS
-    if suffix != "auto"
-}
+
+
+def _files(*kinds: str) -> dict[str, Schema]:
+    # The last for generators of clients that take no other for bytes.
+    return dict.fromkeys((*kinds, "application/octet-stream"), BINARY)
+
+
+_RESULTS = _files(*filter(None, (mimetypes.guess_type(f"x.{suffix}")[0] for suffix in OUTPUT_FORMATS)))
 # Whatever was sent; these are the usual ones.
-_SOURCES: dict[str, Schema] = {
-    kind: {}
-    for kind in (
-        "image/png", "image/jpeg", "image/webp", "image/tiff", "image/bmp", "image/gif", "video/mp4", "video/quicktime",
-        "video/webm", "video/x-matroska", "video/x-msvideo", "video/mpeg", "application/octet-stream",
-    )
-}  # fmt: skip
+_SOURCES = _files(
+    "image/png", "image/jpeg", "image/webp", "image/tiff", "image/bmp", "image/gif", "video/mp4", "video/quicktime",
+    "video/webm", "video/x-matroska", "video/x-msvideo", "video/mpeg",
+)  # fmt: skip
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/health"): Operation(
-        "Service", "health", "Health",
+        "Service", "get_health", "Health",
         {"idle": {
             "status": "healthy", "version": "1.0.0", "queue_enabled": True, "queue_length": 0, "queue_held": None,
             "timestamp": CREATED, "worker": "idle", "uptime_s": 3600.0, "inbox": "watching", "inbox_pending": 0,
@@ -106,10 +115,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         about="Needs no token, nor a Host header over HTTP/1.0. `problems` says what is wrong while it still serves. "
         "Answers 503 with the same keys once the worker is dead or the service stops.",
     ),
-    ("GET", "/metrics"): Operation("Service", "metrics", media={"text/plain": {"type": "string"}}),
-    ("GET", "/openapi.json"): Operation("Service", "openapi", media={"application/json": {"type": "object"}}),
+    ("GET", "/metrics"): Operation("Service", "get_metrics", media={"text/plain": TEXT}),
+    ("GET", "/openapi.json"): Operation("Service", "get_openapi", "ApiDocument"),
     ("GET", "/api/gpu/status"): Operation(
-        "GPU", "gpu_status", "GpuStatus",
+        "GPU", "get_gpu_status", "GpuStatus",
         {"loaded": {
             "cuda_available": True, "gpu_name": "NVIDIA L40S", "vram_used_mb": 3418, "vram_total_mb": 45709,
             "model_loaded": True, "current_model": MODEL, "loading": False, "loading_model": None,
@@ -121,14 +130,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         }},
     ),
     ("POST", "/api/gpu/offload"): Operation(
-        "GPU", "gpu_offload", "Offloaded",
+        "GPU", "offload_gpu", "Offloaded",
         {
             "released": {"status": "success", "message": "GPU memory released"},
             "later": {"status": "success", "message": "GPU memory released", "deferred": True},
         },
     ),
     ("GET", "/api/models"): Operation(
-        "Models", "models", "Models",
+        "Models", "list_models", "Models",
         {"one": {
             "models": [{
                 "name": MODEL, "params": "3B", "precision": "FP8", "size": "3.2GB", "vram": "~8GB", "variant": "",
@@ -148,15 +157,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             404: NO_MODEL,
             409: 'A task is running; the model cannot be switched now. Send "wait": true to wait for it.',
         },
-        body={
-            "type": "object",
-            "required": ["model"],
-            "properties": {
-                "model": {"type": "string", "minLength": 1, "description": "Model file name."},
-                "wait": {"type": "boolean", "default": False, "description": "Wait for a running task."},
-            },
-            "examples": [{"model": MODEL}],
-        },
+        body="SwitchRequest",
     ),
     ("POST", "/api/models/pull"): Operation(
         "Models", "pull_model", "PullAnswer",
@@ -170,18 +171,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             507: "seedvr2_ema_7b_fp16.safetensors needs 16.5 GB, but the disk of the models has 9.1 GB free; make "
             "room, or choose a smaller model.",
         },
-        body={
-            "type": "object",
-            "required": ["model"],
-            "properties": {
-                "model": {"type": "string", "minLength": 1, "description": "File name, or short: 3b, 7b-sharp-q4."},
-            },
-            "examples": [{"model": "7b-q4"}],
-        },
+        body="PullRequest",
         about="Answers at once; GET /api/models/pull and the `model` events of GET /api/events tell how far it is. "
         "What a model needs comes along. A download that broke goes on where it was.",
     ),
-    ("GET", "/api/models/pull"): Operation("Models", "pulls", "Pulls", {"one": {"pulls": [PULL]}}),
+    ("GET", "/api/models/pull"): Operation("Models", "list_pulls", "Pulls", {"one": {"pulls": [PULL]}}),
     ("POST", "/api/models/pull/<model>/cancel"): Operation(
         "Models", "cancel_pull", "PullCancelled", {"cancelled": {"status": "cancelled", "model": PULL["model"]}},
         {404: f"{PULL['model']} is not being fetched."},
@@ -197,7 +191,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         query=(Query("force", {"type": "string"}, "1: also a file that was not fetched by this program."),),
     ),
     ("GET", "/api/queue/status"): Operation(
-        "Queue", "queue_status", "QueueStatus",
+        "Queue", "get_queue_status", "QueueStatus",
         {"busy": {
             "queue_length": 1, "in_system": 2,
             "processing": {"task_id": ID, "progress": 50, "model": "3b_fp8"},
@@ -216,14 +210,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "held_until": None,
         }},
         {400: '"now" is true or false.'},
-        body={
-            "type": "object",
-            "properties": {"now": {
-                "type": "boolean", "default": False,
-                "description": "Stop the running task within seconds, instead of where a segment of a video ends.",
-            }},
-            "examples": [{"now": True}],
-        },
+        body="PauseRequest",
         about="No task is begun until it is resumed, also after a restart. A running video stops where its present "
         "segment is finished, a picture runs to its end; `now` stops both, and costs at most that segment or picture.",
     ),
@@ -233,12 +220,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         about="Outside of the hours of `queue.hours` it stays `paused` until `held_until`.",
     ),
     ("GET", "/api/queue/position/<task_id>"): Operation(
-        "Queue", "queue_position", "Position",
+        "Queue", "get_queue_position", "Position",
         {"queued": {"task_id": ID, "status": "queued", "position": 3, "estimated_wait": 75}},
         {404: UNKNOWN_TASK},
     ),
     ("GET", "/api/queue/history"): Operation(
-        "Queue", "queue_history", "History",
+        "Queue", "get_queue_history", "History",
         {"one": {"history": [{
             "id": ID, "status": "completed", "created_at": CREATED, "completed_at": ENDED, "process_time": 25.0,
             "original_filename": "video.mp4", "source": "api", "params": PARAMS, **RESULT, "available": True,
@@ -254,12 +241,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         ),
     ),
     ("POST", "/api/process"): Operation(
-        "Tasks", "submit", "Submitted", {"queued": SUBMITTED},
+        "Tasks", "submit_task", "Submitted", {"queued": SUBMITTED},
         {400: "resolution takes a whole number from 16 to 16384, not '12'.", 404: NO_MODEL},
+        form="SubmitForm",
         about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
     ),
     ("POST", "/api/preview"): Operation(
-        "Tasks", "preview", "Preview",
+        "Tasks", "make_preview", "Preview",
         {"film": {
             "id": PREVIEW_ID, "task_id": ID, "width": 480, "height": 270, "output_width": 1920, "output_height": 1080,
             "crop": {"x": 210, "y": 96, "width": 160, "height": 90}, "model": MODEL, "seconds": 2.1,
@@ -274,18 +262,21 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             400: "strengths takes up to 8 numbers from 0 to 1, with commas between them, not '2'.", 404: UNKNOWN_TASK,
             409: "The source of this task is gone. Send it again.",
         },
+        # Two kinds of body in one operation make clients that do not compile.
+        form="PreviewForm",
         about="Answers in seconds, also while a task runs, which makes room and goes on: some frames of one shot, or a "
-        "part of them, are restored once and mixed with the plain resize at each strength. Send a form with a file, "
-        "which is not kept, or JSON that names a task, whose parameters hold where no others are given.",
+        "part of them, are restored once and mixed with the plain resize at each strength. Send a file, which is not "
+        "kept, or name a task, whose parameters hold where no others are given; that may as well be JSON with the same "
+        "fields.",
     ),
     ("GET", "/api/preview/<preview_id>/<name>"): Operation(
-        "Tasks", "preview_image", errors={
+        "Tasks", "get_preview_image", errors={
             404: "This preview is not kept any more; ask for it again.", 416: "The range lies outside of the file.",
         },
-        media={"image/png": {}},
+        media=_files("image/png"), in_parts=True,
     ),
     ("GET", "/api/status/<task_id>"): Operation(
-        "Tasks", "task_status", "Task", {"processing": TASK, "completed": DONE}, {404: UNKNOWN_TASK}
+        "Tasks", "get_task", "Task", {"processing": TASK, "completed": DONE}, {404: UNKNOWN_TASK}
     ),
     ("POST", "/api/tasks/<task_id>/cancel"): Operation(
         "Tasks", "cancel_task", "Cancelled", {"waiting": {"status": "cancelled", "task_id": ID}},
@@ -301,69 +292,55 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {404: UNKNOWN_TASK, 409: f"Task {ID} is processing. Cancel it first."},
     ),
     ("GET", "/api/download/<task_id>"): Operation(
-        "Tasks", "download",
+        "Tasks", "download_result",
         errors={
             400: f"Task {ID} is processing; only a completed one has a result.",
             404: UNKNOWN_TASK,
             416: "The range lies outside of the file.",
         },
         query=(Query("inline", {"type": "string"}, "1: to be shown instead of saved."),),
-        media=_FILES,
+        media=_RESULTS, in_parts=True,
         about="Understands `Range` (206), `If-Range` and `If-None-Match` (304).",
     ),
     ("GET", "/api/source/<task_id>"): Operation(
-        "Tasks", "source",
+        "Tasks", "download_source",
         errors={404: "The source of this task is not there any more.", 416: "The range lies outside of the file."},
-        media=_SOURCES,
+        media=_SOURCES, in_parts=True,
         about="What the task was made from, for a comparison; gone once the server has cleared it away.",
     ),
     ("GET", "/api/thumbnail/<task_id>"): Operation(
-        "Tasks", "thumbnail",
+        "Tasks", "get_thumbnail",
         errors={404: "There is no thumbnail of this task.", 503: "Too many thumbnails are being made."},
-        media={"image/webp": {}},
+        media=_files("image/webp"),
         about="At most 384 pixels wide and high.",
     ),
     ("POST", "/api/tasks/<task_id>/priority"): Operation(
-        "Tasks", "set_priority", "Task", {"waiting": WAITING},
+        "Tasks", "set_task_priority", "Task", {"waiting": WAITING},
         {
             400: "priority takes one of low, normal, high, not 'urgent'.",
             404: UNKNOWN_TASK,
             409: f"Task {ID} is completed; only a waiting one can change its priority.",
         },
-        body={
-            "type": "object",
-            "required": ["priority"],
-            "properties": {"priority": {"type": "string", "enum": list(PRIORITIES)}},
-            "examples": [{"priority": "high"}],
-        },
+        body="PriorityRequest",
     ),
     ("POST", "/api/tasks/<task_id>/again"): Operation(
-        "Tasks", "run_again", "Retried", {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
+        "Tasks", "run_task_again", "Retried", {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
         {
             400: "resolution takes a whole number from 16 to 16384, not '12'.",
             404: UNKNOWN_TASK,
             409: "The source of this task is gone. Send it again.",
         },
-        body={
-            "type": "object",
-            "description": "Parameters as for POST /api/process; one that is left out takes the server's default.",
-            "examples": [{"resolution": 2160, "seed": 7}],
-        },
+        body="AgainRequest",
         about="A new task for the same source, whatever became of the old one.",
     ),
     ("GET", "/api/events"): Operation(
-        "Events", "events", errors={503: "Too many event streams are open."}, media=_STREAM,
+        "Events", "stream_events", errors={503: "Too many event streams are open."}, media=_STREAM,
         about=_EVENTS + _DOWNLOADS,
     ),
     ("GET", "/api/tasks/<task_id>/events"): Operation(
-        "Events", "task_events",
+        "Events", "stream_task_events",
         errors={404: UNKNOWN_TASK, 503: "Too many event streams are open."},
         media=_STREAM,
         about=f"{_EVENTS} Begins with the present state and ends with the task.",
     ),
 }  # fmt: skip
-
-
-def component(operation: Operation) -> Schema:
-    """The schema of the JSON that an operation answers."""
-    return ref(operation.answer)

@@ -47,12 +47,13 @@ def _held(context: Context) -> dict[str, Any]:
 def _now(content: bytes) -> bool:
     """The field `now`, of JSON or of a form: `curl -d` calls both a form."""
     try:
-        fields = json_object(content)
+        now = json_object(content).get("now", False)
     except RequestError:
         fields = dict(parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True))
         if set(fields) != {"now"}:
             raise
-    value = str(fields.get("now", "")).lower()
-    if value not in _YES + _NO:
+        word = fields["now"].lower()
+        now = word in _YES if word in _YES + _NO else word
+    if not isinstance(now, bool):
         raise RequestError(400, '"now" is true or false.', detail={"field": "now"})
-    return value in _YES
+    return now

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from daemon.api.asked import request_components
 from daemon.api.described import OPERATIONS, PREVIEW_ID, Operation, Query
 from daemon.api.gate import MAX_BODY
 from daemon.api.replies import UNEXPECTED
 from daemon.api.route import Route
-from daemon.api.schemas import COMPONENTS, Schema, preview_body, preview_form, ref, submit_form
+from daemon.api.schemas import COMPONENTS
+from daemon.api.shapes import BINARY, TEXT, Schema, ref
 from daemon.api.surroundings import NO_ROOM, refused
 from daemon.settings.config import Config
 from seedvr2 import __version__
@@ -58,11 +60,12 @@ def is_described(route: Route) -> bool:
 
 def build(routes: Iterable[Route], config: Config) -> dict[str, Any]:
     """The document. A route that nobody described is in it too, with its summary alone."""
+    components = {**COMPONENTS, **request_components(config.defaults)}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         if is_described(route):
             path = re.sub(r"<(\w+)>", r"{\1}", route.path)
-            paths.setdefault(path, {})[route.method.lower()] = _operation(route, config)
+            paths.setdefault(path, {})[route.method.lower()] = _operation(route, config, components)
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -74,7 +77,7 @@ def build(routes: Iterable[Route], config: Config) -> dict[str, Any]:
         "servers": [{"url": "/", "description": "This server"}],
         "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
         "paths": paths,
-        "components": {"schemas": COMPONENTS},
+        "components": {"schemas": components},
     }
     if config.server.token:
         scheme = {"type": "http", "scheme": "bearer", "description": "server.token of the configuration."}
@@ -83,7 +86,7 @@ def build(routes: Iterable[Route], config: Config) -> dict[str, Any]:
     return document
 
 
-def _operation(route: Route, config: Config) -> dict[str, Any]:
+def _operation(route: Route, config: Config, components: Mapping[str, Schema]) -> dict[str, Any]:
     described = OPERATIONS.get((route.method, route.path)) or Operation("Service", _name(route))
     operation: dict[str, Any] = {
         "operationId": described.name,
@@ -97,11 +100,12 @@ def _operation(route: Route, config: Config) -> dict[str, Any]:
     parameters += [_query(query) for query in described.query]
     if parameters:
         operation["parameters"] = parameters
-    body = _body(route, described, config)
-    if body is not None:
+    sent = {"multipart/form-data": described.form, "application/json": described.body}
+    content = {kind: {"schema": ref(name)} for kind, name in sent.items() if name}
+    if content:
         # Without a body, everything takes its default where nothing has to be named.
-        required = described.body is None or "required" in described.body
-        operation["requestBody"] = {"required": required, "content": body}
+        required = bool(described.form) or "required" in components[described.body]
+        operation["requestBody"] = {"required": required, "content": content}
     if route.path in OPEN:
         operation["security"] = []
     return operation
@@ -109,9 +113,9 @@ def _operation(route: Route, config: Config) -> dict[str, Any]:
 
 def _responses(route: Route, described: Operation, config: Config) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": {"description": "Done.", "content": _content(described)}}
-    if described.name in ("download", "source", "preview_image"):
-        responses |= _download_responses(described)
-    if described.name == "health":
+    if BINARY in described.media.values():
+        responses |= _file_responses(described)
+    if route.path in OPEN:
         responses["503"] = {"description": "Not well.", "content": _content(described)}
     errors = {**_common_errors(route, config), **described.errors}
     for status, sentence in sorted(errors.items()):
@@ -143,23 +147,21 @@ def _content(described: Operation) -> dict[str, Any]:
         return {kind: {"schema": schema} for kind, schema in described.media.items()}
     if not described.answer:
         return {"application/json": {"schema": {"type": "object"}}}
-    examples = {name: {"value": value} for name, value in described.examples.items()}
-    return {"application/json": {"schema": ref(described.answer), "examples": examples}}
+    content: dict[str, Any] = {"schema": ref(described.answer)}
+    if described.examples:
+        content["examples"] = {name: {"value": value} for name, value in described.examples.items()}
+    return {"application/json": content}
 
 
-def _download_responses(described: Operation) -> dict[str, Any]:
-    text: dict[str, Schema] = {"schema": {"type": "string"}}
-    headers = dict.fromkeys(("Content-Disposition", "ETag", "Last-Modified", "Accept-Ranges"), text)
-    content = _content(described)
-    return {
-        "200": {"description": "The file.", "headers": headers, "content": content},
-        "206": {
-            "description": "The part asked for.",
-            "headers": {**headers, "Content-Range": text},
-            "content": content,
-        },
-        "304": {"description": "It is the one that the client has."},
-    }
+def _file_responses(described: Operation) -> dict[str, Any]:
+    text: dict[str, Schema] = {"schema": TEXT}
+    headers, content = {"ETag": text}, _content(described)
+    responses: dict[str, Any] = {"304": {"description": "It is the one that the client has."}}
+    if described.in_parts:
+        headers |= dict.fromkeys(("Content-Disposition", "Last-Modified", "Accept-Ranges"), text)
+        partly = {**headers, "Content-Range": text}
+        responses["206"] = {"description": "The part asked for.", "headers": partly, "content": content}
+    return {"200": {"description": "The file.", "headers": headers, "content": content}, **responses}
 
 
 def _error(status: int, sentence: str) -> dict[str, Any]:
@@ -171,17 +173,6 @@ def _query(query: Query) -> dict[str, Any]:
     described = {"name": query.name, "in": "query", "schema": query.schema, "description": query.meaning}
     # Empty means the default, as everywhere.
     return described | {"allowEmptyValue": True}
-
-
-def _body(route: Route, described: Operation, config: Config) -> dict[str, Any] | None:
-    if route.path == "/api/process":
-        return {"multipart/form-data": {"schema": submit_form(config.defaults)}}
-    if route.path == "/api/preview":
-        return {
-            "multipart/form-data": {"schema": preview_form()},
-            "application/json": {"schema": preview_body()},
-        }
-    return {"application/json": {"schema": described.body}} if described.body else None
 
 
 def _name(route: Route) -> str:

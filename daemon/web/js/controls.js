@@ -135,17 +135,16 @@ function numeric(name, schema, changed) {
   const id = `p-${name}`;
   const wrong = el("span.wrong", { role: "alert" });
   // Some take one number below their range, which turns them off.
-  const [off, range] = schema.anyOf ?? [];
-  const low = range?.minimum ?? schema.minimum;
+  const low = schema["x-minimum-when-on"] ?? schema.minimum;
   const whole = schema.type === "integer";
   const input = el("input", {
-    type: "number", id, min: off?.const ?? low, max: schema.maximum, inputMode: whole ? "numeric" : "decimal",
+    type: "number", id, min: schema.minimum, max: schema.maximum, inputMode: whole ? "numeric" : "decimal",
     step: name === "batch_size" ? 4 : whole ? 1 : "any", "aria-describedby": `${id}-help`, on: { change: check, input: check },
   });
   function valid() {
     const value = Number(input.value);
     if (input.value === "" || (whole && !Number.isInteger(value))) return false;
-    return value === off?.const || (value >= (low ?? value) && value <= (schema.maximum ?? value));
+    return value === schema.minimum || (value >= (low ?? value) && value <= (schema.maximum ?? value));
   }
   function check() {
     const good = valid();

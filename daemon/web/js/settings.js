@@ -29,8 +29,7 @@ export class Settings {
 
   /** Make the controls from the API document. */
   build(document) {
-    const content = document.paths["/api/process"].post.requestBody.content;
-    const { file: _file, ...schemas } = content["multipart/form-data"].schema.properties;
+    const { file: _file, ...schemas } = document.components.schemas.SubmitForm.properties;
     this.#schemas = schemas;
     this.#controls = new Map(Object.keys(schemas).map((name) => [name, this.#control(name)]));
     const grouped = Object.values(GROUPS).flat();

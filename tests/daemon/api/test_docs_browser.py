@@ -27,7 +27,7 @@ def test_a_picture_is_sent_from_the_page(running: Running, page: Any) -> None:
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{running.service.url}/docs")
-    submit = page.locator("#operations-Tasks-submit")
+    submit = page.locator("#operations-Tasks-submit_task")
     submit.locator(".opblock-summary-control").click()
     submit.locator(".try-out__btn").click()
     file = {"name": "照片.png", "mimeType": "image/png", "buffer": png()}

@@ -157,17 +157,85 @@ def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None
             for media in content.values():
                 examples = [each["value"] for each in media.get("examples", {}).values()]
                 examples += [media["example"]] if "example" in media else []
-                examples += media["schema"].get("examples", [])
                 for example in examples:
                     check(document, media["schema"], example)
                     examined += 1
+    for schema in document["components"]["schemas"].values():
+        for example in schema.get("examples", []):
+            check(document, schema, example)
+            examined += 1
     assert examined > 60
+
+
+def contents(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Where, the content type and its schema, of all that is sent and answered."""
+    for method, path, operation in operations(document):
+        said = {"body": operation.get("requestBody", {}), **operation["responses"]}
+        for name, each in said.items():
+            for kind, media in each.get("content", {}).items():
+                yield f"{method} {path} {name}", kind, media["schema"]
+
+
+def test_what_is_sent_and_answered_has_a_name_or_is_a_text_or_bytes(document: dict[str, Any]) -> None:
+    kinds = set()
+    for where, kind, schema in contents(document):
+        kinds.add(kind)
+        if kind in ("application/json", "multipart/form-data"):
+            assert list(schema) == ["$ref"], where
+        elif kind.startswith("text/"):
+            assert schema == {"type": "string"}, where
+        else:
+            assert schema == {"type": "string", "format": "binary"}, where
+    assert {"image/webp", "video/mp4", "text/event-stream", "multipart/form-data"} <= kinds
+    for form in ("SubmitForm", "PreviewForm"):
+        file = document["components"]["schemas"][form]["properties"]["file"]
+        assert (file["type"], file["format"]) == ("string", "binary")
+
+
+def test_every_error_is_the_same_schema(document: dict[str, Any]) -> None:
+    errors = 0
+    for method, path, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400 and path != "/health":
+                assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+                errors += 1
+        assert method != "POST" or {"413", "500", "503", "507"} <= set(operation["responses"])
+    assert errors > 100
+
+
+def test_the_document_keeps_to_what_generators_of_clients_know(document: dict[str, Any]) -> None:
+    for name, schema in walk(document["components"]["schemas"]):
+        assert "const" not in schema, name
+        assert not {"oneOf", "allOf", "not", "if"} & set(schema), name
+        for choice in schema.get("anyOf", []):
+            assert "$ref" in choice or choice == {"type": "null"}, name
+        # Objects in objects would get made-up names.
+        if "properties" in schema:
+            assert name in document["components"]["schemas"], name
+    for _, _, operation in operations(document):
+        assert re.fullmatch("[a-z]+(_[a-z]+)+", operation["operationId"])
+        # For bytes, one of them takes this content type alone.
+        for answer in operation["responses"].values():
+            content = answer.get("content", {})
+            if any(kind.startswith(("image/", "video/")) for kind in content):
+                assert "application/octet-stream" in content
+        # One of them makes a client that cannot be imported where there are two.
+        assert len(operation.get("requestBody", {}).get("content", {})) <= 1
+
+
+def walk(node: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each schema in schemas, with the name that it has where it is."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            if key != "properties":
+                yield f"{name}.{key}".strip("."), value
+            yield from walk(value, f"{name}.{key}".strip("."))
 
 
 def test_the_form_is_made_from_the_table_that_validates(start: Start) -> None:
     running = start(SEEDVR2_DEFAULTS_RESOLUTION="720", SEEDVR2_DEFAULTS_PRIORITY="low")
     document = running.get("/openapi.json").json()
-    form = document["paths"]["/api/process"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    form = document["components"]["schemas"]["SubmitForm"]
     assert list(form["properties"]) == ["file", *(row.name for row in JOB_PARAMETERS)]
     assert form["required"] == ["file"]
     resolution = form["properties"]["resolution"]
@@ -179,7 +247,8 @@ def test_the_form_is_made_from_the_table_that_validates(start: Start) -> None:
         sent = running.post("/api/process", files={"file": ("a.png", png())}, data={"resolution": value})
         assert sent.status_code == status
     scale = form["properties"]["scale"]
-    assert (scale["default"], scale["anyOf"], scale["maximum"]) == (0, [{"const": 0}, {"minimum": 1}], 64)
+    assert (scale["default"], scale["minimum"], scale["x-minimum-when-on"], scale["maximum"]) == (0, 0, 1, 64)
+    assert scale["description"].endswith("Takes 0, or a number from 1 to 64.")
     for value, status in ((0, 200), (1, 200), (64, 200), (0.99, 400), (64.1, 400)):
         sent = running.post("/api/process", files={"file": ("a.png", png())}, data={"scale": value})
         assert sent.status_code == status
@@ -300,7 +369,8 @@ def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     checker.ask("GET", f"/api/source/{task}", 206, headers={"Range": "bytes=0-9"})
     checker.ask("GET", f"/api/source/{task}", 416, headers={"Range": "bytes=99999999-"})
     checker.ask("GET", f"/api/source/{task}", 304, headers={"If-None-Match": source.headers["ETag"]})
-    checker.ask("GET", f"/api/thumbnail/{task}")
+    thumbnail = checker.ask("GET", f"/api/thumbnail/{task}")
+    checker.ask("GET", f"/api/thumbnail/{task}", 304, headers={"If-None-Match": thumbnail.headers["ETag"]})
     again = checker.ask("POST", f"/api/tasks/{task}/again", json={"seed": 7}).json()["task_id"]
     assert live.finished(again)["params"]["seed"] == 7
     checker.ask("POST", f"/api/tasks/{task}/again", 400, json={"seed": -1})
@@ -362,8 +432,15 @@ def test_a_body_is_required_exactly_where_the_server_asks_for_it(running: Runnin
     document = running.get("/openapi.json").json()
     task = running.submit()
     running.finished(task)
+    asked = 0
     for path, operations in document["paths"].items():
-        if "post" not in operations or "requestBody" not in operations["post"]:
+        if "post" not in operations:
             continue
-        answer = running.post(path.replace("{task_id}", task))
-        assert (answer.status_code == 400) == operations["post"]["requestBody"]["required"], path
+        required = operations["post"].get("requestBody", {}).get("required", False)
+        for sent in ({}, {"headers": {"Content-Type": "application/json"}}):
+            answer = running.post(path.replace("{task_id}", task), **sent)
+            assert (answer.status_code == 400) == required, path
+            asked += 1
+        if not required:
+            assert running.post(path.replace("{task_id}", task), json={}).status_code != 400, path
+    assert asked >= 20

@@ -35,8 +35,8 @@ def test_what_was_changed_is_remembered_over_a_reload_and_can_be_reset(page: Any
 
 
 def test_every_parameter_of_the_server_has_a_control_with_a_name_and_a_help(running: Running, page: Any) -> None:
-    form = running.get("/openapi.json").json()["paths"]["/api/process"]["post"]["requestBody"]["content"]
-    names = set(form["multipart/form-data"]["schema"]["properties"]) - {"file"}
+    form = running.get("/openapi.json").json()["components"]["schemas"]["SubmitForm"]
+    names = set(form["properties"]) - {"file"}
     controls = page.locator("#settings :is(input, select)")
     found = {
         re.sub("^p-", "", control.get_attribute("name") or control.get_attribute("id")) for control in controls.all()

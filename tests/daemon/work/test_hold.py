@@ -69,7 +69,10 @@ def test_without_now_a_picture_runs_to_its_end(running: Running) -> None:
     assert running.post(f"/api/tasks/{second}/cancel").json()["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("body", [{"json": {"now": "soon"}}, {"data": "soon"}, {"json": [1]}])
+@pytest.mark.parametrize(
+    "body",
+    [{"json": {"now": "soon"}}, {"json": {"now": 1}}, {"data": {"now": "soon"}}, {"data": "soon"}, {"json": [1]}],
+)
 def test_what_is_no_answer_to_now_is_refused(running: Running, body: dict[str, object]) -> None:
     assert running.post("/api/queue/pause", **body).status_code == 400
     assert status(running)["paused"] is None
