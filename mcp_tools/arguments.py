@@ -37,6 +37,8 @@ def sentence(tool: str, error: ValidationError, schema: Mapping[str, Any]) -> st
 
 def _takes(schema: Mapping[str, Any]) -> str:
     """`a whole number from 1 up, or null`."""
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
     if "anyOf" in schema and "type" not in schema:
         return ", or ".join(_takes(each) for each in schema["anyOf"])
     kinds = schema.get("type", "string")

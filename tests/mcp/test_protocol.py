@@ -93,6 +93,13 @@ async def whole_round(client: Client, home: Path, running: Running) -> None:
     assert len(reports) >= 3
     assert [progress for progress, _ in reports] == sorted({progress for progress, _ in reports})
     assert reports[-1][0] == 100
+    _, picture_of_it, link = ended.content
+    assert picture_of_it.mime_type == "image/webp"
+    with Image.open(io.BytesIO(base64.b64decode(picture_of_it.data))) as small:
+        assert small.format == "WEBP"
+    assert (link.type, link.name, link.mime_type) == ("resource_link", status["output_filename"], "image/png")
+    result = await client.read_resource(str(link.uri))
+    assert base64.b64decode(result.contents[0].blob) == Path(status["output_path"]).read_bytes()
     task = await client.read_resource(f"seedvr2://task/{submitted['task_id']}")
     assert json.loads(task.contents[0].text)["output_filename"] == status["output_filename"]
     saved = await client.call_tool("download_result", {"task_id": submitted["task_id"], "path": str(home)})
@@ -156,8 +163,8 @@ async def annotations(client: Client) -> None:
 async def resources(client: Client) -> None:
     (queue,) = (await client.list_resources()).resources
     assert (str(queue.uri), queue.mime_type) == ("seedvr2://queue", "application/json")
-    (task,) = (await client.list_resource_templates()).resource_templates
-    assert task.uri_template == "seedvr2://task/{id}"
+    templates = (await client.list_resource_templates()).resource_templates
+    assert [each.uri_template for each in templates] == ["seedvr2://task/{id}", "seedvr2://result/{id}"]
     assert json.loads((await client.read_resource("seedvr2://queue")).contents[0].text)["pending_tasks"] == []
     with pytest.raises(MCPError, match="There is no task 'nowhere'") as caught:
         await client.read_resource("seedvr2://task/nowhere")
@@ -190,6 +197,11 @@ async def other_tools(client: Client, running: Running) -> None:
     running.executor.gate.set()
     running.finished(first)
     assert [entry["id"] for entry in (await call("get_queue_history", limit=5))["history"]] == [first]
+    ended = (await call("get_queue_history", status="all"))["history"]
+    assert {entry["id"]: entry["status"] for entry in ended} == {first: "completed", second: "cancelled"}
+    again = await call("retry_task", task_id=second)
+    assert again["retry_of"] == second
+    assert running.finished(again["task_id"])["status"] == "completed"
 
 
 async def previews(client: Client, home: Path, running: Running) -> None:
