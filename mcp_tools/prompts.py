@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
 from pydantic import Field
 
 from mcp_tools.files import source_folder
@@ -25,9 +28,13 @@ def register(server: MCPServer[Any], folders: Sequence[Path]) -> None:
         folder: Annotated[str, Field(description="Path of the folder on the machine where this MCP server runs")],
     ) -> str:
         """Restore and upscale every picture and video of a folder."""
-        place = source_folder(folder, folders)
-        pictures, videos = _media(place, "image"), _media(place, "video")
-        return _text(place, pictures, videos)
+        try:
+            place = source_folder(folder, folders)
+            return _text(place, _media(place, "image"), _media(place, "video"))
+        except ToolError as error:
+            raise MCPError(INVALID_PARAMS, str(error)) from None
+        except OSError as error:
+            raise MCPError(INVALID_PARAMS, f"{folder} cannot be read: {error.strerror}.") from None
 
 
 def _media(folder: Path, kind: str) -> list[str]:

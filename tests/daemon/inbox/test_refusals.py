@@ -39,7 +39,7 @@ def test_a_corrupt_file_is_one_failed_task_wherever_one_looks(running: Running) 
     aside = running.inbox / FAILED / "sub" / "broken.png"
     assert entry["error"] == (aside.parent / "broken.png.error.txt").read_text().strip()
     assert running.get("/api/queue/status").json()["total_failed"] == 1
-    assert 'status="failed"} 1' in running.get("/metrics").text
+    assert 'seedvr2_jobs_finished_total{state="failed"} 1' in running.get("/metrics").text
     status = running.get(f"/api/status/{job.id}").json()
     assert (status["status"], status["error"]) == ("failed", entry["error"])
     assert job.draft.source == str(aside)
@@ -81,8 +81,8 @@ def test_a_bad_sidecar_is_one_failed_task_also_after_a_restart(start: Start) -> 
     status, answer = retry(running, job)
     assert (status, answer["error"]) == (400, job.error)
     # Another mistake is another refusal.
-    (running.inbox / "a.png.toml").write_text("sead = 1")
-    assert "Did you mean 'seed'?" in refused(running, 3)[0].error
+    (running.inbox / "a.png.toml").write_text("resolutoin = 64")
+    assert "Did you mean 'resolution'?" in refused(running, 3)[0].error
 
 
 def test_a_retry_of_what_stays_in_its_place_is_made_once_and_put_away(start: Start) -> None:
