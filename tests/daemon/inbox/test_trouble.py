@@ -139,9 +139,9 @@ def test_a_folder_that_keeps_its_files_has_each_made_once_and_says_so_once(
     for name in ("a.png", "b.png"):
         picture(running.inbox / name)
     put(running.inbox / "bad.png", "no picture")
-    eventually(lambda: running.service.inbox.pending == 0 and len(running.history()) == 2)
+    eventually(lambda: running.service.inbox.pending == 0 and len(running.history()) == 3)
     picture(running.inbox / "c.png")
-    eventually(lambda: len(running.history()) == 3)
+    eventually(lambda: len(running.history()) == 4)
     assert len(running.executor.runs) == 3
     assert {each.name for each in running.inbox.glob("*.png")} == {"a.png", "b.png", "bad.png", "c.png"}
     (told,) = running.service.inbox.problems
