@@ -23,6 +23,7 @@ from daemon.inbox.after import Aftermath
 from daemon.inbox.inbox import Inbox
 from daemon.inbox.intake import Intake
 from daemon.inbox.moved import Moved
+from daemon.inbox.refusals import Refusals
 from daemon.jobs.job import Job
 from daemon.jobs.queue import JobQueue
 from daemon.outside.events import EventHub
@@ -145,6 +146,7 @@ def _wire(
         idle_timeout_s=config.model.idle_timeout_s,
     )
     worker.on_progress = hub.publish
+    refusals = Refusals(config, store, executor, hub, worker.settle)
     operations = Operations(
         store,
         queue,
@@ -154,6 +156,7 @@ def _wire(
         work=work,
         uploads=folders.all_uploads,
         max_waiting=config.jobs.max_waiting,
+        look_again=refusals.look_again,
     )
     intake = Intake(config, store, executor, operations.submit)
     context = Context(
@@ -173,6 +176,7 @@ def _wire(
             operations,
             intake,
             after,
+            refusals,
             disks,
             moved,
             busy=lambda: worker.current is not None,

@@ -31,6 +31,14 @@ def upload_name(path: str) -> str:
     return _plain(path).name
 
 
+def source_folder(path: str, folders: Sequence[Path]) -> Path:
+    """A folder that may be looked into. Raises ToolError: it may not, or there is none."""
+    folder = _allowed(_resolved(path), path, folders)
+    if not folder.is_dir():
+        raise ToolError(f"There is no folder {path}.")
+    return folder
+
+
 def target_path(path: str, name: str, folders: Sequence[Path]) -> Path:
     """Where a result called `name` goes: into the folder `path`, or to that path itself. Raises ToolError."""
     # The name is the server's word; only its last part may count.

@@ -69,9 +69,14 @@ class Api:
         """`DELETE path?query`."""
         return await self._json("DELETE", path, params=query)
 
-    async def fetch(self, path: str) -> bytes:
-        """`GET path`, of something small."""
+    async def fetch(self, path: str, most_bytes: int = 0) -> bytes:
+        """`GET path`, of something small; with `most_bytes`, nothing that is larger."""
         async with self._answer("GET", path) as answer:
+            size = int(answer.headers.get("content-length", 0))
+            if most_bytes and size > most_bytes:
+                raise self.problem(
+                    f"The file has {size >> 20} MiB, too many for memory; download it to a file instead.", HERE
+                )
             return bytes(await answer.aread())
 
     async def upload(

@@ -76,6 +76,9 @@ class Thumbnails:
 
     def _make(self, job: Job) -> bytes | None:
         media = job.draft.media
+        if not media.width:
+            # The inbox refused it, since it is nothing that can be drawn.
+            return None
         with open_source(self._context, job) as source:
             if source is not None:
                 # The smaller of the two, and at this size they look the same.

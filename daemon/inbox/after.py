@@ -57,20 +57,9 @@ class Aftermath:
         Raises:
             OSError: the machine refuses at the moment; the job has to be settled later.
         """
-        if job.draft.origin == "inbox":
+        if job.draft.origin == "inbox" and not job.settled:
             job = self._settle(job)
         self._store.archive(job)
-
-    def refuse(self, found: Found, reason: str) -> None:
-        """Take a file that will never become a job out of the way; it is not taken again.
-
-        Raises:
-            OSError: the machine refuses at the moment.
-        """
-        if self._policy == "keep":
-            self._store.mark_seen(str(found.path), found.fingerprint, "")
-        else:
-            self._try(found.path, found.fingerprint, "", lambda: self._refuse(found, reason))
 
     def pass_duplicate(self, found: Found, reason: str) -> None:
         """Treat a file whose result is there already as one that is done.
@@ -182,18 +171,8 @@ class Aftermath:
                 return None
             _follow(here, name, there, moved)
             if job.state is not State.COMPLETED:
+                # Last: while it is missing, `strays` knows that the rest may be, too.
                 write_reason(there, moved, job.error)
-            return there.path / moved
-
-    def _refuse(self, found: Found, reason: str) -> Path:
-        with (
-            folder_below(self._inbox, found.folder) as here,
-            folder_below(self._inbox, PurePath(FAILED, found.folder), make=True) as there,
-        ):
-            moved = here.move(found.path.name, there)
-            _follow(here, found.path.name, there, moved)
-            # Last: while it is missing, `strays` knows that the rest may be, too.
-            write_reason(there, moved, reason)
             return there.path / moved
 
     def _pass_duplicate(self, found: Found, reason: str) -> Path | None:

@@ -14,6 +14,7 @@ from daemon.inbox.after import Aftermath
 from daemon.inbox.intake import Intake
 from daemon.inbox.moved import Moved
 from daemon.inbox.problems import distinct
+from daemon.inbox.refusals import Refusals
 from daemon.inbox.scan import Found, Scanner
 from daemon.inbox.strays import clear_strays
 from daemon.inbox.turns import Turns
@@ -51,6 +52,7 @@ class Inbox:
         operations: Operations,
         intake: Intake,
         aftermath: Aftermath,
+        refusals: Refusals,
         disks: Disks,
         moved: Moved,
         busy: Callable[[], bool] = lambda: False,
@@ -67,7 +69,7 @@ class Inbox:
         self._moved = moved
         self._alone = alone
         self._scanner = Scanner(self._root)
-        self._turns = Turns(config, intake, aftermath, lambda: not busy() and not len(queue))
+        self._turns = Turns(config, intake, aftermath, refusals, lambda: not busy() and not len(queue))
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._watcher = Watcher(self._root, config.inbox.watch, self._wake)

@@ -13,6 +13,7 @@ from daemon.inbox.downloads import goes_on
 from daemon.inbox.intake import Answer, Intake, Verdict
 from daemon.inbox.names import joined_name
 from daemon.inbox.problems import Problems
+from daemon.inbox.refusals import Refusals
 from daemon.inbox.scan import Found
 from daemon.inbox.settle import Settler, Signature
 from daemon.inbox.sidecar import companions
@@ -38,11 +39,14 @@ class Turns:
         alone: whether nothing else is going on that could end the service, or be ended with it.
     """
 
-    def __init__(self, config: Config, intake: Intake, aftermath: Aftermath, alone: Callable[[], bool]) -> None:
+    def __init__(
+        self, config: Config, intake: Intake, aftermath: Aftermath, refusals: Refusals, alone: Callable[[], bool]
+    ) -> None:
         self._config = config
         self._intake = intake
         self._suspects = intake.suspects
         self._aftermath = aftermath
+        self._refusals = refusals
         self._alone = alone
         self._settler = Settler(config.inbox.settle_s)
         self.problems = Problems()
@@ -122,7 +126,9 @@ class Turns:
         log.warning("inbox: %s: %s", found.path.name, answer.reason)
         try:
             if answer.verdict is Verdict.REFUSED:
-                self._aftermath.refuse(found, answer.reason)
+                self._refusals.put_aside(found, answer.reason)
+            elif answer.verdict is Verdict.PARKED:
+                self._refusals.leave(found, answer.reason)
             elif answer.verdict is Verdict.DUPLICATE:
                 self._aftermath.pass_duplicate(found, answer.reason)
         except OSError:

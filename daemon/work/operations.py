@@ -30,6 +30,7 @@ class Operations:
 
     Args:
         uploads: the folders in which files that were sent can be: the present one, and those of other settings.
+        look_again: the draft of a file that was refused before anything was known of it, as it is now.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Operations:
         work: WorkFolder,
         uploads: Sequence[Path],
         max_waiting: int,
+        look_again: Callable[[Job], Draft],
     ) -> None:
         self._store = store
         self._queue = queue
@@ -52,6 +54,7 @@ class Operations:
         self._work = work
         self._uploads = tuple(uploads)
         self._max_waiting = max_waiting
+        self._look_again = look_again
 
     @property
     def kept_bytes(self) -> int:
@@ -149,10 +152,17 @@ class Operations:
         log.info("job %s: deleted", job_id)
 
     def retry(self, job_id: str) -> Job:
-        """A new job for the source of one that failed or was cancelled. Raises RequestError (404, 409)."""
+        """A new job for the source of one that failed or was cancelled.
+
+        Raises:
+            RequestError: there is none (404), or it is not possible (409).
+            SeedVR2Error, ServiceError: a file that the inbox refused is still no good.
+        """
         job = self.find(job_id)
         if job.state not in (State.FAILED, State.CANCELLED):
             raise RequestError(409, f"Task {job_id} is {job.state}; only a failed or cancelled one can be retried.")
+        if not job.draft.sha256:
+            return self.submit(self._look_again(job))
         if is_gone(Path(job.draft.source)):
             raise RequestError(409, "The source of this task is gone. Send it again.")
         # The source of an inbox job lies in _failed by now and stays there, whatever comes of the retry.

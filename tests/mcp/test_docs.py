@@ -48,7 +48,11 @@ def test_the_table_names_the_tools_with_their_parameters() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \|(.*?)\|", SECTIONS["Tools"], re.MULTILINE))
     assert set(rows) == set(DOCUMENTED | BEYOND)
     for tool, parameters in (DOCUMENTED | BEYOND).items():
-        if tool != "submit_video_task":
+        if rows[tool].endswith("… "):
+            # The others are told at full length in the schema.
+            told = re.findall(r"`(\w+)(?:=(.+?))?`", rows[tool])
+            assert all(parameters[name] == (json.loads(value) if value else ...) for name, value in told)
+        else:
             shown = [
                 name if default is ... else f"{name}={json.dumps(default)}" for name, default in parameters.items()
             ]

@@ -14,33 +14,35 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 from PIL import Image
 
+from daemon.jobs.parameters import JOB_PARAMETERS
 from seedvr2.options import COLOR_CORRECTIONS
 from seedvr2.preview.wish import Crop, Wish
 from tests.daemon.conftest import Running, picture, png
 from tests.mcp.conftest import PATIENCE, Host
 from tests.mcp.seen import connected, http_server, play
 
+# Parameters of the service beyond the document: left to it unless they are given.
+OTHERS = dict.fromkeys((row.name for row in JOB_PARAMETERS), None)
+OF_PICTURES = {"resolution": 1080, "dit_model": None, "color_correction": "lab", "seed": 42}
 DOCUMENTED: dict[str, dict[str, Any]] = {
     "get_queue_status": {},
     "get_gpu_status": {},
     "list_available_models": {},
-    "submit_image_task": {
-        "file_path": ..., "resolution": 1080, "dit_model": None, "color_correction": "lab", "seed": 42,
-        "scale": None, "strength": None, "softness": None, "long_edge": None, "fit_width": None, "fit_height": None,
-    },
-    "submit_video_task": {
-        "file_path": ..., "resolution": 1080, "batch_size": 5, "dit_model": None, "color_correction": "lab", "seed": 42,
-        "scale": None, "strength": None, "softness": None, "long_edge": None, "fit_width": None, "fit_height": None,
-        "profile": None,
-    },
+    "submit_image_task": {"file_path": ..., **OTHERS, **OF_PICTURES},
+    "submit_video_task": {"file_path": ..., **OTHERS, **OF_PICTURES, "batch_size": 5},
     "get_task_status": {"task_id": ...},
     "get_task_position": {"task_id": ...},
     "wait_for_task": {"task_id": ..., "timeout": 600, "poll_interval": 5},
-    "get_queue_history": {"limit": 20},
+    "get_queue_history": {"limit": 20, "status": "completed"},
     "release_gpu_memory": {},
-}  # fmt: skip
+}
+SHOWN = (
+    "resolution", "scale", "long_edge", "max_resolution", "fit_width", "fit_height", "softness", "seed",
+    "color_correction", "input_noise_scale", "latent_noise_scale", "deinterlace", "dit_model",
+)  # fmt: skip
 BEYOND = {
     "cancel_task": {"task_id": ...},
+    "retry_task": {"task_id": ...},
     "download_result": {"task_id": ..., "path": ...},
     "switch_model": {"model": ..., "wait": False},
     "pull_model": {"model": ..., "wait": True, "timeout": 1800},
@@ -48,8 +50,7 @@ BEYOND = {
     "pause_queue": {"now": False},
     "resume_queue": {},
     "preview": {
-        "file_path": "", "task_id": "", "at": None, "crop": "auto", "strengths": None, "resolution": None,
-        "scale": None, "softness": None, "dit_model": None,
+        "file_path": "", "task_id": "", "at": None, "crop": "auto", "strengths": None, **dict.fromkeys(SHOWN),
     },
 }  # fmt: skip
 
@@ -92,6 +93,13 @@ async def whole_round(client: Client, home: Path, running: Running) -> None:
     assert len(reports) >= 3
     assert [progress for progress, _ in reports] == sorted({progress for progress, _ in reports})
     assert reports[-1][0] == 100
+    _, picture_of_it, link = ended.content
+    assert picture_of_it.mime_type == "image/webp"
+    with Image.open(io.BytesIO(base64.b64decode(picture_of_it.data))) as small:
+        assert small.format == "WEBP"
+    assert (link.type, link.name, link.mime_type) == ("resource_link", status["output_filename"], "image/png")
+    result = await client.read_resource(str(link.uri))
+    assert base64.b64decode(result.contents[0].blob) == Path(status["output_path"]).read_bytes()
     task = await client.read_resource(f"seedvr2://task/{submitted['task_id']}")
     assert json.loads(task.contents[0].text)["output_filename"] == status["output_filename"]
     saved = await client.call_tool("download_result", {"task_id": submitted["task_id"], "path": str(home)})
@@ -148,15 +156,15 @@ async def annotations(client: Client) -> None:
         assert tool.title and tool.description
         for name, field in tool.input_schema.get("properties", {}).items():
             assert field.get("description"), f"{tool.name}: {name} is not described"
-    said = tools["submit_image_task"].input_schema["properties"]["color_correction"]["description"]
-    assert all(choice in said for choice in COLOR_CORRECTIONS)
+    said = tools["submit_image_task"].input_schema["properties"]["color_correction"]
+    assert said["enum"] == list(COLOR_CORRECTIONS)
 
 
 async def resources(client: Client) -> None:
     (queue,) = (await client.list_resources()).resources
     assert (str(queue.uri), queue.mime_type) == ("seedvr2://queue", "application/json")
-    (task,) = (await client.list_resource_templates()).resource_templates
-    assert task.uri_template == "seedvr2://task/{id}"
+    templates = (await client.list_resource_templates()).resource_templates
+    assert [each.uri_template for each in templates] == ["seedvr2://task/{id}", "seedvr2://result/{id}"]
     assert json.loads((await client.read_resource("seedvr2://queue")).contents[0].text)["pending_tasks"] == []
     with pytest.raises(MCPError, match="There is no task 'nowhere'") as caught:
         await client.read_resource("seedvr2://task/nowhere")
@@ -189,6 +197,11 @@ async def other_tools(client: Client, running: Running) -> None:
     running.executor.gate.set()
     running.finished(first)
     assert [entry["id"] for entry in (await call("get_queue_history", limit=5))["history"]] == [first]
+    ended = (await call("get_queue_history", status="all"))["history"]
+    assert {entry["id"]: entry["status"] for entry in ended} == {first: "completed", second: "cancelled"}
+    again = await call("retry_task", task_id=second)
+    assert again["retry_of"] == second
+    assert running.finished(again["task_id"])["status"] == "completed"
 
 
 async def previews(client: Client, home: Path, running: Running) -> None:

@@ -25,7 +25,7 @@ export function stamp(task) {
 
 /** "640 × 360 → 1080p" or "→ ×2" while it is under way, "640 × 360 → 1920 × 1080" afterwards, as far as it is known. */
 export function sizes(task) {
-  const from = task.media ? size(task.media.width, task.media.height) : "";
+  const from = task.media?.width ? size(task.media.width, task.media.height) : "";
   const { resolution, scale, long_edge: longEdge } = task.params;
   const asked = scale ? `×${scale}` : longEdge ? `${longEdge} px` : `${resolution}p`;
   const to = task.output_resolution ? size(task.output_resolution) : asked;

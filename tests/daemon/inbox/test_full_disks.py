@@ -49,19 +49,20 @@ print(suspects.ends(Path("/inbox/clip.mp4"), (1, 2, 3)))
 SHELF = """
 from daemon.inbox.after import Aftermath
 from daemon.inbox.scan import Scanner
+from tests.daemon.inbox.refused import Archive, refuse
 inbox = folder.parent
 (inbox / "clip.mp4").write_bytes(bytes(32768))
 (inbox / "clip.mp4.toml").write_text("seed = 1")
 fill()
-after = Aftermath(None, inbox, "move")
+after = Aftermath(Archive(), inbox, "move")
 (found,) = Scanner(inbox).scan()
 try:
-    after.refuse(found, "no good")
+    refuse(after, found, "no good")
 except OSError as error:
     print(error.strerror, after.problems.sentences())
 print(sorted(each.name for each in inbox.iterdir()), sorted(each.name for each in folder.iterdir()))
 (folder / "ballast").unlink()
-after.refuse(found, "no good")
+refuse(after, found, "no good")
 print(sorted(each.name for each in folder.iterdir()), after.problems.sentences())
 """
 

@@ -152,10 +152,12 @@ def test_an_invalid_sidecar_is_an_error_beside_the_file_which_is_not_touched(run
     eventually(error.exists)
     assert "Did you mean 'resolution'" in error.read_text()
     assert clip.exists()
-    assert running.history() == []
+    (refusal,) = eventually(running.history)
+    assert refusal.state is State.FAILED and refusal.error == error.read_text().strip()
     (running.inbox / "a.png.toml").write_text("resolution = 480")
     eventually((running.inbox / "_done" / "a.png").exists)
-    (job,) = eventually(running.history)  # told just after the source has moved
+    # Told just after the source has moved.
+    (job,) = eventually(lambda: [each for each in running.history() if each.state is State.COMPLETED])
     assert job.draft.options["resolution"] == 480
     assert (running.inbox / "_done" / "a.png.toml").exists()
     assert not error.exists()

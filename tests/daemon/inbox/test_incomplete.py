@@ -90,7 +90,8 @@ def test_half_a_video_that_cannot_be_decoded_fails_in_the_end(start: Start, tmp_
     (running.inbox / "clip.mp4").write_bytes(half_of(content))
     eventually((running.inbox / "_failed" / "clip.mp4.error.txt").exists)
     assert (running.inbox / "_failed" / "clip.mp4").read_bytes() == half_of(content)
-    assert running.history() == []
+    (refusal,) = eventually(running.history)
+    assert refusal.error == (running.inbox / "_failed" / "clip.mp4.error.txt").read_text().strip()
 
 
 def test_half_an_upload_is_made_with_a_warning(start: Start, tmp_path: Path) -> None:

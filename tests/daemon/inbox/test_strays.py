@@ -20,6 +20,7 @@ from pathlib import Path
 from daemon.inbox.after import Aftermath
 from daemon.inbox.scan import Scanner
 from daemon.store.safe_folder import SafeFolder
+from tests.daemon.inbox.refused import Archive, refuse
 inbox, steps, move = Path(sys.argv[1]), int(sys.argv[2]), SafeFolder.move
 done = []
 def counted(*arguments):
@@ -29,7 +30,7 @@ def counted(*arguments):
     return done[-1]
 SafeFolder.move = counted
 SafeFolder.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-Aftermath(None, inbox, "move").refuse(next(Scanner(inbox).scan()), "no good")
+refuse(Aftermath(Archive(), inbox, "move"), next(Scanner(inbox).scan()), "no good")
 """
 
 

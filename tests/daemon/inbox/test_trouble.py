@@ -19,6 +19,7 @@ from daemon.store.safe_open import fingerprint
 from seedvr2.errors import MachineError, OutOfMemoryError, TooLargeError
 from tests.daemon.conftest import Running, Start, eventually, picture
 from tests.daemon.executors import FakeExecutor
+from tests.daemon.inbox.refused import refuse
 from tests.daemon.inbox.test_inbox import held, waiting
 from tests.daemon.inbox.trees import nested, put
 
@@ -138,9 +139,9 @@ def test_a_folder_that_keeps_its_files_has_each_made_once_and_says_so_once(
     for name in ("a.png", "b.png"):
         picture(running.inbox / name)
     put(running.inbox / "bad.png", "no picture")
-    eventually(lambda: running.service.inbox.pending == 0 and len(running.history()) == 2)
+    eventually(lambda: running.service.inbox.pending == 0 and len(running.history()) == 3)
     picture(running.inbox / "c.png")
-    eventually(lambda: len(running.history()) == 3)
+    eventually(lambda: len(running.history()) == 4)
     assert len(running.executor.runs) == 3
     assert {each.name for each in running.inbox.glob("*.png")} == {"a.png", "b.png", "bad.png", "c.png"}
     (told,) = running.service.inbox.problems
@@ -160,12 +161,12 @@ def test_an_inbox_that_is_not_there_settles_nothing(running: Running, monkeypatc
     running.inbox.rename(away)
     found = Found(running.inbox / "a.png", "", (1, 2, 3))
     with pytest.raises(OSError, match="not there"):
-        after.refuse(found, "no good")
+        refuse(after, found, "no good")
     away.rename(running.inbox)
-    after.refuse(found, "no good")
+    refuse(after, found, "no good")
     refusing = Aftermath(store, running.inbox, "move", check=failing(errno.ENODEV))
     with pytest.raises(OSError, match="No such device"):
-        refusing.refuse(found, "no good")
+        refuse(refusing, found, "no good")
 
 
 def test_a_settling_that_a_crash_cut_short_goes_on_where_it_was(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

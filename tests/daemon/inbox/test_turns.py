@@ -37,7 +37,7 @@ class Taking:
 def made(tmp_path: Path, intake: Taking, **more: str) -> tuple[Turns, Scanner]:
     config = make_config(tmp_path, SEEDVR2_INBOX_SETTLE_S="0", **more)
     after: Any = SimpleNamespace()
-    return Turns(config, intake, after, lambda: True), Scanner(config.paths.inbox)  # type: ignore[arg-type]
+    return Turns(config, intake, after, after, lambda: True), Scanner(config.paths.inbox)  # type: ignore[arg-type]
 
 
 def test_after_a_slow_file_the_folder_is_looked_at_again_and_that_file_comes_last(
