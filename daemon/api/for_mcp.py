@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from daemon.api.schemas import COMPONENTS, Schema, parameter
+from daemon.api.schemas import COMPONENTS
+from daemon.api.shapes import Schema, parameter
 from daemon.jobs.parameters import JOB_PARAMETERS
 
 _REF = "#/components/schemas/"
