@@ -53,10 +53,7 @@ def test_every_parameter_is_offered_as_the_service_takes_it(stubbed: Host) -> No
             shown = offered[row.name]
             assert [each for each in shown.get("enum", []) if each is not None] == list(row.choices)
             assert shown.get("maximum") == row.maximum
-            lowest = shown["anyOf"][1]["minimum"] if row.off is not None else shown.get("minimum")
-            assert lowest == row.minimum
-            if row.off is not None:
-                assert shown["anyOf"][0] == {"const": row.off}
+            assert shown.get("minimum") == (row.minimum if row.off is None else row.off)
 
 
 def test_every_answer_is_described(stubbed: Host) -> None:
