@@ -72,9 +72,13 @@ class Task:
         if self.give_way():
             raise Yielded(f"{self.source.name} gave way; what is finished of it is kept.")
 
-    def scanning(self, frames: int | None) -> None:
-        """Report that its shots are looked for, in so many frames; errors as for `pause`."""
-        self.pause()
+    def scanning(self, frames: int | None, seen: int) -> None:
+        """Report that its shots are looked for, in so many frames, of which some were seen; errors as for `pause`."""
+        if seen:
+            self.pause()
+        else:
+            # Who gave way before anything was seen would never get on.
+            self.check()
         self.report(Progress("scanning", 0, frames, 0.0))
 
 

@@ -63,7 +63,7 @@ class VideoJob:
         most: int,
         report: Callable[[], None],
         *,
-        scanning: Callable[[], None] | None = None,
+        scanning: Callable[[int], None] | None = None,
         note: str = "",
         anew: bool = False,
     ) -> None:
@@ -72,7 +72,8 @@ class VideoJob:
         Args:
             settings: of the machine, and `most`: frames of a segment; both used for a new plan only.
             report: called now and then while files are read; may raise.
-            scanning: called instead while shots are looked for, of which nothing is lost if it raises.
+            scanning: called instead while shots are looked for, with how many frames of it this call has seen: of that
+                nothing is lost if it raises.
             anew: a new plan in any case, with `note` as to why.
 
         Raises:
@@ -95,8 +96,8 @@ class VideoJob:
                 return
         if kept is not None and done and not note:
             note = f"{done} frames that were done are made again, since {wanted.instead_of(kept)}."
-        look = scanning or report
-        look()
+        look = scanning or (lambda _frames: report())
+        look(0)
         known = self._scanned(mark, look)
         self.plan = replace(measured(wanted, known, most), notes=(note,) if note else ())
         with writing(self._target.name):
@@ -155,7 +156,7 @@ class VideoJob:
             self._folder.remove()
         self._folder.release()
 
-    def _scanned(self, mark: SourceMark, report: Callable[[], None]) -> Scan:
+    def _scanned(self, mark: SourceMark, report: Callable[[int], None]) -> Scan:
         with writing(self._target.name):
             known = self._folder.scan(mark)
 
@@ -165,7 +166,7 @@ class VideoJob:
 
         def on_progress(now: Scan) -> None:
             try:
-                report()
+                report(now.frames - known.frames)
             except SeedVR2Error:
                 note(now)
                 raise
