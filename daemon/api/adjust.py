@@ -58,7 +58,7 @@ def prioritise(context: Context, job_id: str, priority: str) -> Job:
 def run_again(context: Context, job_id: str, fields: dict[str, Any]) -> Job:
     """A new job for the source of another one, with the parameters in `fields`. Raises RequestError (404, 409)."""
     old = context.operations.find(job_id)
-    if not old.draft.sha256:
+    if old.draft.refused:
         raise RequestError(409, "The inbox refused this file; retry it as it is, once it is mended.")
     request = JobRequest.parse(context.config.defaults, fields)
     draft, media = old.draft, old.draft.media

@@ -76,7 +76,7 @@ class Thumbnails:
 
     def _make(self, job: Job) -> bytes | None:
         media = job.draft.media
-        if not media.width:
+        if job.draft.refused:
             # The inbox refused it, since it is nothing that can be drawn.
             return None
         with open_source(self._context, job) as source:

@@ -64,7 +64,7 @@ class Refusals:
             if self._known is None:
                 # Files that stay are looked at again after each start, but are refused only once.
                 jobs = self._store.history(_MOST_REMEMBERED, (State.FAILED,))
-                self._known = {job.draft.source: job for job in reversed(jobs) if is_refusal(job.draft)}
+                self._known = {job.draft.source: job for job in reversed(jobs) if job.draft.refused}
             known = self._known.get(str(found.path))
             if known and (known.error, known.draft.fingerprint) == (reason, found.fingerprint):
                 return
@@ -128,8 +128,3 @@ class Refusals:
             folder=found.folder,
             fingerprint=found.fingerprint,
         )
-
-
-def is_refusal(draft: Draft) -> bool:
-    """Whether it is of a file that was refused, so that nothing is known of what is in it."""
-    return not draft.sha256

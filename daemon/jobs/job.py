@@ -105,6 +105,11 @@ class Draft:
     duplicate_of: str = ""
     retry_of: str = ""
 
+    @property
+    def refused(self) -> bool:
+        """Whether it is of a file that the inbox refused, so that nothing is known of what is in it."""
+        return not self.sha256
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

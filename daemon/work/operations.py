@@ -161,7 +161,7 @@ class Operations:
         job = self.find(job_id)
         if job.state not in (State.FAILED, State.CANCELLED):
             raise RequestError(409, f"Task {job_id} is {job.state}; only a failed or cancelled one can be retried.")
-        if not job.draft.sha256:
+        if job.draft.refused:
             return self.submit(self._look_again(job))
         if is_gone(Path(job.draft.source)):
             raise RequestError(409, "The source of this task is gone. Send it again.")
