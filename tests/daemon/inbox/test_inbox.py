@@ -209,9 +209,9 @@ def test_keep_with_a_failure_puts_the_reason_beside_the_file(start: Start) -> No
     running = start(SEEDVR2_INBOX_AFTER="keep")
     (running.inbox / "a.png").write_bytes(b"no picture")
     picture(running.inbox / "b.png")
-    eventually(lambda: len(running.history()) == 1)
-    assert not _happens(lambda: len(running.history()) > 1, 0.4)
-    assert (running.inbox / "a.png").exists()
+    eventually(lambda: sorted(job.state.value for job in running.history()) == ["completed", "failed"])
+    assert not _happens(lambda: len(running.history()) > 2, 0.4)
+    assert {each.name for each in running.inbox.iterdir()} == {"a.png", "a.png.error.txt", "b.png"}
 
 
 def test_delete_removes_only_after_success(start: Start) -> None:
@@ -220,7 +220,7 @@ def test_delete_removes_only_after_success(start: Start) -> None:
     picture(running.inbox / "a.png")
     (running.inbox / "bad.png").write_bytes(b"no picture")
     eventually((running.inbox / "_failed" / "bad.png").exists)
-    eventually(lambda: len(running.history()) == 1)
+    eventually(lambda: sorted(job.state.value for job in running.history()) == ["completed", "failed"])
     assert {each.name for each in running.inbox.iterdir()} == {"_failed"}
 
 
