@@ -20,6 +20,7 @@ from seedvr2.media.source import Source
 from seedvr2.media.videos.encoders import MUXERS, Encoder, shortfalls
 from seedvr2.media.videos.frame_coder import FrameCoder, coding_options, coding_rate, encoder_of
 from seedvr2.media.videos.remux import Remuxer
+from seedvr2.media.videos.scheduling import keeping_priority
 from seedvr2.media.videos.tracks import MUXER_OPTIONS
 from seedvr2.media.videos.video_source import VideoSource
 
@@ -157,7 +158,8 @@ class ResultFile:
                 video.side_data,
                 upright=video.upright,
             )
-        self._container.start_encoding()
+        with keeping_priority():
+            self._container.start_encoding()
 
 
 def _movie_timescale(time_base: Fraction) -> int:

@@ -14,6 +14,7 @@ from seedvr2.media.sink import Sink
 from seedvr2.media.source import Source
 from seedvr2.media.videos.frame_coder import FrameCoder, encoder_of, free_context
 from seedvr2.media.videos.packet_file import PacketWriter, Stretch
+from seedvr2.media.videos.scheduling import keeping_priority
 
 
 class SegmentSink(Sink):
@@ -40,7 +41,8 @@ class SegmentSink(Sink):
         with writing(self._name):
             context = free_context(encoder, source)
             self._coder = FrameCoder(self._name, context, encoder, source, width, height)
-            context.open()
+            with keeping_priority():
+                context.open()
             self._file: BinaryIO = target.open("wb")
             try:
                 assert context.time_base is not None
