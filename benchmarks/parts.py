@@ -142,18 +142,34 @@ def _source(folder: Path, frames: int, size: tuple[int, int]) -> Path:
 def _timed_networks() -> Iterator[dict[str, float]]:
     """Seconds that the networks take within, by stage."""
     spent: dict[str, float] = defaultdict(float)
-    methods = ((VideoVAE, "encode", "encode"), (VideoVAE, "decode", "decode"), (DiT, "forward", "transformer"))
+    methods = (
+        *((VideoVAE, "encode", "encode"), (VideoVAE, "decode", "decode"), (DiT, "forward", "transformer")),
+        # A part of a shot in one pass, made as it is asked for.
+        *((VideoVAE, "encoding", "encode"), (VideoVAE, "decoding", "decode")),
+    )
     originals = [getattr(owner, name) for owner, name, _ in methods]
 
     def timing(method: Callable[..., object], stage: str) -> Callable[..., object]:
         def run(*arguments: object, **named: object) -> object:
             started = time.perf_counter()
             try:
-                return method(*arguments, **named)
+                made = method(*arguments, **named)
             finally:
                 spent[stage] += time.perf_counter() - started
+            return each(made, stage) if isinstance(made, Iterator) else made
 
         return run
+
+    def each(made: Iterator[object], stage: str) -> Iterator[object]:
+        while True:
+            started = time.perf_counter()
+            try:
+                item = next(made)
+            except StopIteration:
+                return
+            finally:
+                spent[stage] += time.perf_counter() - started
+            yield item
 
     for (owner, name, stage), original in zip(methods, originals, strict=True):
         setattr(owner, name, timing(original, stage))

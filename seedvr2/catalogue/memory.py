@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 
-import pynvml
-
 # Of the main memory, where there is no GPU: the rest of the machine needs some, and so do the frames.
 _SHARE = 0.5
 
 
 def model_memory() -> int:
     """Bytes: all memory of the largest NVIDIA GPU, or half of the main memory where there is none."""
+    # Late: a check of a GPU looks at models without it.
+    import pynvml
+
     with contextlib.suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         try:

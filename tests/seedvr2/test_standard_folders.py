@@ -31,7 +31,7 @@ def test_an_installed_program_uses_the_folders_of_its_user(home: dict[str, str],
     data = tmp_path / "home/.local/share/seedvr2d"
     assert load_config(None, home).paths.inbox == data / "inbox"
     moved = home | {"XDG_DATA_HOME": str(tmp_path / "data"), "XDG_CONFIG_HOME": "relative"}
-    assert load_config(None, moved).paths.models == tmp_path / "data/seedvr2d/models"
+    assert load_config(None, moved).paths.models == (tmp_path / "data/seedvr2d/models",)
     file = _file(tmp_path / "home/.config/seedvr2d/config.toml", '[paths]\noutputs = "results"\n')
     config = load_config(None, moved)
     # What the file names belongs to the file, the rest to the data.

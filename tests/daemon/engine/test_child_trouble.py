@@ -85,6 +85,7 @@ def test_killed_at_many_random_instants(start: Start, make: Make) -> None:
     kill_at_random(start, make, 100)
 
 
+@pytest.mark.long
 def test_a_gpu_that_fails_with_every_file_fails_none(start: Start, make: Make, control: Control) -> None:
     """Five good clips, and a GPU that starts well and then fails with whatever is done on it."""
     running = begin(start, make)

@@ -74,6 +74,7 @@ def probes(path: Path, group: Path | None, count: int = 12) -> list[str]:
     [(7000, 768), pytest.param(16000, 3072, marks=pytest.mark.long)],
     indirect=["group"],
 )
+@pytest.mark.long
 def test_twelve_at_once(edge: int, group: Path, tmp_path: Path) -> None:
     """The pixels of all twelve together would be three times what the group may have."""
     *answers, last = probes(bomb(tmp_path, edge), group)

@@ -125,6 +125,7 @@ def test_a_film_goes_on_between_many_pictures(
     assert coded(result) == undisturbed
 
 
+@pytest.mark.long
 def test_a_film_of_high_priority_goes_before_one_that_has_begun(start: Start, tmp_path: Path, film: Path) -> None:
     running = begin(start, tmp_path)
     first = send_film(running, film)
@@ -165,6 +166,7 @@ def test_a_film_that_gave_way_can_be_cancelled(start: Start, tmp_path: Path, fil
     assert running.finished(film_id)["status"] == "cancelled"
 
 
+@pytest.mark.long
 def test_a_film_that_gave_way_outlives_a_kill(
     start: Start, tmp_path: Path, film: Path, undisturbed: list[tuple[int | None, bytes]]
 ) -> None:

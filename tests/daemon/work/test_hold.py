@@ -79,6 +79,7 @@ def test_what_is_no_answer_to_now_is_refused(running: Running, body: dict[str, o
 
 
 @pytest.mark.parametrize("now", [False, True])
+@pytest.mark.long
 def test_a_film_stops_and_goes_on_from_its_segments(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: bool
 ) -> None:

@@ -117,6 +117,7 @@ def test_numbers_that_are_none_are_a_wrong_request(
     assert re.match(r"seedvr2: (N takes numbers such as|The plan has the segments 0 to 3)", capsys.readouterr().err)
 
 
+@pytest.mark.long
 def test_what_the_commands_end_with(farm: Farm, tmp_path: Path) -> None:
     plan = tmp_path / "p.json"
     plan.write_text(json.dumps(farm.plan.as_dict()))

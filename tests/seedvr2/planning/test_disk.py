@@ -28,6 +28,7 @@ def test_a_video_takes_bits_by_its_pixels_and_twice_while_it_is_joined(suffix: s
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "webm", "mov"])
+@pytest.mark.long
 def test_a_real_result_is_within_what_is_said(tmp_path: Path, suffix: str) -> None:
     upscaler = Upscaler(Path("none"), device="cpu", dtype="float32", default_model="nano")
     options = UpscaleOptions(resolution=180, output_format=suffix)
