@@ -8,19 +8,17 @@ import pytest
 from mcp.client.client import Client
 
 from tests.daemon.conftest import Running
-from tests.daemon.engine.test_pulls import MAIN, MODEL, stock
+from tests.daemon.engine.test_pulls import MODEL
+from tests.daemon.hub import hub_of
 from tests.mcp.conftest import PATIENCE, Host
 from tests.mcp.seen import play
-from tests.seedvr2.catalogue.hub import Hub, running_hub
+from tests.seedvr2.catalogue.hub import Hub
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, running: Running) -> Iterator[Hub]:
-    with running_hub() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setattr(running.service.context.pulls, "_main", MAIN)
-        yield stock(server)
-        running.service.context.pulls.stop()
+    with hub_of(running, monkeypatch) as server:
+        yield server
 
 
 def test_a_model_is_fetched_and_removed(live: Host, running: Running, hub: Hub) -> None:

@@ -4,7 +4,7 @@ import { authorization } from "./api.js";
 import { el, icon, iconButton, setText } from "./dom.js";
 import { fileSize, modelName, size } from "./format.js";
 import { onLanguage, translate } from "./i18n.js";
-import { Stage } from "./stage.js";
+import { Stage, zoomButtons } from "./stage.js";
 
 export class Preview {
   #subject = null;
@@ -49,20 +49,11 @@ export class Preview {
   // -- inside ---------------------------------------------------------------------------------------------
 
   #top() {
-    const zoomed = (text, label, act) => el("button", { type: "button", label, textContent: text, on: { click: act } });
     return el(
       "header.viewer-bar",
       {},
       this.#name,
-      el(
-        "div.segments.small",
-        {},
-        zoomed("−", "view.zoom_out", () => this.#stage.zoom(-1)),
-        el("button", { type: "button", i18n: "view.fit", on: { click: () => this.#stage.fit() } }),
-        zoomed("1:1", "view.actual", () => this.#stage.actual()),
-        zoomed("4:1", "view.pixels", () => this.#stage.actual(4)),
-        zoomed("+", "view.zoom_in", () => this.#stage.zoom(1)),
-      ),
+      zoomButtons(this.#stage),
       this.#zoom,
       iconButton("cross", "page.close", () => this.dialog.close()),
     );

@@ -215,3 +215,17 @@ export class Stage {
     return { x: clientX - box.left, y: clientY - box.top };
   }
 }
+
+/** Buttons that say how large the pictures of a stage are shown. */
+export function zoomButtons(stage) {
+  const zoomed = (text, label, act) => el("button", { type: "button", label, textContent: text, on: { click: act } });
+  return el(
+    "div.segments.small",
+    {},
+    zoomed("−", "view.zoom_out", () => stage.zoom(-1)),
+    el("button", { type: "button", i18n: "view.fit", on: { click: () => stage.fit() } }),
+    zoomed("1:1", "view.actual", () => stage.actual()),
+    zoomed("4:1", "view.pixels", () => stage.actual(4)),
+    zoomed("+", "view.zoom_in", () => stage.zoom(1)),
+  );
+}

@@ -6,7 +6,7 @@ import { facts } from "./facts.js";
 import { onLanguage, translate } from "./i18n.js";
 import { failed, notice } from "./messages.js";
 import { Players } from "./players.js";
-import { Stage } from "./stage.js";
+import { Stage, zoomButtons } from "./stage.js";
 import { Transport } from "./transport.js";
 
 const ADDRESS = /^#task\/([0-9a-f]{8})$/;
@@ -59,21 +59,12 @@ export class Viewer {
 
   #bar() {
     const split = (key, percent) => el("button", { type: "button", i18n: key, on: { click: () => this.#stage.split(percent) } });
-    const zoomed = (text, label, act) => el("button", { type: "button", label, textContent: text, on: { click: act } });
     return el(
       "header.viewer-bar",
       {},
       this.#name,
       el("div.segments.small.compare-only", {}, split("view.before", 100), split("view.both", 50), split("view.after", 0)),
-      el(
-        "div.segments.small",
-        {},
-        zoomed("−", "view.zoom_out", () => this.#stage.zoom(-1)),
-        el("button", { type: "button", i18n: "view.fit", on: { click: () => this.#stage.fit() } }),
-        zoomed("1:1", "view.actual", () => this.#stage.actual()),
-        zoomed("4:1", "view.pixels", () => this.#stage.actual(4)),
-        zoomed("+", "view.zoom_in", () => this.#stage.zoom(1)),
-      ),
+      zoomButtons(this.#stage),
       this.#zoom,
       iconButton("cross", "page.close", () => this.close()),
     );

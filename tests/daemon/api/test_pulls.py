@@ -10,18 +10,15 @@ import pytest
 from seedvr2.catalogue.fetched import note_fetched
 from tests.daemon.api.test_events import events
 from tests.daemon.conftest import PATIENCE_S, Running, eventually
-from tests.daemon.engine.test_pulls import MAIN, MODEL, stock
-from tests.seedvr2.catalogue.hub import Hub, running_hub
+from tests.daemon.engine.test_pulls import MODEL
+from tests.daemon.hub import hub_of
+from tests.seedvr2.catalogue.hub import Hub
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, running: Running) -> Iterator[Hub]:
-    with running_hub() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        # Small files under the names of the catalogue.
-        monkeypatch.setattr(running.service.context.pulls, "_main", MAIN)
-        yield stock(server)
-        running.service.context.pulls.stop()
+    with hub_of(running, monkeypatch) as server:
+        yield server
 
 
 def folder_of(running: Running) -> Path:

@@ -13,11 +13,12 @@ import pytest
 from daemon.engine.local_executor import LocalExecutor
 from daemon.settings.keys import ModelSettings
 from tests.daemon.conftest import Running, Start, eventually
-from tests.daemon.engine.test_pulls import MAIN, MODEL, stock
+from tests.daemon.engine.test_pulls import MODEL
+from tests.daemon.hub import hub_of
 from tests.daemon.web.browser import expect
 from tests.daemon.web.conftest import Open, unfold_settings
 from tests.daemon.web.test_accessibility import violations
-from tests.seedvr2.catalogue.hub import Hub, running_hub
+from tests.seedvr2.catalogue.hub import Hub
 
 
 @pytest.fixture
@@ -28,11 +29,8 @@ def running(start: Start, tmp_path: Path) -> Running:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, running: Running) -> Iterator[Hub]:
-    with running_hub() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setattr(running.service.context.pulls, "_main", MAIN)
-        yield stock(server)
-        running.service.context.pulls.stop()
+    with hub_of(running, monkeypatch) as server:
+        yield server
 
 
 def offers(page: Any) -> Any:
