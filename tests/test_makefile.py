@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,10 @@ def told(folder: Path, target: str) -> str:
     """The commands of a target in a checkout that is not set up."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
-    return subprocess.run(["make", "-n", target], cwd=folder, capture_output=True, text=True, check=True).stdout
+    # Under `make test` this would be a make within a make, which says so, and takes that one's flags.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--dry-run", target]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def test_running_installs_nothing_of_the_tests_and_says_that_it_works(tmp_path: Path) -> None:
