@@ -320,15 +320,15 @@ Upscaler(Path("none"), device="cpu", dtype="float32", default_model="nano").upsc
 """
 
 
-@pytest.mark.parametrize(("frames", "kills"), [(20, 2), pytest.param(60, 40, marks=pytest.mark.long)])
-def test_a_process_that_is_killed_at_any_instant_goes_on(tmp_path: Path, frames: int, kills: int) -> None:
-    clip = write_video(tmp_path / "in.mkv", list(pixels(scene(1, frames, step=1))), codec="ffv1", options={})
-    chance = random.Random(frames)
+def test_a_process_that_is_killed_goes_on(tmp_path: Path) -> None:
+    """Twice, at any instant; tests/faults does it fifty times."""
+    clip = write_video(tmp_path / "in.mkv", list(pixels(scene(1, 20, step=1))), codec="ffv1", options={})
+    chance = random.Random(20)
     command = [sys.executable, "-c", CHILD, str(clip)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([*command, str(tmp_path / "whole.mp4"), "0"], check=True, env=environment, stdout=subprocess.PIPE)
     target = tmp_path / "out.mp4"
-    for _ in range(kills):
+    for _ in range(2):
         with subprocess.Popen([*command, str(target), "0"], env=environment, stdout=subprocess.PIPE) as child:
             assert child.stdout is not None and child.stdout.readline() == b"ready\n"
             try:
@@ -340,7 +340,7 @@ def test_a_process_that_is_killed_at_any_instant_goes_on(tmp_path: Path, frames:
     if not target.exists():
         subprocess.run([*command, str(target), "0"], check=True, env=environment, stdout=subprocess.PIPE)
     assert coded(target) == coded(tmp_path / "whole.mp4")
-    assert len(shown(target)) == frames
+    assert len(shown(target)) == 20
     if list(tmp_path.glob(".out*")):
         # It ended between the name and the removal of what was left to remove.
         assert subprocess.run([*command, str(target), "0"], env=environment, capture_output=True).returncode
