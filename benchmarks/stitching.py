@@ -1,7 +1,7 @@
 """Do shots come out of windows, and of segments, without seams?
 
     python -m training.data DIR          # once: fetch the photographs and clips
-    python -m benchmarks.stitching DIR   # measure; prints tables in Markdown; --only lead|seams|cuts|time for one
+    python -m benchmarks.stitching DIR   # measure; prints tables in Markdown; --only … for one
 
 Beside nano there are models with the layers of SeedVR2's and random weights, narrow ones: how far a network looks is a
 matter of its layers and of how its kernels lie in time, and not of its width.
@@ -19,9 +19,11 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.camera import Pixels
+from benchmarks.models import dit_file, vae_file
 from benchmarks.quality import load
 from benchmarks.random_checkpoint import DIT_3B, VAE, numbers
 from seedvr2.model import Model
@@ -35,7 +37,7 @@ from seedvr2.pipeline.sizes import Sizes, plan_sizes
 from seedvr2.pipeline.source_frames import SourceFrames
 from seedvr2.pipeline.stitching import stitch
 from seedvr2.pipeline.stream import restore_stream
-from seedvr2.selection import NANO
+from seedvr2.selection import NANO, ModelFiles
 
 CLIPS = {"cityCC0.mpg": 116, "bigbuckbunny.mp4": 0, "carphone_pristine.mp4": 0}  # from a frame with no cut behind it
 NARROW_VAE = replace(VAE, widths=(16, 32, 64, 64), groups=8)
@@ -45,16 +47,25 @@ SHARES = (1.0, 0.4, 0.2, 0.1)
 LEADS = (1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20)
 EDGE, LATENTS = 32, 26
 BATCHES = (5, 13)
+# How many frames the last window of a shot has.
+LAST = (3, 4, 5, 7, 9, 11, 13)
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the folder of training.data")
-    parser.add_argument("--only", choices=("lead", "seams", "cuts", "time"))
+    parser.add_argument("--only", choices=("lead", "seams", "random-3b", "last", "cuts", "time"))
     parser.add_argument("--frames", type=int, default=41, help="of each clip (default 41)")
     arguments = parser.parse_args()
-    measures = {"lead": lead_in, "seams": seams, "cuts": next_to_a_cut, "time": overhead}
+    measures = {
+        "lead": lead_in,
+        "seams": seams,
+        "random-3b": seams_3b,
+        "last": last_window,
+        "cuts": next_to_a_cut,
+        "time": overhead,
+    }
     for name, measure in measures.items():
         if arguments.only in (None, name):
             for line in measure(arguments.folder, arguments.frames):
@@ -137,11 +148,21 @@ def seams(folder: Path, frames: int) -> Iterator[str]:
 
     As a multiple of what the same places show where all frames are one window, which is the clip's own doing.
     """
+    models = {"nano": (load(NANO, "float32"), 64), "random, 0.2": (random_model(0.2), 32)}
+    yield from _seams_of(models, folder, frames)
+
+
+def seams_3b(folder: Path, frames: int) -> Iterator[str]:
+    """The same of a 3B of the real size with random weights, which are made where they are missing: 7.5 GB."""
+    files = ModelFiles("3B", dit_file("3b", "fp16"), vae_file())
+    yield from _seams_of({"random 3B": (load(files, "bfloat16"), 32)}, folder, frames)
+
+
+def _seams_of(models: dict[str, tuple[Model, int]], folder: Path, frames: int) -> Iterator[str]:
     yield "| model | clip | " + " | ".join(f"{way} {batch}" for batch in BATCHES for way in ("batch", "latent")) + " |"
     yield "|---" * (2 + 2 * len(BATCHES)) + "|"
-    models = {"nano": load(NANO, "float32"), "random, 0.2": random_model(0.2)}
-    for (title, model), name in itertools.product(models.items(), CLIPS):
-        pixels = clip_of(folder, name, frames, 64 if title == "nano" else 32)
+    for (title, (model, height)), name in itertools.product(models.items(), CLIPS):
+        pixels = clip_of(folder, name, frames, height)
         one, plain = restored(model, pixels, frames, "latent")
         cells = []
         for batch in BATCHES:
@@ -168,14 +189,16 @@ def _flicker(added: Tensor) -> float:
     return float((added[1:] - added[:-1]).abs().mean() * 255)
 
 
-def restored(model: Model, pixels: Pixels, batch: int, way: str, cuts: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+def restored(
+    model: Model, pixels: Pixels, batch: int, way: str, cuts: Sequence[int] = (), *, uniform: bool = False
+) -> tuple[Tensor, Tensor]:
     """A shot at twice its size, and the plain resize: (T, h, w, 3) in 0…1. `cuts`: windows with which parts begin."""
     sizes = plan_sizes(pixels.shape[2], pixels.shape[1], 2 * pixels.shape[1], multiple=model.multiple)
     settings, restorer = StreamSettings(sizes, batch_size=batch), BatchRestorer(model, RestoreSettings())
     if way == "batch":
         images = [image for _, image in restore_stream(pixels, _itself, restorer, settings)]
     else:
-        grid = LatentGrid.of(reach(model.vae), batch)
+        grid = LatentGrid.of(reach(model.vae), batch, uniform=uniform)
         edges = [0, *(grid.begin(cut) for cut in cuts), len(pixels)]
         parts = [grid.part(len(pixels), start, stop) for start, stop in itertools.pairwise(edges)]
         images = [
@@ -193,6 +216,29 @@ def _plain(model: Model, pixels: Pixels, sizes: Sizes) -> Tensor:
 
 def _itself(frame: Pixels) -> Pixels:
     return frame
+
+
+def last_window(folder: Path, _frames: int) -> Iterator[str]:
+    """PSNR of the frames that only the last window of a shot has, by how long it is; nano, ×2, against the original.
+
+    Filled up with mirrored frames, as it is, and where all frames of the shot are one window.
+    """
+    yield "| clip | " + " | ".join(f"{frames}" for frames in LAST) + " |"
+    yield "|---" * (1 + len(LAST)) + "|"
+    model, batch = load(NANO, "float32"), BATCHES[-1]
+    grid = LatentGrid.of(reach(model.vae), batch)
+    begin = grid.begin(1)
+    for name in CLIPS:
+        original = clip_of(folder, name, begin + LAST[-1], 128)
+        small = np.stack([np.asarray(Image.fromarray(frame).reduce(2)) for frame in original])
+        cells = []
+        for frames in LAST:
+            shot, alone = small[: begin + frames], slice(begin + grid.overlap * grid.factor, begin + frames)
+            ways = (batch, False), (batch, True), (len(shot), False)
+            truth = torch.from_numpy(original[alone].copy()) / 255
+            found = [restored(model, shot, size, "latent", uniform=uniform)[0][alone] for size, uniform in ways]
+            cells.append(" / ".join(f"{-10 * float((each - truth).square().mean().log10()):.2f}" for each in found))
+        yield f"| {name} | " + " | ".join(cells) + " |"
 
 
 def next_to_a_cut(folder: Path, _frames: int) -> Iterator[str]:
