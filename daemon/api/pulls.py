@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import bottle
-
 from daemon.api import views
+from daemon.api.asked import PullRequest, RemoveQuery
+from daemon.api.bodies import query, read
 from daemon.api.context import Context
-from daemon.api.json_body import json_body
 from daemon.api.route import Route
 from daemon.errors import RequestError
 from seedvr2.catalogue.folder import TEXT_FILES
@@ -19,20 +18,16 @@ from seedvr2.errors import CheckpointError, NotOursError, SeedVR2Error
 from seedvr2.nano import NAME as NANO
 
 log = logging.getLogger(__name__)
-TRUE = ("1", "true", "yes")
 
 
 def routes(context: Context) -> list[Route]:
     """The routes of this topic."""
 
     def pull() -> dict[str, Any]:
-        body = json_body('{"model": "name"}')
-        model = body.get("model", body.get("name"))
-        if not isinstance(model, str) or not model.strip():
-            raise RequestError(400, 'Say which model: {"model": "name"}.', detail={"field": "model"})
-        found = context.pulls.request(model.strip())
+        model = read(PullRequest).model
+        found = context.pulls.request(model)
         if found is None:
-            return {"status": "installed", "model": find(model.strip()).name, "pull": None}
+            return {"status": "installed", "model": find(model).name, "pull": None}
         return {"status": "pulling", "model": found.name, "pull": views.pull(context.redact, found)}
 
     def pulls() -> dict[str, Any]:
@@ -43,7 +38,7 @@ def routes(context: Context) -> list[Route]:
         return {"status": "cancelled", "model": found.name}
 
     def delete(model: str) -> dict[str, Any]:
-        return _delete(context, model, force=bottle.request.query.get("force", "").lower() in TRUE)
+        return _delete(context, model, force=query(RemoveQuery).force)
 
     return [
         Route("POST", "/api/models/pull", pull, "Fetch a model, and what it needs; answers at once"),
