@@ -58,7 +58,7 @@ def checked(model: type[B], sent: dict[str, Any], *, strict: bool = True) -> B:
         return model.model_validate(sent, strict=strict)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        if fault["type"] in ("value_error", "extra_forbidden"):
+        if not fault["loc"] or fault["type"] in ("value_error", "extra_forbidden"):
             raise refusal(error, model.model_fields, "field") from None
         name = str(fault["loc"][0])
         is_switch = model.model_fields[name].annotation is bool

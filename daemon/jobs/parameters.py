@@ -109,9 +109,11 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
 def refusal(error: ValidationError, known: Mapping[str, Any], noun: str) -> OptionError:
     """The first thing that a model refuses, as one sentence: that of the table, or the nearest known name."""
     fault = error.errors(include_url=False)[0]
-    cause, name = fault.get("ctx", {}).get("error"), str(fault["loc"][0])
+    cause = fault.get("ctx", {}).get("error")
     if isinstance(cause, OptionError):
         return cause
+    # A key that is no valid text has no place.
+    name = str(fault["loc"][0] if fault["loc"] else fault["input"])
     return OptionError(name, f"There is no {noun} {name[:80]!r}.{suggest(name, known)}")
 
 

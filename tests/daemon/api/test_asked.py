@@ -102,6 +102,20 @@ def test_a_body_that_will_not_do_is_refused_in_our_own_words(
     assert answer.json().get("detail") == ({"field": field} if field else None)
 
 
+@pytest.mark.parametrize(
+    ("path", "sent", "said"),
+    [
+        ("models/switch", r'{"model": "a", "\ud800": 1}', r"There is no field '\ud800'."),
+        ("models/switch", r'{"model": "\ud800"}', "Say which model"),
+        ("preview", r'{"\ud800": 1}', "Send either the field 'file'"),
+        ("tasks/3f9a1c07/priority", r'{"priority": "\ud800"}', "priority takes one of low, normal, high, not"),
+    ],
+)
+def test_a_text_that_is_no_unicode_is_refused_like_any_other(running: Running, path: str, sent: str, said: str) -> None:
+    answer = running.post(f"/api/{path}", data=sent)
+    assert answer.status_code == 400 and answer.json()["error"].startswith(said), answer.text
+
+
 def test_a_pull_may_call_its_model_a_name(running: Running) -> None:
     answer = running.post("/api/models/pull", json={"name": "seedvr9"})
     assert answer.status_code == 404 and "no model 'seedvr9'" in answer.json()["error"]
