@@ -77,6 +77,7 @@ class RemoveQuery(Query):
     """How to remove a model."""
 
     force: Flag = at_times("1: also a file that was not fetched by this program.")
+    file: str = at_times("`device-inode` in hexadecimal digits: only if it is this file, else 404.")
 
 
 class DownloadQuery(Query):

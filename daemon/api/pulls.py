@@ -13,7 +13,7 @@ from daemon.api.route import Route
 from daemon.errors import RequestError
 from seedvr2.catalogue.folder import TEXT_FILES
 from seedvr2.catalogue.registry import BY_NAME, find
-from seedvr2.catalogue.remove import removable, remove
+from seedvr2.catalogue.remove import identity, removable, remove
 from seedvr2.errors import CheckpointError, NotOursError, SeedVR2Error
 from seedvr2.nano import NAME as NANO
 
@@ -38,7 +38,7 @@ def routes(context: Context) -> list[Route]:
         return {"status": "cancelled", "model": found.name}
 
     def delete(model: str) -> dict[str, Any]:
-        return _delete(context, model, force=query(RemoveQuery).force)
+        return _delete(context, model, query(RemoveQuery))
 
     return [
         Route("POST", "/api/models/pull", pull, "Fetch a model, and what it needs; answers at once"),
@@ -53,15 +53,17 @@ def all_pulls(context: Context) -> list[dict[str, Any]]:
     return [views.pull(context.redact, pull) for pull in context.pulls.all]
 
 
-def _delete(context: Context, name: str, *, force: bool) -> dict[str, Any]:
+def _delete(context: Context, name: str, asked: RemoveQuery) -> dict[str, Any]:
     try:
         path = removable(name, context.models)
+        if asked.file and asked.file != identity(path):
+            raise RequestError(404, f"{path.name} is another file here.")
         if context.pulls.of(path.name) is not None:
             raise RequestError(409, f"{path.name} is being fetched; cancel that first.")
         why = _in_use(context, path.name)
         if why:
             raise RequestError(409, f"{path.name} {why}")
-        size = remove(path, context.models, force=force)
+        size = remove(path, context.models, force=asked.force)
     except NotOursError as error:
         raise RequestError(403, str(error)) from error
     log.info("the model %s was removed on request", path)
