@@ -30,6 +30,7 @@ def request_components(defaults: Mapping[str, Any]) -> dict[str, Schema]:
     return {
         "SubmitForm": _exactly(fields({FILE_FIELD: FILE}, parameters(defaults))),
         "PreviewForm": _exactly(_optional({FILE_FIELD: FILE, **_wishes(), **bare_parameters()})),
+        "PlanForm": _exactly(_optional({FILE_FIELD: FILE, **_FACTS, **bare_parameters()})),
         "AgainRequest": _exactly(
             _optional(nullable_model(parameters(defaults)))
             | {
@@ -69,6 +70,13 @@ def _wishes() -> dict[str, Schema]:
         },
     }  # fmt: skip
 
+
+_FACTS: dict[str, Schema] = {
+    "task_id": {**TASK_ID, "description": "A task that is asked about, in place of a file."},
+    "width": {"type": "integer", "minimum": 1, "description": "Pixels of a source that is not at hand, likewise."},
+    "height": {"type": "integer", "minimum": 1, "description": "Pixels."},
+    "frames": {"type": "integer", "minimum": 1, "description": "Of a video; 1 or left out: a picture."},
+}
 
 _OTHERS: dict[str, Schema] = {
     "SwitchRequest": fields(

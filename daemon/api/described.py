@@ -246,6 +246,27 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         form="SubmitForm",
         about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
     ),
+    ("POST", "/api/plan"): Operation(
+        "Tasks", "plan_task", "Plan",
+        {"film": {
+            "task_id": None, "width": 1920, "height": 1080, "frames": 172800, "duration_s": 7200.0,
+            "output_width": 3840, "output_height": 2160, "output_format": "mp4", "model": MODEL, "seconds": 259200.0,
+            "wait_s": 0, "frames_together": 5, "memory_bytes": 21500000000, "weights_bytes": 3900000000,
+            "memory_free_bytes": 46800000000, "result_bytes": 35800000000, "disk_bytes": 71600000000,
+            "disk_free_bytes": 512000000000, "fits": True, "why": None,
+            "reasons": ["Frames of 3840x2160 in tiles of 1024 pixels."],
+        }},
+        {
+            400: "Send either the field 'file' with a picture or video, or a 'task_id', or 'width' and 'height' in "
+            "pixels, with 'frames' for a video.",
+            404: UNKNOWN_TASK, 409: "Nothing is known of what is in the source of this task.",
+        },
+        form="PlanForm",
+        about="Answers in about a second, also while a task runs: no model is loaded, and no frame of a video decoded "
+        "but the first. Send a file, which is not kept, or name a task, or say how large the source is; the parameters "
+        "are those of POST /api/process, and all of it may as well be JSON. Memory counts as free that the running "
+        "task will have given back.",
+    ),
     ("POST", "/api/preview"): Operation(
         "Tasks", "make_preview", "Preview",
         {"film": {

@@ -251,6 +251,35 @@ COMPONENTS: dict[str, Schema] = {
             "kept_s": {**WHOLE, "description": "Seconds until the images go."},
         }
     ),
+    "Plan": fields(
+        {
+            "task_id": or_null(TASK_ID),
+            "width": {**WHOLE, "description": "Of the source, in pixels."},
+            "height": WHOLE,
+            "frames": WHOLE,
+            "duration_s": or_null(NUMBER),
+            "output_width": {**WHOLE, "description": "Of the result, in pixels."},
+            "output_height": WHOLE,
+            "output_format": TEXT,
+            "model": {**or_null(TEXT), "description": "That would run; null where none can."},
+            "seconds": {
+                **or_null(NUMBER),
+                "description": "That it takes: by what the model took here before, else a rough estimate; null while "
+                "nothing is known.",
+            },
+            "wait_s": {**WHOLE, "description": "Seconds until all that is in the queue now is done."},
+            "frames_together": {**or_null(WHOLE), "description": "That are restored at a time."},
+            "memory_bytes": {**or_null(WHOLE), "description": "At the peak: of the GPU, else of main memory."},
+            "weights_bytes": {**or_null(WHOLE), "description": "Of that, the model's."},
+            "memory_free_bytes": {**or_null(WHOLE), "description": "That a task can have."},
+            "result_bytes": {**WHOLE, "description": "A video takes a third to three times as much; a picture less."},
+            "disk_bytes": {**WHOLE, "description": "At the most at a time, as a video is joined of its segments."},
+            "disk_free_bytes": or_null(WHOLE),
+            "fits": {"type": ["boolean", "null"], "description": "Whether it can run here; null: that is not sure."},
+            "why": {**or_null(TEXT), "description": "Why it does not fit, or may not; what to do."},
+            "reasons": {**list_of(TEXT), "description": "Why it would be done like this."},
+        }
+    ),
     "Crop": fields({"x": WHOLE, "y": WHOLE, "width": WHOLE, "height": WHOLE}),
     "PreviewImage": fields(
         {

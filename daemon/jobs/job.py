@@ -53,7 +53,8 @@ class Media:
     """What the source is: display size in pixels, estimated frame count (1 for a picture).
 
     `incomplete` is why the file cannot be all there, by its own word; empty if it may be. `formats` are the values of
-    `output_format` that fit it, the first being what `auto` means; empty in records of earlier versions.
+    `output_format` that fit it, the first being what `auto` means; empty in records of earlier versions. `bit_depth` is
+    of its samples, and `alpha` whether it is transparent.
     """
 
     kind: str
@@ -64,6 +65,8 @@ class Media:
     duration_s: float | None = None
     incomplete: str = ""
     formats: tuple[str, ...] = ()
+    bit_depth: int = 8
+    alpha: bool = False
 
 
 @dataclass(frozen=True, slots=True)

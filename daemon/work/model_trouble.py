@@ -45,6 +45,8 @@ class ModelTrouble:
         self._fetch_embedding = fetch_embedding
         self._reasons: dict[str, str] = {}
         self._next = 0.0
+        # The model of jobs that name none; empty while that is not known.
+        self.default = ""
 
     @property
     def problems(self) -> list[str]:
@@ -78,7 +80,9 @@ class ModelTrouble:
 
     def _reason(self, name: str) -> str:
         try:
-            self._executor.resolve(name)
+            found = self._executor.resolve(name)
+            if not name:
+                self.default = found
         except IncompleteModelError as error:
             if error.name == TEXT:
                 self._fetch_embedding()

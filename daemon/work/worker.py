@@ -68,6 +68,7 @@ class Worker:
         self._runner = runner
         self._executor = executor
         self._queue = queue
+        self._estimates = estimates
         self._schedule = Schedule(queue, estimates, self._ready)
         self._surroundings = surroundings
         self._ends = ends
@@ -246,6 +247,7 @@ class Worker:
         self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0) or self._runner.engine.pause())
         self._surroundings.look(self._queue.waiting)
         self._models.look(self._queue.waiting)
+        self._estimates.default = self._models.default
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
             job = None if self.paused or self.hold.by else self._schedule.take()

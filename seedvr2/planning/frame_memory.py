@@ -14,7 +14,6 @@ import torch
 
 from seedvr2.errors import NeverFitsError, OutOfMemoryError
 from seedvr2.media import MediaInfo
-from seedvr2.media.need import OWN
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import pad_indices
@@ -79,14 +78,17 @@ class JobSize:
         return replace(self, batch=1, tile=TILES["low"][0])
 
 
-def check_job(job: JobSize, options: UpscaleOptions, multiple: int) -> None:
+def check_job(job: JobSize, options: UpscaleOptions, multiple: int, held: int = 0) -> None:
     """Refuse a job that this machine could not hold.
+
+    Args:
+        held: bytes that count as free, since this process will have given them back.
 
     Raises:
         NeverFitsError: not even frame by frame and with nothing else running; the message says what would fit.
         OutOfMemoryError: not as it is asked for, or not now.
     """
-    most, now = host_memory.capacity() - OWN, host_memory.obtainable()
+    most, now = host_memory.capacity() - host_memory.OWN, host_memory.obtainable() + held
     if job.total() <= now:
         return
     width, height = job.sizes.output
