@@ -12,6 +12,7 @@ import { failed, notice, say } from "./messages.js";
 import { Models } from "./models.js";
 import { actions } from "./parts.js";
 import { QueueHold } from "./hold.js";
+import { Plans } from "./plans.js";
 import { Preview } from "./preview.js";
 import { QueueView } from "./queue.js";
 import { Settings } from "./settings.js";
@@ -51,6 +52,8 @@ async function start() {
     askForToken,
   });
 
+  const plans = new Plans(byId("plans"), settings, { start: (...given) => uploads.add(...given) });
+
   async function refresh() {
     try {
       await api.openSession();
@@ -67,7 +70,7 @@ async function start() {
   await api.openapi().then((document) => settings.build(document), failed);
   acceptFiles((files) => {
     if (!files.length) say(translate("drop.nothing"));
-    else if (settings.check()) uploads.add(files, settings.changes);
+    else if (settings.check()) plans.add(files);
   });
   pickOne("pick-preview", "preview-file", (file) => preview.ofFile(file));
   listen({
