@@ -142,10 +142,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "models": [{
                 "name": MODEL, "params": "3B", "precision": "FP8", "size": "3.2GB", "vram": "~8GB", "variant": "",
                 "desc": {"en": "3B params FP8 - Balanced quality & speed"}, "available": True,
-                "downloadable": False, "sha256_ok": True, "bytes": 3391544696,
+                "downloadable": False, "sha256_ok": True, "bytes": 3391544696, "fetched": True,
             }],
             "default": MODEL, "current": MODEL, "loading": False, "loading_model": None, "pulls": [PULL],
-            "free_bytes": 512000000000,
+            "free_bytes": 512000000000, "suggested": None,
         }},
         query=(Query("all", {"type": "string"}, "1: also the models that are not on this machine."),),
     ),
@@ -194,13 +194,17 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Queue", "get_queue_status", "QueueStatus",
         {"busy": {
             "queue_length": 1, "in_system": 2,
-            "processing": {"task_id": ID, "progress": 50, "model": "3b_fp8"},
+            "processing": {"task_id": ID, "progress": 50, "model": "3b_fp8", "eta_s": 12.5},
             "processing_task_id": ID, "processing_progress": 50,
             "pending_tasks": [
-                {"task_id": "77de0b12", "id": "77de0b12", "position": 2, "created_at": CREATED, "params": PARAMS}
+                {
+                    "task_id": "77de0b12", "id": "77de0b12", "position": 2, "created_at": CREATED, "params": PARAMS,
+                    "waiting_for": None,
+                }
             ],
             "total_completed": 10, "total_failed": 0, "total_cancelled": 0, "avg_process_time": 25,
-            "estimated_total_wait": 50, "paused": None, "held_by": None, "held_until": None,
+            "estimated_total_wait": 50, "paused": None, "held_by": None, "held_until": None, "hours": None,
+            "inbox_path": "/srv/seedvr2/inbox",
         }},
     ),
     ("POST", "/api/queue/pause"): Operation(
@@ -228,7 +232,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Queue", "get_queue_history", "History",
         {"one": {"history": [{
             "id": ID, "status": "completed", "created_at": CREATED, "completed_at": ENDED, "process_time": 25.0,
-            "original_filename": "video.mp4", "source": "api", "params": PARAMS, **RESULT, "available": True,
+            "original_filename": "video.mp4", "source": "api", "params": PARAMS, "media": TASK["media"], **RESULT,
+            "available": True,
         }]}},
         {400: "limit takes a whole number, not 'many'."},
         query=(

@@ -151,6 +151,7 @@ COMPONENTS: dict[str, Schema] = {
         {
             "own": {**YES_NO, "description": "true: a file that is not in the catalogue."},
             "error": {**TEXT, "description": "Why the file cannot be used."},
+            "fetched": {**YES_NO, "description": "true: it was fetched by this program, so DELETE removes it."},
         },
     ),
     "Models": fields(
@@ -162,6 +163,10 @@ COMPONENTS: dict[str, Schema] = {
             "loading_model": or_null(TEXT),
             "pulls": list_of(ref("Pull")),
             "free_bytes": {**or_null(WHOLE), "description": "Free on the disk that models are fetched to."},
+            "suggested": {
+                **or_null(TEXT),
+                "description": "A model to fetch for the memory of this machine, where only the embedded one is here.",
+            },
         }
     ),
     "Pull": fields(
@@ -204,12 +209,28 @@ COMPONENTS: dict[str, Schema] = {
             "estimated_total_wait": {**NUMBER, "description": "Seconds until all is done."},
             "paused": {"type": ["string", "null"], "description": "Why no task is started, if so."},
             **_HELD,
+            "hours": {**or_null(TEXT), "description": "In which the queue runs, as configured; null: at all times."},
+            "inbox_path": {**TEXT, "description": "The watched folder, on the machine of the service."},
         }
     ),
     "Held": fields({"status": {"type": "string", "enum": ["paused", "running"]}, "reason": or_null(TEXT), **_HELD}),
-    "Processing": fields({"task_id": TASK_ID, "progress": PERCENT, "model": TEXT}),
+    "Processing": fields(
+        {
+            "task_id": TASK_ID,
+            "progress": PERCENT,
+            "model": TEXT,
+            "eta_s": {**NUMBER, "description": "Seconds left, as they are counted in estimated_total_wait."},
+        }
+    ),
     "Pending": fields(
-        {"task_id": TASK_ID, "id": TASK_ID, "position": WHOLE, "created_at": TIME, "params": ref("Parameters")}
+        {
+            "task_id": TASK_ID,
+            "id": TASK_ID,
+            "position": WHOLE,
+            "created_at": TIME,
+            "params": ref("Parameters"),
+            "waiting_for": {**or_null(TEXT), "description": "Why it does not begin though it is its turn."},
+        }
     ),
     "Position": fields({"task_id": TASK_ID, "status": ref("TaskState"), "position": WHOLE, "estimated_wait": WHOLE}),
     "History": fields({"history": list_of(ref("Finished"))}),
@@ -223,6 +244,7 @@ COMPONENTS: dict[str, Schema] = {
             "original_filename": TEXT,
             "source": _TASK["source"],
             "params": ref("Parameters"),
+            "media": ref("Media"),
         },
         {**_RESULT, "available": {**YES_NO, "description": "Whether the result is still there."}, "error": TEXT},
     ),

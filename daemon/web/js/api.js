@@ -77,6 +77,7 @@ export const models = () => get("/api/models?all=1");
 export const switchModel = (model) => post("/api/models/switch", { model, wait: true });
 export const pullModel = (model) => post("/api/models/pull", { model });
 export const cancelPull = (model) => post(`/api/models/pull/${encodeURIComponent(model)}/cancel`);
+export const removeModel = (model) => request("DELETE", `/api/models/${encodeURIComponent(model)}`);
 export const queueStatus = () => get("/api/queue/status");
 export const pauseQueue = (now) => post("/api/queue/pause", { now });
 export const resumeQueue = () => post("/api/queue/resume");

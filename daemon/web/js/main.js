@@ -22,10 +22,11 @@ import { askForToken } from "./token.js";
 import { Uploads } from "./upload.js";
 import { Viewer } from "./viewer.js";
 
-const HEALTH_MS = 30000;
+const HEALTH_MS = 10000;
 const byId = (id) => document.getElementById(id);
 let connected = true;
 let version = "";
+let trouble = "";
 
 async function start() {
   startTheme(byId("theme"));
@@ -41,7 +42,7 @@ async function start() {
   const gpu = new GpuBar(byId("gpu"), (current, loading) => models.loaded(current, loading));
   const again = new Again(byId("again"), settings);
   const viewer = new Viewer(byId("viewer"), settings, act, { again: (task) => again.prepare(task) });
-  new QueueView(byId("queue"), byId("queue-note"), tasks, act);
+  new QueueView(byId("queue"), byId("queue-note"), tasks, act, models.firstOffer);
   new QueueHold(byId("queue-hold"), tasks, act);
   new HistoryView(byId("history"), byId("history-filter"), tasks, act, {
     open: (task) => viewer.open(task),
@@ -58,7 +59,7 @@ async function start() {
     try {
       await api.openSession();
       await tasks.refresh();
-      await Promise.all([gpu.refresh(), models.refresh(), checkHealth()]);
+      await Promise.all([gpu.refresh(), models.refresh(), checkHealth(tasks)]);
       setLine(true);
     } catch (error) {
       if (error.status === 0) setLine(false);
@@ -79,7 +80,7 @@ async function start() {
     refresh,
     onLine: setLine,
   });
-  setInterval(() => document.hidden || checkHealth().catch(() => {}), HEALTH_MS);
+  setInterval(() => document.hidden || checkHealth(tasks).catch(() => {}), HEALTH_MS);
   onLanguage(showFoot);
   await viewer.follow();
   document.body.dataset.ready = "true";
@@ -96,11 +97,15 @@ function setLine(now) {
   notice("line", connected ? "" : translate("error.unreachable"));
 }
 
-async function checkHealth() {
+async function checkHealth(tasks) {
   const state = await api.health();
   version = state.version ?? version;
   const problems = state.worker === "dead" ? [translate("error.dead")] : (state.problems ?? []);
-  notice("health", problems.join(" "), "bad");
+  const text = problems.join(" ");
+  // What is wrong may hold up the queue, of which no event tells.
+  if (text !== trouble) tasks?.refresh().catch(() => {});
+  trouble = text;
+  notice("health", text, "bad");
   showFoot();
 }
 
