@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,6 @@ def queue_status(context: Context) -> dict[str, Any]:
             "model": model_tag(views.model_of(context, current) or context.config.model.default),
             "eta_s": round(running_s, 1),
         }
-    reasons = [context.redact(context.worker.waits_for(job)) for job in waiting]
     pending = [
         {
             "task_id": job.id,
@@ -69,9 +68,9 @@ def queue_status(context: Context) -> dict[str, Any]:
             "position": place,
             "created_at": views.timestamp(job.created_at),
             "params": views.parameters(job),
-            "waiting_for": reason or None,
+            "waiting_for": context.redact(context.worker.waits_for(job)) or None,
         }
-        for place, (job, reason) in enumerate(zip(waiting, reasons, strict=True), 2 if running else 1)
+        for place, job in enumerate(waiting, 2 if running else 1)
     ]
     totals = context.store.totals()
     return {
@@ -86,7 +85,7 @@ def queue_status(context: Context) -> dict[str, Any]:
         "total_cancelled": totals[State.CANCELLED],
         "avg_process_time": _average(context),
         "estimated_total_wait": round(context.estimates.total(waiting) + running_s),
-        "paused": _paused(context, reasons) or context.worker.hold.reason or None,
+        "paused": _paused(context, waiting) or context.worker.hold.reason or None,
         **holding.state(context),
         "hours": str(context.worker.hold.hours) or None,
         "inbox_path": str(context.config.paths.inbox),
@@ -138,8 +137,9 @@ def _entry(context: Context, job: Job) -> dict[str, Any]:
     return entry
 
 
-def _paused(context: Context, reasons: Sequence[str]) -> str:
+def _paused(context: Context, waiting: Iterable[Job]) -> str:
     """Why no task is started, if none is: the worker's word, or that of all that wait."""
     if context.worker.paused:
         return context.worker.paused
-    return reasons[0] if reasons and all(reasons) else ""
+    reasons = [context.worker.held_up_by(job) for job in waiting]
+    return context.redact(reasons[0]) if reasons and all(reasons) else ""

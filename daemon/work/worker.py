@@ -186,7 +186,7 @@ class Worker:
 
     def waits_for(self, job: Job) -> str:
         """Why a waiting job does not begin though it is its turn, or what a video lets go first. For any thread."""
-        reason, current = self._waits_for(job), self.current
+        reason, current = self.held_up_by(job), self.current
         if not job.segments_total:
             return reason
         if not reason and current is not None and current.id != job.id:
@@ -194,7 +194,8 @@ class Worker:
         done = f"{job.segments_done} of {job.segments_total} segments are done"
         return f"{reason}; {done}" if reason else done
 
-    def _waits_for(self, job: Job) -> str:
+    def held_up_by(self, job: Job) -> str:
+        """What keeps a waiting job from beginning whatever the others do; empty if nothing does. For any thread."""
         return self._surroundings.waits_for(job) or self._models.waits_for(job) or self.hold.reason
 
     def offload(self) -> bool:

@@ -41,7 +41,7 @@ export function notice(name, text, kind = "warn") {
 
 /** Whether a notice says this already. */
 export function isTold(text) {
-  return [...notices.values()].some((node) => node.textContent.includes(text));
+  return Boolean(text) && [...notices.values()].some((node) => node.textContent.includes(text));
 }
 
 /** Ask before something is lost. Answers a promise of true or false. */

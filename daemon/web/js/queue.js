@@ -39,14 +39,17 @@ export class QueueView {
     this.#more.hidden = hidden <= 0;
     this.#nothing.hidden = Boolean(!this.tasks.loaded || running || waiting.length);
     setText(this.#empty, translate("queue.empty", { inbox: this.tasks.queue?.inbox_path ?? "" }));
-    setText(this.#paused, pausedBy(this.tasks.queue));
+    const reason = stuck(this.tasks.queue, running);
+    setText(this.#paused, reason && !isTold(reason) ? translate("queue.waits", { reason }) : "");
     this.#paused.hidden = !this.#paused.textContent;
     setText(this.note, this.#summary());
     document.title = running ? `${running.progress} % · SeedVR2` : "SeedVR2";
   }
 
   #summary() {
-    return [held(this.tasks.queue), toldAbove(this.tasks.queue), this.#counts()].filter(Boolean).join(" · ");
+    const { queue, running } = this.tasks;
+    const above = isTold(stuck(queue, running)) ? translate("queue.told_above") : "";
+    return [held(queue), above, this.#counts()].filter(Boolean).join(" · ");
   }
 
   #counts() {
@@ -65,8 +68,8 @@ export class QueueView {
 
   // Why one waits, unless all do: that is said above, and of a video that let others go first, beside its size.
   #reasonOf(task) {
-    const { paused } = this.tasks.queue ?? {};
-    return task.segments_total || paused ? "" : (task.waiting_for ?? "");
+    const { queue, running } = this.tasks;
+    return task.segments_total || queue?.held_by || stuck(queue, running) ? "" : (task.waiting_for ?? "");
   }
 
   #makeRunning(task) {
@@ -170,13 +173,9 @@ function held(queue) {
   return queue?.held_by === "hours" ? [translate("queue.hours", { time: moment(queue.held_until) }), hours].join(" · ") : hours;
 }
 
-function toldAbove(queue) {
-  return queue?.paused && !queue.held_by && isTold(queue.paused) ? translate("queue.told_above") : "";
-}
-
-/** Why nothing is begun, where that is no choice of anybody's, and not said at the top of the page. */
-function pausedBy(queue) {
-  return queue?.paused && !queue.held_by && !isTold(queue.paused) ? translate("queue.waits", { reason: queue.paused }) : "";
+/** Why nothing is begun, where that is no choice of anybody's. */
+function stuck(queue, running) {
+  return queue?.paused && !queue.held_by && !running ? queue.paused : "";
 }
 
 function progressFacts(task) {
