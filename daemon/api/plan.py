@@ -98,6 +98,9 @@ def _foreseen(context: Context, media: Media, request: JobRequest, size: int) ->
     plan["seconds"] = round(work / estimates.speed(plan["model"] or model), 1) if known else None
     plan["wait_s"] = round(context.estimates.total(context.queue.waiting()) + context.operations.running_s())
     plan |= _disk(context, plan, least)
+    missing = context.worker.model_trouble(request.model)
+    if missing:
+        plan |= {"fits": False, "why": missing}
     if plan["why"]:
         plan["why"] = context.redact(plan["why"])
     return {

@@ -69,6 +69,7 @@ def _delete(context: Context, name: str, *, force: bool) -> dict[str, Any]:
         size = remove(path, context.models, force=force)
     except NotOursError as error:
         raise RequestError(403, str(error)) from error
+    context.worker.model_removed(path.name)
     log.info("the model %s was removed on request", path)
     return {"status": "removed", "model": path.name, "bytes": size}
 

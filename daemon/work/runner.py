@@ -21,7 +21,15 @@ from daemon.work.orders import Orders
 from daemon.work.publish import free_path
 from daemon.work.source import Sources
 from daemon.work.work_folder import STEM, WorkFolder
-from seedvr2.errors import Cancelled, MachineError, OptionError, OutOfMemoryError, SeedVR2Error, Yielded
+from seedvr2.errors import (
+    Cancelled,
+    MachineError,
+    MemoryTakenError,
+    OptionError,
+    OutOfMemoryError,
+    SeedVR2Error,
+    Yielded,
+)
 from seedvr2.options import UpscaleOptions
 from seedvr2.trouble import is_machine_trouble, is_out_of_memory
 
@@ -99,7 +107,7 @@ class JobRunner:
             return job.cancel(time.time(), "Cancelled on request.")
         except Yielded:
             return self._let_go(job, orders)
-        except (EngineError, CardFullError) as error:
+        except (EngineError, CardFullError, MemoryTakenError) as error:
             reached = self._work.reached(job.id)
             self._work.clear(job.id)
             return self.engine.failed(job, error, reached)

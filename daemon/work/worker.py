@@ -180,6 +180,14 @@ class Worker:
         self.notify()
         return future
 
+    def model_trouble(self, model: str) -> str:
+        """Why tasks with this model, or the default one if it is empty, wait; empty if they do not. For any thread."""
+        return self._models.reason(model)
+
+    def model_removed(self, model: str) -> None:
+        """Somebody had this model removed. For any thread."""
+        self._models.removed(model)
+
     def settle(self, job: Job) -> None:
         """Settle a job that has ended: at once, or later if the disk refuses. For any thread."""
         self._ends.settle(job)

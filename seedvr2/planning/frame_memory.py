@@ -12,7 +12,7 @@ from math import prod
 
 import torch
 
-from seedvr2.errors import NeverFitsError, OutOfMemoryError
+from seedvr2.errors import MemoryTakenError, NeverFitsError, OutOfMemoryError
 from seedvr2.media import MediaInfo
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.options import UpscaleOptions
@@ -86,7 +86,7 @@ def check_job(job: JobSize, options: UpscaleOptions, multiple: int, held: int = 
 
     Raises:
         NeverFitsError: not even frame by frame and with nothing else running; the message says what would fit.
-        OutOfMemoryError: not as it is asked for, or not now.
+        MemoryTakenError: not now. OutOfMemoryError: not as it is asked for.
     """
     most, now = host_memory.capacity() - host_memory.OWN, host_memory.obtainable() + held
     if job.total() <= now:
@@ -109,7 +109,9 @@ def check_job(job: JobSize, options: UpscaleOptions, multiple: int, held: int = 
     needs = f"{what} takes {gigabytes(job.total())} of memory, and {gigabytes(now)} are free"
     if least.total() <= now:
         raise OutOfMemoryError(f"{needs}; use a smaller batch_size, or vae_tiling = on with vae_quality = low.")
-    raise OutOfMemoryError(f"{needs}; use a smaller resolution{options.instead}, or try again when less is running.")
+    # Between the two, measurements differ too much to wait for it.
+    kind = MemoryTakenError if least.total() <= most else OutOfMemoryError
+    raise kind(f"{needs}; use a smaller resolution{options.instead}, or try again when less is running.")
 
 
 def _advice(fits: Callable[[int], bool], options: UpscaleOptions, info: MediaInfo) -> str:
