@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, create_model
@@ -27,6 +27,13 @@ _STATUS = Parameter(
     "status", str, State.COMPLETED.value, "Which ones", choices=(*(each.value for each in FINISHED), ALL)
 )
 
+# What may be told of a source that is not at hand: more than anybody has is 10 years of 100 frames a second, and the
+# largest picture that there is a format for.
+FACTS = (
+    Parameter("width", int, 1, "Pixels of a source that is not at hand", 1, 1 << 20),
+    Parameter("height", int, 1, "Pixels, likewise", 1, 1 << 20),
+    Parameter("frames", int, 1, "Of a video; 1 or left out: a picture", 1, 1 << 35),
+)
 ModelName = Annotated[str, Constraints(strip_whitespace=True, min_length=1)]
 Flag = Annotated[bool, BeforeValidator(lambda text: text.lower() in ("1", "true", "yes")), Shown(TEXT)]
 File = Annotated[str, Shown({**BINARY, "description": "The picture or video."})]
@@ -114,16 +121,24 @@ class Wishes(BaseModel):
     )
 
 
+class FileOrTask(BaseModel):
+    """What is asked about."""
+
+    model_config = ConfigDict(extra="forbid")
+    file: File = at_times()
+    task_id: TaskId = at_times("A task that is asked about, in place of a file.")
+
+
 def request_models(defaults: Mapping[str, Any]) -> list[type[BaseModel]]:
     """The models of all bodies; `defaults` are those that this server is configured with."""
     exactly = ConfigDict(extra="forbid")
     again = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"resolution": 2160, "seed": 7}]})
     parameters = fields_of(JOB_PARAMETERS, defaults)
-    bare: dict[str, Any] = {name: (each, None) for name, (each, _) in parameters.items()}
     with_file: dict[str, Any] = {FILE_FIELD: (File, ...), **parameters}
     return [
         create_model(SUBMIT_FORM, __config__=exactly, **with_file),
-        create_model("PreviewForm", __base__=Wishes, **bare),
+        create_model("PreviewForm", __base__=Wishes, **_optional(JOB_PARAMETERS)),
+        create_model("PlanForm", __base__=FileOrTask, **_optional(FACTS), **_optional(JOB_PARAMETERS)),
         create_model(
             "AgainRequest",
             __config__=again,
@@ -132,3 +147,7 @@ def request_models(defaults: Mapping[str, Any]) -> list[type[BaseModel]]:
         ),
         *(SwitchRequest, PullRequest, PauseRequest, PriorityRequest),
     ]
+
+
+def _optional(rows: Iterable[Parameter]) -> dict[str, Any]:
+    return {row.name: (typed(row), None) for row in rows}

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from daemon.api.answers.models import ModelRemoved, Models, PullAnswer, PullCancelled, Pulls, Switched
-from daemon.api.answers.preview import Preview
+from daemon.api.answers.preview import Plan, Preview
 from daemon.api.answers.queue import Held, History, Position, QueueStatus
 from daemon.api.answers.service import ApiDocument, GpuStatus, Health, Offloaded
 from daemon.api.answers.tasks import Cancelled, Deleted, Retried, Submitted, Task
@@ -142,10 +142,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "models": [{
                 "name": MODEL, "params": "3B", "precision": "FP8", "size": "3.2GB", "vram": "~8GB", "variant": "",
                 "desc": {"en": "3B params FP8 - Balanced quality & speed"}, "available": True,
-                "downloadable": False, "sha256_ok": True, "bytes": 3391544696,
+                "downloadable": False, "sha256_ok": True, "bytes": 3391544696, "fetched": True,
             }],
             "default": MODEL, "current": MODEL, "loading": False, "loading_model": None, "pulls": [PULL],
-            "free_bytes": 512000000000,
+            "free_bytes": 512000000000, "suggested": None,
         }},
         query=ModelsQuery,
     ),
@@ -194,13 +194,17 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Queue", "get_queue_status", QueueStatus,
         {"busy": {
             "queue_length": 1, "in_system": 2,
-            "processing": {"task_id": ID, "progress": 50, "model": "3b_fp8"},
+            "processing": {"task_id": ID, "progress": 50, "model": "3b_fp8", "eta_s": 12.5},
             "processing_task_id": ID, "processing_progress": 50,
             "pending_tasks": [
-                {"task_id": "77de0b12", "id": "77de0b12", "position": 2, "created_at": CREATED, "params": PARAMS}
+                {
+                    "task_id": "77de0b12", "id": "77de0b12", "position": 2, "created_at": CREATED, "params": PARAMS,
+                    "waiting_for": None,
+                }
             ],
             "total_completed": 10, "total_failed": 0, "total_cancelled": 0, "avg_process_time": 25,
-            "estimated_total_wait": 50, "paused": None, "held_by": None, "held_until": None,
+            "estimated_total_wait": 50, "paused": None, "held_by": None, "held_until": None, "hours": None,
+            "inbox_path": "/srv/seedvr2/inbox",
         }},
     ),
     ("POST", "/api/queue/pause"): Operation(
@@ -228,7 +232,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Queue", "get_queue_history", History,
         {"one": {"history": [{
             "id": ID, "status": "completed", "created_at": CREATED, "completed_at": ENDED, "process_time": 25.0,
-            "original_filename": "video.mp4", "source": "api", "params": PARAMS, **RESULT, "available": True,
+            "original_filename": "video.mp4", "source": "api", "params": PARAMS, "media": TASK["media"], **RESULT,
+            "available": True,
         }]}},
         {400: "limit takes a whole number, not 'many'."},
         query=HistoryQuery,
@@ -238,6 +243,27 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {400: "resolution takes a whole number from 16 to 16384, not '12'.", 404: NO_MODEL},
         form="SubmitForm",
         about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
+    ),
+    ("POST", "/api/plan"): Operation(
+        "Tasks", "plan_task", Plan,
+        {"film": {
+            "task_id": None, "width": 1920, "height": 1080, "frames": 172800, "duration_s": 7200.0,
+            "output_width": 3840, "output_height": 2160, "output_format": "mp4", "model": MODEL, "seconds": 259200.0,
+            "wait_s": 0, "frames_together": 5, "memory_bytes": 21500000000, "weights_bytes": 3900000000,
+            "memory_free_bytes": 46800000000, "result_bytes": 35800000000, "disk_bytes": 71600000000,
+            "disk_free_bytes": 512000000000, "fits": True, "why": None,
+            "reasons": ["Frames of 3840x2160 in tiles of 1024 pixels."],
+        }},
+        {
+            400: "Send either the field 'file' with a picture or video, or a 'task_id', or 'width' and 'height' in "
+            "pixels, with 'frames' for a video.",
+            404: UNKNOWN_TASK, 409: "Nothing is known of what is in the source of this task.",
+        },
+        form="PlanForm",
+        about="Answers in about a second, also while a task runs: no model is loaded, and no frame of a video decoded "
+        "but the first. Send a file, which is not kept, or name a task, or say how large the source is; the parameters "
+        "are those of POST /api/process, and all of it may as well be JSON. Memory counts as free that the running "
+        "task will have given back.",
     ),
     ("POST", "/api/preview"): Operation(
         "Tasks", "make_preview", Preview,

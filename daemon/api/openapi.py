@@ -14,7 +14,7 @@ from daemon.api.answers.service import Error
 from daemon.api.asked import request_models
 from daemon.api.bodies import Query
 from daemon.api.described import OPERATIONS, PREVIEW_ID, Operation
-from daemon.api.gate import MAX_BODY
+from daemon.api.gate import FILE_OR_TASK_PATHS, MAX_BODY
 from daemon.api.replies import UNEXPECTED
 from daemon.api.route import Route
 from daemon.api.shapes import BINARY, TEXT, Schema, components, named, ref
@@ -143,9 +143,11 @@ def _common_errors(route: Route, config: Config) -> dict[int, str]:
         errors[413] = f"The body is too large: this takes up to {MAX_BODY >> 10} KiB."
         errors[503] = "The service is stopping. Try again in a moment."
         errors[507] = NO_ROOM
-    if route.path in ("/api/process", "/api/preview"):
+    if route.path in ("/api/process", *FILE_OR_TASK_PATHS):
         errors[413] = f"The file is too large: this server takes up to {config.server.max_upload_mb} MiB."
         errors[503] = "The queue is full. Try again later."
+    if route.path == "/api/plan":
+        errors[503] = "The service is stopping. Try again in a moment."
     if route.path == "/api/preview":
         errors[503] = "Other previews are being made; try again soon."
     return errors

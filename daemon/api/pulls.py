@@ -66,6 +66,7 @@ def _delete(context: Context, name: str, asked: RemoveQuery) -> dict[str, Any]:
         size = remove(path, context.models, force=asked.force)
     except NotOursError as error:
         raise RequestError(403, str(error)) from error
+    context.worker.model_removed(path.name)
     log.info("the model %s was removed on request", path)
     return {"status": "removed", "model": path.name, "bytes": size}
 

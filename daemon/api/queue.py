@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,14 @@ def queue_status(context: Context) -> dict[str, Any]:
     """The whole queue."""
     current, progress = context.worker.current, context.worker.progress
     waiting = context.queue.waiting()
+    running_s = context.operations.running_s()
     running = None
     if current is not None:
         running = {
             "task_id": current.id,
             "progress": progress.percent if progress else 0,
-            "model": model_tag(context.executor.model or current.draft.model or context.config.model.default),
+            "model": model_tag(views.model_of(context, current) or context.config.model.default),
+            "eta_s": round(running_s, 1),
         }
     pending = [
         {
@@ -62,6 +65,7 @@ def queue_status(context: Context) -> dict[str, Any]:
             "position": place,
             "created_at": views.timestamp(job.created_at),
             "params": views.parameters(job),
+            "waiting_for": context.redact(context.worker.waits_for(job)) or None,
         }
         for place, job in enumerate(waiting, 2 if running else 1)
     ]
@@ -77,9 +81,11 @@ def queue_status(context: Context) -> dict[str, Any]:
         "total_failed": totals[State.FAILED],
         "total_cancelled": totals[State.CANCELLED],
         "avg_process_time": _average(context),
-        "estimated_total_wait": round(context.estimates.total(waiting) + context.operations.running_s()),
-        "paused": _paused(context) or context.worker.hold.reason or None,
+        "estimated_total_wait": round(context.estimates.total(waiting) + running_s),
+        "paused": _paused(context, waiting) or context.worker.hold.reason or None,
         **holding.state(context),
+        "hours": str(context.worker.hold.hours) or None,
+        "inbox_path": str(context.config.paths.inbox),
     }
 
 
@@ -98,17 +104,19 @@ def _entry(context: Context, job: Job) -> dict[str, Any]:
         "original_filename": views.text(job.draft.original_filename),
         "source": job.draft.origin,
         "params": views.parameters(job),
+        "media": views.media(job),
     }
     if job.result is not None:
         entry |= views.output(job) | {"available": Path(job.result.path).is_file()}
     else:
         entry["error"] = views.text(context.redact(job.error))
+        entry |= {"model": model} if (model := views.model_of(context, job)) else {}
     return entry
 
 
-def _paused(context: Context) -> str:
+def _paused(context: Context, waiting: Iterable[Job]) -> str:
     """Why no task is started, if none is: the worker's word, or that of all that wait."""
     if context.worker.paused:
         return context.worker.paused
-    reasons = [context.worker.waits_for(job) for job in context.queue.waiting()]
+    reasons = [context.worker.held_up_by(job) for job in waiting]
     return context.redact(reasons[0]) if reasons and all(reasons) else ""

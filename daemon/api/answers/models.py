@@ -23,6 +23,7 @@ class Model(Answer):
     bytes: Whole | None = about("null where none is published.")
     own: bool = at_times("true: a file that is not in the catalogue.")
     error: str = at_times("Why the file cannot be used.")
+    fetched: bool = at_times("true: it was fetched by this program, so DELETE removes it.")
 
 
 class Pull(Answer):
@@ -47,6 +48,9 @@ class Models(Answer):
     loading_model: str | None
     pulls: list[Pull]
     free_bytes: Whole | None = about("Free on the disk that models are fetched to.")
+    suggested: str | None = about(
+        "A model to fetch for the memory of this machine, where only the embedded one is here."
+    )
 
 
 class Pulls(Answer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from daemon.api.answers.tasks import Origin, Parameters, Result, TaskState
+from daemon.api.answers.tasks import Media, Origin, Parameters, Result, TaskState
 from daemon.api.shapes import Answer, Number, OneOf, Percent, TaskId, Time, Whole, about, at_times
 from daemon.work.hold import HeldBy
 
@@ -31,6 +31,7 @@ class Processing(Answer):
     task_id: TaskId
     progress: Percent
     model: str
+    eta_s: Number = about("Seconds left, as they are counted in estimated_total_wait.")
 
 
 class Pending(Answer):
@@ -41,6 +42,7 @@ class Pending(Answer):
     position: Whole
     created_at: Time
     params: Parameters
+    waiting_for: str | None = about("Why it does not begin though it is its turn.")
 
 
 class QueueStatus(Holding):
@@ -58,6 +60,8 @@ class QueueStatus(Holding):
     avg_process_time: Number = about("Seconds, over the last tasks.")
     estimated_total_wait: Number = about("Seconds until all is done.")
     paused: str | None = about("Why no task is started, if so.")
+    hours: str | None = about("In which the queue runs, as configured; null: at all times.")
+    inbox_path: str = about("The watched folder, on the machine of the service.")
 
 
 class Position(Answer):
@@ -80,6 +84,7 @@ class Finished(Result):
     original_filename: str
     source: Origin
     params: Parameters
+    media: Media
     available: bool = at_times("Whether the result is still there.")
     error: str = at_times()
 
