@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from daemon.errors import ConfigError
@@ -60,18 +60,9 @@ class Config:
     file: Path | None = None
 
 
-class _Settings(BaseSettings):
+class _Whole(BaseSettings):
     """All that the sources tell, validated. Its only argument is `sources`, the first of which wins."""
 
-    paths: PathSettings = PathSettings()
-    server: ServerSettings = ServerSettings()
-    model: ModelSettings = ModelSettings()
-    inbox: InboxSettings = InboxSettings()
-    jobs: JobSettings = JobSettings()
-    queue: QueueSettings = QueueSettings()
-    webhook: WebhookSettings = WebhookSettings()
-    notify: NotifySettings = NotifySettings()
-    logging: LoggingSettings = LoggingSettings()
     defaults: dict[str, Any] = {}
     presets: dict[str, dict[str, Any]] = {}
 
@@ -82,6 +73,10 @@ class _Settings(BaseSettings):
         """Those of this call, in place of the library's own."""
         assert isinstance(init_settings, InitSettingsSource)
         return tuple(init_settings.init_kwargs["sources"])
+
+
+_SECTIONS: dict[str, Any] = {name: (declared, declared()) for name, declared in SECTIONS.items()}
+_Settings = create_model("_Settings", __base__=_Whole, **_SECTIONS)
 
 
 def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
