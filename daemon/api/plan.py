@@ -75,7 +75,7 @@ def _foreseen(context: Context, media: Media, request: JobRequest, size: int) ->
     if suffix is None:
         raise OptionError("output_format", wrong_format(media, options.output_format))
     model = request.model or estimates.default
-    known = estimates.knows(model)
+    known = bool(model) and estimates.knows(model)
     # A measurement beside a running job would be wrong, and would hold it up.
     timed = not known and context.worker.current is None
     plan = context.executor.foresee(media, options, model=request.model, suffix=suffix, size=size, timed=timed)

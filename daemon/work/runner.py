@@ -128,7 +128,9 @@ class JobRunner:
         """The file of its model; empty if there is none, which the engine will say."""
         try:
             return self._executor.resolve(job.draft.model)
-        except SeedVR2Error:
+        except Exception as error:
+            # It is only told: whatever is wrong, the run itself meets it and knows what that means for the job.
+            log.debug("job %s: its model cannot be named: %s", job.id, error)
             return ""
 
     def _let_go(self, job: Job, orders: Orders) -> Job:

@@ -61,6 +61,10 @@ export async function planFile(file, parameters) {
   form.append("file", file, file.name);
   const answer = await fetch("/api/plan", { method: "POST", headers: authorization(), body: form }).catch(() => null);
   if (!answer) throw new ApiError(0, "");
+  if (answer.status === 401 && askForToken) {
+    await askForToken();
+    return planFile(file, parameters);
+  }
   const value = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new ApiError(answer.status, value.error ?? "", value.detail);
   return value;

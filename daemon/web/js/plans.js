@@ -22,6 +22,7 @@ export class Plans {
   #views = new Map();
   #node = el("ul.plans");
   #timer = 0;
+  #looking = Promise.resolve();
 
   /** `start(files, parameters, note)` sends files; `settings` says with what. */
   constructor(parent, settings, { start }) {
@@ -46,7 +47,8 @@ export class Plans {
     this.#list.push(held);
     // Most are sent before anybody could read anything.
     setTimeout(() => this.#show(held), SOON_MS);
-    held.source = await lookInto(file);
+    // One after the other: a browser plays so many videos at a time, and no more.
+    held.source = await (this.#looking = this.#looking.then(() => lookInto(file)));
     if (held.source) await this.#ask(held, api.plan({ ...held.source, ...this.settings.changes }));
     held.busy = false;
     const known = held.plan ? isShort(held.plan) : !held.error && file.size < LARGE_BYTES;
