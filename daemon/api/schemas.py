@@ -289,6 +289,7 @@ COMPONENTS: dict[str, Schema] = {
                 "description": "That it takes: by what the model took here before, else a rough estimate; null while "
                 "nothing is known.",
             },
+            "measured": {**YES_NO, "description": "Whether the model has run here; else the seconds are rough."},
             "wait_s": {**WHOLE, "description": "Seconds until all that is in the queue now is done."},
             "frames_together": {**or_null(WHOLE), "description": "That are restored at a time."},
             "memory_bytes": {**or_null(WHOLE), "description": "At the peak: of the GPU, else of main memory."},
