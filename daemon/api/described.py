@@ -249,9 +249,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {"film": {
             "task_id": None, "width": 1920, "height": 1080, "frames": 172800, "duration_s": 7200.0,
             "output_width": 3840, "output_height": 2160, "output_format": "mp4", "model": MODEL, "seconds": 259200.0,
-            "wait_s": 0, "frames_together": 5, "memory_bytes": 21500000000, "weights_bytes": 3900000000,
-            "memory_free_bytes": 46800000000, "result_bytes": 35800000000, "disk_bytes": 71600000000,
-            "disk_free_bytes": 512000000000, "fits": True, "why": None,
+            "measured": True, "wait_s": 0, "frames_together": 5, "memory_bytes": 21500000000,
+            "weights_bytes": 3900000000, "memory_free_bytes": 46800000000, "result_bytes": 35800000000,
+            "disk_bytes": 71600000000, "disk_free_bytes": 512000000000, "fits": True, "why": None,
             "reasons": ["Frames of 3840x2160 in tiles of 1024 pixels."],
         }},
         {

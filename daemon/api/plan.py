@@ -86,6 +86,7 @@ def _foreseen(context: Context, media: Media, request: JobRequest, size: int) ->
         estimates.expect(plan["model"], work, counted)
     known = estimates.knows(plan["model"] or model)
     plan["seconds"] = round(work / estimates.speed(plan["model"] or model), 1) if known else None
+    plan["measured"] = estimates.ran(plan["model"] or model)
     plan["wait_s"] = round(context.estimates.total(context.queue.waiting()) + context.operations.running_s())
     plan |= _disk(context, plan, least)
     missing = context.worker.model_trouble(request.model)

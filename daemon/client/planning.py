@@ -26,7 +26,7 @@ def _described(name: str, plan: dict[str, Any]) -> list[str]:
     lines = [
         f"{name}  {plan['width']}x{plan['height']} to {plan['output_width']}x{plan['output_height']}{frames}",
         f"  model   {plan['model'] or 'none'}",
-        f"  time    {_time(plan['seconds'])}",
+        f"  time    {_time(plan)}",
     ]
     if plan["memory_bytes"] is not None:
         lines.append(f"  memory  {gigabytes(plan['memory_bytes'])} of {gigabytes(plan['memory_free_bytes'])}")
@@ -36,11 +36,10 @@ def _described(name: str, plan: dict[str, Any]) -> list[str]:
     return [*lines, f"  {verdict}{': ' + plan['why'] if plan['why'] else ''}"]
 
 
-def _time(seconds: float | None) -> str:
-    if seconds is None:
+def _time(plan: dict[str, Any]) -> str:
+    if plan["seconds"] is None:
         return "not known before the model has run here"
-    whole = round(seconds)
-    if whole < 60:
-        return f"about {whole} s"
+    whole = round(plan["seconds"])
     minutes = -(-whole // 60)
-    return f"about {minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"about {minutes} min"
+    text = f"{whole} s" if whole < 60 else f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return f"about {text}" if plan["measured"] else f"very roughly {text}, as the model never ran here"

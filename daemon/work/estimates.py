@@ -52,6 +52,11 @@ class Estimates:
         with self._lock:
             return model in self._speeds or model in self._expected
 
+    def ran(self, model: str) -> bool:
+        """Whether a job with this model has run here, so that its speed is a measured one."""
+        with self._lock:
+            return model in self._speeds
+
     def expect(self, model: str, work: float, seconds: float) -> None:
         """Count on what a plan says until something is measured."""
         if seconds > 0 and work > 0:

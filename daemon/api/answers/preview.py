@@ -60,6 +60,7 @@ class Plan(Answer):
     seconds: Number | None = about(
         "That it takes: by what the model took here before, else a rough estimate; null while nothing is known."
     )
+    measured: bool = about("Whether the model has run here; else the seconds are rough.")
     wait_s: Whole = about("Seconds until all that is in the queue now is done.")
     frames_together: Whole | None = about("That are restored at a time.")
     memory_bytes: Whole | None = about("At the peak: of the GPU, else of main memory.")

@@ -164,9 +164,9 @@ function rowsOf(plan) {
   ].filter(Boolean);
 }
 
-function timeOf({ seconds, wait_s: wait }) {
+function timeOf({ seconds, measured, wait_s: wait }) {
   if (seconds === null) return translate("plan.unknown");
-  const time = translate("plan.about", { time: duration(seconds) });
+  const time = translate(measured ? "plan.about" : "plan.rough", { time: duration(seconds) });
   return wait > SHORT_WAIT_S ? `${time}, ${translate("plan.after", { time: duration(wait) })}` : time;
 }
 

@@ -19,7 +19,7 @@ def _plan(running: Running, **fields: Any) -> dict[str, Any]:
 def test_a_film_that_is_not_here_is_planned(running: Running) -> None:
     plan = _plan(running, width=640, height=360, frames=7200, resolution=1080)
     assert (plan["output_width"], plan["output_height"]) == (1920, 1080)
-    assert plan["seconds"] == 14400
+    assert (plan["seconds"], plan["measured"]) == (14400, False)
     assert (plan["fits"], plan["why"], plan["output_format"]) == (True, None, "mp4")
     assert (plan["model"], plan["wait_s"], plan["task_id"]) == ("nano.safetensors", 0, None)
     [(media, options, _model, suffix, _size, timed)] = running.executor.foreseen
@@ -65,8 +65,8 @@ def test_a_plan_and_the_queue_count_on_the_same_time(running: Running) -> None:
     running.executor.gate.set()
     for task in (first, second):
         running.finished(task)
-    # Measured by now.
-    assert _plan(running, **size)["seconds"] < seconds
+    now = _plan(running, **size)
+    assert now["measured"] and now["seconds"] < seconds
 
 
 def test_a_disk_without_room_is_told(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

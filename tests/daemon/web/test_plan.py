@@ -42,7 +42,7 @@ def test_a_long_video_waits_until_its_plan_was_seen_and_follows_the_settings(
     card = page.locator(".plan")
     expect(card.locator(".badge")).to_have_text("fits")
     expect(card).to_contain_text("64 × 48 → 1440 × 1080 · 200 frames")
-    expect(card).to_contain_text("about 6 min 40 s")
+    expect(card).to_contain_text("very roughly 6 min 40 s")
     expect(card).to_contain_text("3.1 kB of 1.0 MB free")
     expect(card).to_contain_text("nano")
     assert running.executor.foreseen[0][0].frames == 200
