@@ -24,7 +24,7 @@ from daemon.inbox.inbox import Inbox
 from daemon.inbox.intake import Intake
 from daemon.inbox.moved import Moved
 from daemon.inbox.refusals import Refusals
-from daemon.jobs.job import Job
+from daemon.jobs.job import Job, State
 from daemon.jobs.queue import JobQueue
 from daemon.outside.events import EventHub
 from daemon.outside.metrics import Metrics
@@ -39,7 +39,7 @@ from daemon.work.ending import Ending
 from daemon.work.ends import Ends
 from daemon.work.estimates import Estimates
 from daemon.work.hold import Hold
-from daemon.work.model_trouble import ModelTrouble
+from daemon.work.model_trouble import AUTO, ModelTrouble
 from daemon.work.operations import Operations
 from daemon.work.publish import Publisher
 from daemon.work.recovery import Recovery
@@ -52,6 +52,8 @@ from daemon.work.worker import Worker
 from seedvr2.config_file import with_hub_cache
 
 MIB = 1 << 20
+# So many of the last jobs are looked at for what they ran with.
+_LATE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,12 @@ def _wire(
         queue,
         surroundings,
         ends,
-        ModelTrouble(executor, [config.defaults.get("dit_model", "")], embedding),
+        ModelTrouble(
+            executor,
+            [config.defaults.get("dit_model", "")],
+            embedding,
+            before=_model_before(store) if config.model.default in ("", AUTO) else "",
+        ),
         estimates=estimates,
         hold=Hold(store, Hours.parse(config.queue.hours)),
         idle_timeout_s=config.model.idle_timeout_s,
@@ -210,3 +217,9 @@ def _wire(
 
 def _nothing() -> None:
     """Nobody wants to be told."""
+
+
+def _model_before(store: JobStore) -> str:
+    """The model of the last job that named none; empty if there is none of late."""
+    done = store.history(_LATE, (State.COMPLETED,))
+    return next((job.result.model for job in done if job.result is not None and not job.draft.model), "")

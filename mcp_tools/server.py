@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from mcp_tools import prompts, resources
 from mcp_tools.api import Api
 from mcp_tools.arguments import check_names, sentence
+from mcp_tools.plan_tool import PlanTool
 from mcp_tools.preview_tool import PreviewTool
 from mcp_tools.service_tools import ServiceTools
 from mcp_tools.settings import Settings
@@ -54,6 +55,7 @@ def make_server(api: Api, settings: Settings) -> SeedVR2Server:
     """The server, ready for any transport."""
     offers = [
         *TaskTools(api, settings.folders).offers(),
+        *PlanTool(api, settings.folders).offers(),
         *PreviewTool(api, settings.folders).offers(),
         *ServiceTools(api).offers(),
     ]

@@ -12,6 +12,7 @@ SeedVR2Error
 ├── DaemonGoneError      the daemon that was to do it does not answer
 ├── DownloadError        a file of the catalogue could not be fetched or did not verify
 ├── OutOfMemoryError     there is not enough memory at the moment, or for this batch and these tiles
+│   ├── MemoryTakenError         there is enough, but others hold it now; it fits once they give it back
 │   └── NeverFitsError           the job needs more memory than this machine has at all; trying again is no use
 ├── NumericError         a network gave infinities or no numbers, in a wider type as well
 ├── Cancelled            the caller asked to stop; nothing was left behind
@@ -87,6 +88,10 @@ class DownloadError(SeedVR2Error):
 
 class OutOfMemoryError(SeedVR2Error):
     """There is not enough memory at the moment, or for this batch and these tiles."""
+
+
+class MemoryTakenError(OutOfMemoryError):
+    """The machine has memory enough for the job, but others hold it at the moment."""
 
 
 class NeverFitsError(OutOfMemoryError):

@@ -12,7 +12,7 @@ from seedvr2.catalogue.places import ModelsDir
 from seedvr2.errors import Cancelled
 from seedvr2.farm.job_plan import JobPlan
 from seedvr2.farm.segments import Made, make_segments, units_at
-from seedvr2.media import open_source, output_suffix
+from seedvr2.media import MediaInfo, open_source, output_suffix
 from seedvr2.options import UpscaleOptions
 from seedvr2.planning.card import DeviceLayer
 from seedvr2.planning.disk import disk_need
@@ -29,7 +29,7 @@ from seedvr2.workshop import Workshop
 class Upscaler:
     """Upscales pictures and videos; keeps its model in memory between calls.
 
-    One thread may call `load`, `unload`, `upscale`; `model`, `resolve` and `plan` may be used from any.
+    One thread may call `load`, `unload`, `upscale`; `model`, `resolve`, `plan` and `foresee` may be used from any.
 
     Example:
         >>> upscaler = Upscaler(Path("models"))
@@ -153,6 +153,14 @@ class Upscaler:
         suffix, bytes_there = output_suffix(info, options), source.stat().st_size
         need = disk_need(info, forecast.output_size, suffix, forecast.frames, bytes_there, options.wish)
         return replace(forecast, disk=need)
+
+    def foresee(self, info: MediaInfo, options: UpscaleOptions, *, model: str = "auto", timed: bool = True) -> Forecast:
+        """What upscaling a source of which so much is known would take, once nothing else is at work in this process.
+
+        Reads no source. Its time is left out unless `timed`. Errors as for `upscale`.
+        """
+        files = self._workshop.files(model)
+        return make_forecast(info, options, files, self._planner, alone=True, timed=timed)
 
     def freeze(
         self,

@@ -21,6 +21,7 @@ from daemon.api import (
     metrics,
     models,
     page,
+    plan,
     preview,
     process,
     pulls,
@@ -40,7 +41,7 @@ from daemon.settings.keys import ServerSettings
 
 log = logging.getLogger(__name__)
 TOPICS = (
-    *(health, gpu, models, pulls, queue, holding, process, preview, tasks, adjust, download, source, thumbnails),
+    *(health, gpu, models, pulls, queue, holding, process, plan, preview, tasks, adjust, download, source, thumbnails),
     *(events, metrics),
 )
 PAGES = (page, session)

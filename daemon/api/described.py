@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from daemon.api.queue import FINISHED, MAX_HISTORY
+from pydantic import BaseModel
+
+from daemon.api.answers.models import ModelRemoved, Models, PullAnswer, PullCancelled, Pulls, Switched
+from daemon.api.answers.preview import Plan, Preview
+from daemon.api.answers.queue import Held, History, Position, QueueStatus
+from daemon.api.answers.service import ApiDocument, GpuStatus, Health, Offloaded
+from daemon.api.answers.tasks import Cancelled, Deleted, Retried, Submitted, Task
+from daemon.api.asked import DownloadQuery, HistoryQuery, ModelsQuery, RemoveQuery
+from daemon.api.bodies import Query
 from daemon.api.shapes import BINARY, TEXT, Schema
 from seedvr2.options import OUTPUT_FORMATS
 
@@ -54,32 +62,24 @@ SUBMITTED = {"status": "queued", "task_id": ID, "queue_position": 1, "estimated_
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A parameter in the query."""
-
-    name: str
-    schema: Schema
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation.
 
     Attributes:
         name: what a method of a generated client is called.
-        answer: the component that is answered.
+        answer: what is answered.
         media: what is sent instead of JSON, by content type.
-        form, body: the components that are sent, as a form or as JSON.
+        query: what may follow the address.
+        form, body: the names of the models that are sent, as a form or as JSON.
         in_parts: whether a part of the file can be asked for, and whether it has changed.
     """
 
     tag: str
     name: str
-    answer: str = ""
+    answer: type[BaseModel] | None = None
     examples: Mapping[str, Any] = field(default_factory=dict)
     errors: Mapping[int, str] = field(default_factory=dict)
-    query: tuple[Query, ...] = ()
+    query: type[Query] | None = None
     media: Mapping[str, Schema] = field(default_factory=dict)
     form: str = ""
     body: str = ""
@@ -106,7 +106,7 @@ _SOURCES = _files(
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/health"): Operation(
-        "Service", "get_health", "Health",
+        "Service", "get_health", Health,
         {"idle": {
             "status": "healthy", "version": "1.0.0", "queue_enabled": True, "queue_length": 0, "queue_held": None,
             "timestamp": CREATED, "worker": "idle", "uptime_s": 3600.0, "inbox": "watching", "inbox_pending": 0,
@@ -116,9 +116,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Answers 503 with the same keys once the worker is dead or the service stops.",
     ),
     ("GET", "/metrics"): Operation("Service", "get_metrics", media={"text/plain": TEXT}),
-    ("GET", "/openapi.json"): Operation("Service", "get_openapi", "ApiDocument"),
+    ("GET", "/openapi.json"): Operation("Service", "get_openapi", ApiDocument),
     ("GET", "/api/gpu/status"): Operation(
-        "GPU", "get_gpu_status", "GpuStatus",
+        "GPU", "get_gpu_status", GpuStatus,
         {"loaded": {
             "cuda_available": True, "gpu_name": "NVIDIA L40S", "vram_used_mb": 3418, "vram_total_mb": 45709,
             "model_loaded": True, "current_model": MODEL, "loading": False, "loading_model": None,
@@ -130,27 +130,27 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         }},
     ),
     ("POST", "/api/gpu/offload"): Operation(
-        "GPU", "offload_gpu", "Offloaded",
+        "GPU", "offload_gpu", Offloaded,
         {
             "released": {"status": "success", "message": "GPU memory released"},
             "later": {"status": "success", "message": "GPU memory released", "deferred": True},
         },
     ),
     ("GET", "/api/models"): Operation(
-        "Models", "list_models", "Models",
+        "Models", "list_models", Models,
         {"one": {
             "models": [{
                 "name": MODEL, "params": "3B", "precision": "FP8", "size": "3.2GB", "vram": "~8GB", "variant": "",
                 "desc": {"en": "3B params FP8 - Balanced quality & speed"}, "available": True,
-                "downloadable": False, "sha256_ok": True, "bytes": 3391544696,
+                "downloadable": False, "sha256_ok": True, "bytes": 3391544696, "fetched": True,
             }],
             "default": MODEL, "current": MODEL, "loading": False, "loading_model": None, "pulls": [PULL],
-            "free_bytes": 512000000000,
+            "free_bytes": 512000000000, "suggested": None,
         }},
-        query=(Query("all", {"type": "string"}, "1: also the models that are not on this machine."),),
+        query=ModelsQuery,
     ),
     ("POST", "/api/models/switch"): Operation(
-        "Models", "switch_model", "Switched",
+        "Models", "switch_model", Switched,
         {"loaded": {"status": "loaded", "model": MODEL, "already_loaded": False}},
         {
             400: 'Say which model: {"model": "name"}.',
@@ -160,7 +160,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         body="SwitchRequest",
     ),
     ("POST", "/api/models/pull"): Operation(
-        "Models", "pull_model", "PullAnswer",
+        "Models", "pull_model", PullAnswer,
         {
             "pulling": {"status": "pulling", "model": PULL["model"], "pull": PULL},
             "installed": {"status": "installed", "model": MODEL, "pull": None},
@@ -175,36 +175,40 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         about="Answers at once; GET /api/models/pull and the `model` events of GET /api/events tell how far it is. "
         "What a model needs comes along. A download that broke goes on where it was.",
     ),
-    ("GET", "/api/models/pull"): Operation("Models", "list_pulls", "Pulls", {"one": {"pulls": [PULL]}}),
+    ("GET", "/api/models/pull"): Operation("Models", "list_pulls", Pulls, {"one": {"pulls": [PULL]}}),
     ("POST", "/api/models/pull/<model>/cancel"): Operation(
-        "Models", "cancel_pull", "PullCancelled", {"cancelled": {"status": "cancelled", "model": PULL["model"]}},
+        "Models", "cancel_pull", PullCancelled, {"cancelled": {"status": "cancelled", "model": PULL["model"]}},
         {404: f"{PULL['model']} is not being fetched."},
     ),
     ("DELETE", "/api/models/<model>"): Operation(
-        "Models", "remove_model", "ModelRemoved",
+        "Models", "remove_model", ModelRemoved,
         {"removed": {"status": "removed", "model": MODEL, "bytes": 3391544696}},
         {
             403: f"models/{MODEL} was not fetched by this program, so it is left alone unless you force it.",
             404: f"There is no {MODEL} to be removed.",
             409: f"{MODEL} is in memory; release it first (POST /api/gpu/offload).",
         },
-        query=(Query("force", {"type": "string"}, "1: also a file that was not fetched by this program."),),
+        query=RemoveQuery,
     ),
     ("GET", "/api/queue/status"): Operation(
-        "Queue", "get_queue_status", "QueueStatus",
+        "Queue", "get_queue_status", QueueStatus,
         {"busy": {
             "queue_length": 1, "in_system": 2,
-            "processing": {"task_id": ID, "progress": 50, "model": "3b_fp8"},
+            "processing": {"task_id": ID, "progress": 50, "model": "3b_fp8", "eta_s": 12.5},
             "processing_task_id": ID, "processing_progress": 50,
             "pending_tasks": [
-                {"task_id": "77de0b12", "id": "77de0b12", "position": 2, "created_at": CREATED, "params": PARAMS}
+                {
+                    "task_id": "77de0b12", "id": "77de0b12", "position": 2, "created_at": CREATED, "params": PARAMS,
+                    "waiting_for": None,
+                }
             ],
             "total_completed": 10, "total_failed": 0, "total_cancelled": 0, "avg_process_time": 25,
-            "estimated_total_wait": 50, "paused": None, "held_by": None, "held_until": None,
+            "estimated_total_wait": 50, "paused": None, "held_by": None, "held_until": None, "hours": None,
+            "inbox_path": "/srv/seedvr2/inbox",
         }},
     ),
     ("POST", "/api/queue/pause"): Operation(
-        "Queue", "pause_queue", "Held",
+        "Queue", "pause_queue", Held,
         {"paused": {
             "status": "paused", "reason": "the queue is paused; resume it to go on", "held_by": "request",
             "held_until": None,
@@ -215,39 +219,54 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "segment is finished, a picture runs to its end; `now` stops both, and costs at most that segment or picture.",
     ),
     ("POST", "/api/queue/resume"): Operation(
-        "Queue", "resume_queue", "Held",
+        "Queue", "resume_queue", Held,
         {"running": {"status": "running", "reason": None, "held_by": None, "held_until": None}},
         about="Outside of the hours of `queue.hours` it stays `paused` until `held_until`.",
     ),
     ("GET", "/api/queue/position/<task_id>"): Operation(
-        "Queue", "get_queue_position", "Position",
+        "Queue", "get_queue_position", Position,
         {"queued": {"task_id": ID, "status": "queued", "position": 3, "estimated_wait": 75}},
         {404: UNKNOWN_TASK},
     ),
     ("GET", "/api/queue/history"): Operation(
-        "Queue", "get_queue_history", "History",
+        "Queue", "get_queue_history", History,
         {"one": {"history": [{
             "id": ID, "status": "completed", "created_at": CREATED, "completed_at": ENDED, "process_time": 25.0,
-            "original_filename": "video.mp4", "source": "api", "params": PARAMS, **RESULT, "available": True,
+            "original_filename": "video.mp4", "source": "api", "params": PARAMS, "media": TASK["media"], **RESULT,
+            "available": True,
         }]}},
         {400: "limit takes a whole number, not 'many'."},
-        query=(
-            Query("limit", {"type": "integer", "default": 20}, f"How many; brought into 1 to {MAX_HISTORY}."),
-            Query(
-                "status",
-                {"type": "string", "enum": [*(state.value for state in FINISHED), "all"], "default": "completed"},
-                "Which ones.",
-            ),
-        ),
+        query=HistoryQuery,
     ),
     ("POST", "/api/process"): Operation(
-        "Tasks", "submit_task", "Submitted", {"queued": SUBMITTED},
+        "Tasks", "submit_task", Submitted, {"queued": SUBMITTED},
         {400: "resolution takes a whole number from 16 to 16384, not '12'.", 404: NO_MODEL},
         form="SubmitForm",
         about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
     ),
+    ("POST", "/api/plan"): Operation(
+        "Tasks", "plan_task", Plan,
+        {"film": {
+            "task_id": None, "width": 1920, "height": 1080, "frames": 172800, "duration_s": 7200.0,
+            "output_width": 3840, "output_height": 2160, "output_format": "mp4", "model": MODEL, "seconds": 259200.0,
+            "measured": True, "wait_s": 0, "frames_together": 5, "memory_bytes": 21500000000,
+            "weights_bytes": 3900000000, "memory_free_bytes": 46800000000, "result_bytes": 35800000000,
+            "disk_bytes": 71600000000, "disk_free_bytes": 512000000000, "fits": True, "why": None,
+            "reasons": ["Frames of 3840x2160 in tiles of 1024 pixels."],
+        }},
+        {
+            400: "Send either the field 'file' with a picture or video, or a 'task_id', or 'width' and 'height' in "
+            "pixels, with 'frames' for a video.",
+            404: UNKNOWN_TASK, 409: "Nothing is known of what is in the source of this task.",
+        },
+        form="PlanForm",
+        about="Answers in about a second, also while a task runs: no model is loaded, and no frame of a video decoded "
+        "but the first. Send a file, which is not kept, or name a task, or say how large the source is; the parameters "
+        "are those of POST /api/process, and all of it may as well be JSON. Memory counts as free that the running "
+        "task will have given back.",
+    ),
     ("POST", "/api/preview"): Operation(
-        "Tasks", "make_preview", "Preview",
+        "Tasks", "make_preview", Preview,
         {"film": {
             "id": PREVIEW_ID, "task_id": ID, "width": 480, "height": 270, "output_width": 1920, "output_height": 1080,
             "crop": {"x": 210, "y": 96, "width": 160, "height": 90}, "model": MODEL, "seconds": 2.1,
@@ -276,19 +295,19 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         media=_files("image/png"), in_parts=True,
     ),
     ("GET", "/api/status/<task_id>"): Operation(
-        "Tasks", "get_task", "Task", {"processing": TASK, "completed": DONE}, {404: UNKNOWN_TASK}
+        "Tasks", "get_task", Task, {"processing": TASK, "completed": DONE}, {404: UNKNOWN_TASK}
     ),
     ("POST", "/api/tasks/<task_id>/cancel"): Operation(
-        "Tasks", "cancel_task", "Cancelled", {"waiting": {"status": "cancelled", "task_id": ID}},
+        "Tasks", "cancel_task", Cancelled, {"waiting": {"status": "cancelled", "task_id": ID}},
         {404: UNKNOWN_TASK, 409: f"Task {ID} is completed; only a waiting or running one can be cancelled."},
         about="`cancelling`: it runs and will stop within seconds.",
     ),
     ("POST", "/api/tasks/<task_id>/retry"): Operation(
-        "Tasks", "retry_task", "Retried", {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
+        "Tasks", "retry_task", Retried, {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
         {404: UNKNOWN_TASK, 409: f"Task {ID} is completed; only a failed or cancelled one can be retried."},
     ),
     ("DELETE", "/api/tasks/<task_id>"): Operation(
-        "Tasks", "delete_task", "Deleted", {"deleted": {"status": "deleted", "task_id": ID}},
+        "Tasks", "delete_task", Deleted, {"deleted": {"status": "deleted", "task_id": ID}},
         {404: UNKNOWN_TASK, 409: f"Task {ID} is processing. Cancel it first."},
     ),
     ("GET", "/api/download/<task_id>"): Operation(
@@ -298,7 +317,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             404: UNKNOWN_TASK,
             416: "The range lies outside of the file.",
         },
-        query=(Query("inline", {"type": "string"}, "1: to be shown instead of saved."),),
+        query=DownloadQuery,
         media=_RESULTS, in_parts=True,
         about="Understands `Range` (206), `If-Range` and `If-None-Match` (304).",
     ),
@@ -315,7 +334,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         about="At most 384 pixels wide and high.",
     ),
     ("POST", "/api/tasks/<task_id>/priority"): Operation(
-        "Tasks", "set_task_priority", "Task", {"waiting": WAITING},
+        "Tasks", "set_task_priority", Task, {"waiting": WAITING},
         {
             400: "priority takes one of low, normal, high, not 'urgent'.",
             404: UNKNOWN_TASK,
@@ -324,7 +343,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         body="PriorityRequest",
     ),
     ("POST", "/api/tasks/<task_id>/again"): Operation(
-        "Tasks", "run_task_again", "Retried", {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
+        "Tasks", "run_task_again", Retried, {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
         {
             400: "resolution takes a whole number from 16 to 16384, not '12'.",
             404: UNKNOWN_TASK,

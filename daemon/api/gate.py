@@ -18,8 +18,8 @@ MAX_BODY = MIB
 # What a form may weigh besides its file.
 FORM_SLACK = MIB
 UPLOAD_PATH = "/api/process"
-# Takes a form with a file, or JSON that names a task.
-PREVIEW_PATH = "/api/preview"
+# Take a form with a file, or JSON that names a task.
+FILE_OR_TASK_PATHS = ("/api/preview", "/api/plan")
 _FORM = "multipart/form-data"
 
 
@@ -55,7 +55,7 @@ class Gate:
 
 
 def _brings_a_form(path: str, content_type: str) -> bool:
-    return path == UPLOAD_PATH or (path == PREVIEW_PATH and _kind(content_type) == _FORM)
+    return path == UPLOAD_PATH or (path in FILE_OR_TASK_PATHS and _kind(content_type) == _FORM)
 
 
 def _kind(content_type: str) -> str:

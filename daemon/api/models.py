@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import CancelledError
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import bottle
-
+from daemon.api.asked import ModelsQuery, SwitchRequest
+from daemon.api.bodies import query, read
 from daemon.api.context import Context
-from daemon.api.json_body import json_body
 from daemon.api.pulls import all_pulls
 from daemon.api.route import Route
 from daemon.errors import RequestError
 from daemon.store.files import free_bytes
 from daemon.work.worker import Activity
 from seedvr2.catalogue.places import home
+from seedvr2.catalogue.registry import find
+from seedvr2.catalogue.remove import is_ours
 from seedvr2.errors import CheckpointError, IncompleteModelError, SeedVR2Error
+from seedvr2.nano import NAME as NANO
 
 # Each holds a thread until the running job ends.
 MAX_WAITING = 4
+# The size that is offered where there is none but the embedded one.
+SUGGESTED = "3b"
 RETRY_AFTER = {"Retry-After": "30"}
 
 
@@ -29,21 +34,14 @@ def routes(context: Context) -> list[Route]:
     waiting = threading.BoundedSemaphore(MAX_WAITING)
 
     def models() -> dict[str, Any]:
-        everything = bottle.request.query.get("all", "") in ("1", "true", "yes")
-        return list_models(context, everything)
+        return list_models(context, query(ModelsQuery).all)
 
     def switch() -> dict[str, Any]:
-        body = json_body('{"model": "name"}')
-        model = body.get("model")
-        if not isinstance(model, str) or not model.strip():
-            raise RequestError(400, 'Say which model: {"model": "name"}.', detail={"field": "model"})
-        wait = body.get("wait", False)
-        if not isinstance(wait, bool):
-            raise RequestError(400, '"wait" is true or false.', detail={"field": "wait"})
+        asked = read(SwitchRequest)
         if not waiting.acquire(blocking=False):
             raise RequestError(503, "Too many wait for a model already.", headers=RETRY_AFTER)
         try:
-            return _switch(context, model.strip(), wait=wait)
+            return _switch(context, asked.model, wait=asked.wait)
         finally:
             waiting.release()
 
@@ -60,15 +58,29 @@ def list_models(context: Context, everything: bool) -> dict[str, Any]:
         default = context.executor.resolve(wanted)
     except SeedVR2Error:
         default = wanted
+    models = context.executor.models(everything)
+    only_nano = not any(model["available"] for model in models if model["name"] != NANO)
     return {
-        "models": context.executor.models(everything),
+        "models": [_with_origin(context, model) for model in models],
         "default": default,
         "current": context.executor.model,
         "loading": context.worker.activity is Activity.LOADING,
         "loading_model": context.worker.loading_model,
         "pulls": all_pulls(context),
         "free_bytes": _free(home(context.models)),
+        "suggested": _suggested() if only_nano else None,
     }
+
+
+def _with_origin(context: Context, model: dict[str, Any]) -> dict[str, Any]:
+    ours = model["available"] and model["name"] != NANO and is_ours(model["name"], context.models)
+    return model | {"fetched": ours}
+
+
+@cache
+def _suggested() -> str:
+    """The recommended file of a real model for the memory of this machine, which stays the same."""
+    return find(SUGGESTED).name
 
 
 def _free(folder: Path) -> int | None:

@@ -13,7 +13,9 @@ from daemon.api.route import Route
 WEB = Path(__file__).parent.parent / "web"
 # Nothing inline, nothing from elsewhere, and no text becomes markup (the last two lines).
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    # A video that was chosen is looked into before it is sent.
+    "media-src 'self' blob:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )

@@ -11,27 +11,21 @@ from concurrent.futures import TimeoutError as TooLateError
 from pathlib import Path
 from typing import Any
 
-import bottle
-
-from daemon.api.bodies import body, json_object
-from daemon.api.channel import FORM_KEY
 from daemon.api.context import Context
 from daemon.api.download import send
+from daemon.api.file_or_task import TASK_FIELD, receive, request_of, task_named
 from daemon.api.form import Upload
-from daemon.api.models import resolve
-from daemon.api.pipe import FormPipe
 from daemon.api.route import Route
 from daemon.api.source import open_source
 from daemon.errors import EngineBugError, EngineError, RequestError
 from daemon.jobs.job import Media
-from daemon.jobs.parameters import MODEL, PRIORITY, JobRequest
+from daemon.jobs.parameters import MODEL, JobRequest
 from daemon.store.previews import Previews
 from daemon.work.naming import result_suffix, wrong_format
 from seedvr2.errors import Cancelled, OptionError
 from seedvr2.preview.wish import NAMES, Wish
 
 log = logging.getLogger(__name__)
-TASK_FIELD = "task_id"
 # Each holds a thread of the API.
 MOST_AT_ONCE = 2
 # Loading a large model from a slow disk takes so long that it is better to say so.
@@ -56,31 +50,23 @@ class PreviewMaker:
             raise RequestError(503, "Other previews are being made; try again soon.", headers={"Retry-After": "5"})
         try:
             wish = Wish.parse({name: fields.pop(name) for name in NAMES if name in fields})
-            task_id = str(fields.pop(TASK_FIELD, None) or "").strip()
+            task_id = task_named(fields)
             if bool(task_id) == (upload is not None):
                 raise RequestError(400, "Send either the field 'file' with a picture or video, or a 'task_id'.")
             if upload is not None:
                 media = self._context.executor.probe(upload.path)
-                return self._shown(upload.path, media, self._request({}, fields), wish) | {TASK_FIELD: None}
+                return self._shown(upload.path, media, request_of(self._context, {}, fields), wish) | {TASK_FIELD: None}
             return self._of_task(task_id, fields, wish) | {TASK_FIELD: task_id}
         finally:
             self._places.release()
 
     def _of_task(self, task_id: str, fields: dict[str, Any], wish: Wish) -> dict[str, Any]:
         job = self._context.operations.find(task_id)
-        request = self._request({**job.draft.options, MODEL.name: job.draft.model}, fields)
+        request = request_of(self._context, {**job.draft.options, MODEL.name: job.draft.model}, fields)
         with open_source(self._context, job) as source:
             if source is None:
                 raise RequestError(409, "The source of this task is gone. Send it again.")
             return self._shown(source.path, job.draft.media, request, wish)
-
-    def _request(self, base: dict[str, Any], fields: dict[str, Any]) -> JobRequest:
-        """What the job would be asked for; its own values stand where nothing else is said."""
-        fields.pop(PRIORITY.name, None)
-        request = JobRequest.parse(self._context.config.defaults, base, fields)
-        if request.model:
-            resolve(self._context, request.model)
-        return request
 
     def _shown(self, source: Path, media: Media, request: JobRequest, wish: Wish) -> dict[str, Any]:
         if result_suffix(media, request.options) is None:
@@ -146,15 +132,7 @@ def routes(context: Context) -> list[Route]:
     maker = PreviewMaker(context, previews)
 
     def preview() -> dict[str, Any]:
-        pipe: FormPipe | None = bottle.request.environ.get(FORM_KEY)
-        if pipe is None:
-            return maker.make(json_object(body()), None)
-        try:
-            form = pipe.finish()
-            return maker.make(dict(form.fields), form.upload)
-        finally:
-            # The file was sent for this only.
-            pipe.end()
+        return receive(maker.make)
 
     def image(preview_id: str, name: str) -> Any:
         path = previews.find(preview_id, name)

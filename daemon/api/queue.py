@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import bottle
-
 from daemon.api import holding, views
+from daemon.api.asked import ALL, FINISHED, HistoryQuery
+from daemon.api.bodies import query
 from daemon.api.context import Context
 from daemon.api.route import Route
-from daemon.errors import RequestError
 from daemon.jobs.job import Job, State
 from daemon.work.naming import model_tag
 
-FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)
-MAX_HISTORY = 1000
 # The average is over this many of the last jobs.
 AVERAGE_OVER = 20
 
@@ -36,8 +34,8 @@ def routes(context: Context) -> list[Route]:
         }
 
     def history() -> dict[str, Any]:
-        query = bottle.request.query
-        jobs = context.store.history(_limit(query.get("limit")), _states(query.get("status")))
+        asked = query(HistoryQuery)
+        jobs = context.store.history(asked.limit, FINISHED if asked.status == ALL else (State(asked.status),))
         return {"history": [_entry(context, job) for job in jobs]}
 
     return [
@@ -51,12 +49,14 @@ def queue_status(context: Context) -> dict[str, Any]:
     """The whole queue."""
     current, progress = context.worker.current, context.worker.progress
     waiting = context.queue.waiting()
+    running_s = context.operations.running_s()
     running = None
     if current is not None:
         running = {
             "task_id": current.id,
             "progress": progress.percent if progress else 0,
-            "model": model_tag(context.executor.model or current.draft.model or context.config.model.default),
+            "model": model_tag(views.model_of(context, current) or context.config.model.default),
+            "eta_s": round(running_s, 1),
         }
     pending = [
         {
@@ -65,6 +65,7 @@ def queue_status(context: Context) -> dict[str, Any]:
             "position": place,
             "created_at": views.timestamp(job.created_at),
             "params": views.parameters(job),
+            "waiting_for": context.redact(context.worker.waits_for(job)) or None,
         }
         for place, job in enumerate(waiting, 2 if running else 1)
     ]
@@ -80,35 +81,17 @@ def queue_status(context: Context) -> dict[str, Any]:
         "total_failed": totals[State.FAILED],
         "total_cancelled": totals[State.CANCELLED],
         "avg_process_time": _average(context),
-        "estimated_total_wait": round(context.estimates.total(waiting) + context.operations.running_s()),
-        "paused": _paused(context) or context.worker.hold.reason or None,
+        "estimated_total_wait": round(context.estimates.total(waiting) + running_s),
+        "paused": _paused(context, waiting) or context.worker.hold.reason or None,
         **holding.state(context),
+        "hours": str(context.worker.hold.hours) or None,
+        "inbox_path": str(context.config.paths.inbox),
     }
 
 
 def _average(context: Context) -> float:
     times = [views.process_time(job) or 0.0 for job in context.store.history(AVERAGE_OVER, (State.COMPLETED,))]
     return round(sum(times) / len(times), 2) if times else 0
-
-
-def _limit(text: str | None) -> int:
-    if not text:
-        return 20
-    try:
-        return min(max(int(text), 1), MAX_HISTORY)
-    except ValueError:
-        raise RequestError(400, f"limit takes a whole number, not {text[:40]!r}.", detail={"field": "limit"}) from None
-
-
-def _states(text: str | None) -> tuple[State, ...]:
-    if not text:
-        return (State.COMPLETED,)
-    if text == "all":
-        return FINISHED
-    if text not in FINISHED:
-        takes = ", ".join(FINISHED)
-        raise RequestError(400, f"status takes one of {takes}, all, not {text[:40]!r}.", detail={"field": "status"})
-    return (State(text),)
 
 
 def _entry(context: Context, job: Job) -> dict[str, Any]:
@@ -121,17 +104,19 @@ def _entry(context: Context, job: Job) -> dict[str, Any]:
         "original_filename": views.text(job.draft.original_filename),
         "source": job.draft.origin,
         "params": views.parameters(job),
+        "media": views.media(job),
     }
     if job.result is not None:
         entry |= views.output(job) | {"available": Path(job.result.path).is_file()}
     else:
         entry["error"] = views.text(context.redact(job.error))
+        entry |= {"model": model} if (model := views.model_of(context, job)) else {}
     return entry
 
 
-def _paused(context: Context) -> str:
+def _paused(context: Context, waiting: Iterable[Job]) -> str:
     """Why no task is started, if none is: the worker's word, or that of all that wait."""
     if context.worker.paused:
         return context.worker.paused
-    reasons = [context.worker.waits_for(job) for job in context.queue.waiting()]
+    reasons = [context.worker.held_up_by(job) for job in waiting]
     return context.redact(reasons[0]) if reasons and all(reasons) else ""

@@ -78,20 +78,15 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
         "params": parameters(job),
         "source": job.draft.origin,
         "original_filename": text(job.draft.original_filename),
-        "media": {
-            "kind": job.draft.media.kind,
-            "width": job.draft.media.width,
-            "height": job.draft.media.height,
-            "frames": job.draft.media.frames,
-        },
+        "media": media(job),
         "stage": progress.stage if progress else None,
         "frames_done": progress.frames_done if progress else 0,
         "frames_total": progress.frames_total if progress else None,
         "eta_s": round(progress.eta_s, 1) if progress and progress.eta_s is not None else None,
     }
-    loaded = context.executor.model
-    if progress and loaded and progress.stage not in BEFORE_MODEL:
-        view["model"] = loaded
+    model = model_of(context, job)
+    if model:
+        view["model"] = model
     if segments[1]:
         view |= {"segments_done": segments[0], "segments_total": segments[1]}
     if job.draft.duplicate_of:
@@ -110,9 +105,20 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
     return {key: value for key, value in view.items() if value is not None or key in ALWAYS}
 
 
-# Until then the model of the task before may be in memory.
-BEFORE_MODEL = ("", "queued", "downloading", "loading")
 ALWAYS = ("stage", "frames_total", "eta_s")
+
+
+def model_of(context: Context, job: Job) -> str:
+    """The model that a job ran with, runs with, or would as things are; empty if that is not known."""
+    if job.state is State.QUEUED and not job.segments_done:
+        return job.draft.model or context.estimates.default
+    return job.model or job.draft.model
+
+
+def media(job: Job) -> dict[str, Any]:
+    """What was sent."""
+    source = job.draft.media
+    return {"kind": source.kind, "width": source.width, "height": source.height, "frames": source.frames}
 
 
 def output(job: Job) -> dict[str, Any]:

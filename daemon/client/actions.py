@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from daemon.client.following import logs, wait_for
 from daemon.client.output import Output, state
+from daemon.client.planning import plan
 from daemon.client.pulling import pull
 from daemon.client.submitting import submit
 from rest_client.api import Api, segment
@@ -100,6 +101,7 @@ async def resume(api: Api, _arguments: argparse.Namespace, output: Output) -> bo
 ACTIONS: dict[str, Action] = {
     "ps": ps,
     "submit": submit,
+    "plan": plan,
     "status": status,
     "cancel": cancel,
     "retry": retry,

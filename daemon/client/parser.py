@@ -34,6 +34,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     submitting.add_argument("--download", type=Path, metavar="FOLDER", help="wait, and put the results there")
     add_parameters(submitting, JOB_PARAMETERS)
 
+    planning = command("plan", "what pictures and videos would take here, without doing them; 1 if one does not fit")
+    planning.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    add_parameters(planning, JOB_PARAMETERS)
+
     status = command("status", "how the daemon is, or a task")
     status.add_argument("task", nargs="?", metavar="ID")
     status.add_argument("--wait", action="store_true", help="until the task has ended; 1 if it fails")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from daemon.client.following import wait_for
 from daemon.client.output import Output
@@ -14,27 +16,41 @@ from seedvr2.arguments import given
 
 async def submit(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
     """Send all files, then wait for them and fetch the results if asked to."""
-    fields = {name: str(value).lower() if value in (True, False) else value
-              for name, value in given(arguments, JOB_PARAMETERS).items()}  # fmt: skip
+    fields = fields_of(arguments)
     folder: Path | None = arguments.download
     if folder is not None and not folder.is_dir():
         raise Problem(f"There is no folder {folder} for the results.", 400)
-    for file in arguments.files:
-        if not file.is_file():
-            raise Problem(f"There is no file {file}; folders are watched by way of the inbox.", 400)
     tasks = []
-    for path in arguments.files:
-        try:
-            with path.open("rb") as file:
-                answer = await api.upload(file, path.name, fields)
-        except OSError as error:
-            raise Problem(f"{path} cannot be read: {error.strerror}.", 400) from error
+    for path, file in open_files(arguments.files):
+        answer = await api.upload(file, path.name, fields)
         tasks.append(str(answer["task_id"]))
         place = f"{path.name}  number {answer['queue_position']} in the queue"
         output.answer(answer, f"{answer['task_id']}  {place}")
     if not arguments.wait and folder is None:
         return True
     return all([await _fetched(api, task, folder, output) for task in tasks])
+
+
+def fields_of(arguments: argparse.Namespace) -> dict[str, str | int | float]:
+    """The parameters that were given, as a form has them."""
+    return {
+        name: str(value).lower() if value in (True, False) else value
+        for name, value in given(arguments, JOB_PARAMETERS).items()
+    }
+
+
+def open_files(paths: Sequence[Path]) -> Iterator[tuple[Path, BinaryIO]]:
+    """Each file, opened when it is its turn. Raises Problem, for a missing one before the first."""
+    for path in paths:
+        if not path.is_file():
+            raise Problem(f"There is no file {path}; folders are watched by way of the inbox.", 400)
+    for path in paths:
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise Problem(f"{path} cannot be read: {error.strerror}.", 400) from error
+        with file:
+            yield path, file
 
 
 async def _fetched(api: Api, task: str, folder: Path | None, output: Output) -> bool:

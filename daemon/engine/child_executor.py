@@ -10,6 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -135,6 +136,17 @@ class ChildExecutor:
         if not isinstance(answer, say.Listed):
             raise _raised(answer)
         return [dict(model) for model in answer.models]
+
+    def foresee(
+        self, media: Media, options: UpscaleOptions, *, model: str, suffix: str, size: int, timed: bool
+    ) -> dict[str, Any]:
+        """What a job would take, found out beside the one that runs."""
+        facts = asdict(media) | {"formats": list(media.formats)}
+        asked = options.as_dict()
+        answer = self._ask(lambda id: say.Foresee(id, facts, asked, model, suffix, size, timed))
+        if not isinstance(answer, say.Foreseen):
+            raise _raised(answer)
+        return answer.plan
 
     def load(self, model: str) -> None:
         """Bring `model` into memory."""

@@ -1,7 +1,7 @@
 """The engine's process: `python -m daemon.engine.child_main FD`, started by `child_executor.py`.
 
-One thread computes, one listens (and ends the process when the pipe ends), one answers questions about models also
-while a job runs, one beats. What the engine itself shows of life is sent apart from the beats: a call into the GPU
+One thread computes, one listens (and ends the process when the pipe ends), one answers questions about models and plans
+also while a job runs, one beats. What the engine itself shows of life is sent apart from the beats: a call into the GPU
 that never comes back keeps the one and not the other.
 """
 
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from daemon.engine import messages as say
 from daemon.engine.channel import Channel, ChannelClosedError
@@ -23,6 +23,7 @@ from daemon.engine.executor import Executor
 from daemon.engine.faults import as_fault
 from daemon.engine.local_executor import LocalExecutor
 from daemon.engine.serving import FAILED, beat, connect, leave, messages, starting
+from daemon.jobs.job import Media
 from daemon.settings.keys import ModelSettings
 from seedvr2.heap import keep_freed_blocks
 from seedvr2.options import UpscaleOptions
@@ -75,7 +76,7 @@ class _Server:
         self._channel = channel
         self._engine = engine
         self._work: queue.SimpleQueue[say.Run | say.Preview | say.Load] = queue.SimpleQueue()
-        self._questions: queue.SimpleQueue[say.Resolve | say.ListModels] = queue.SimpleQueue()
+        self._questions: queue.SimpleQueue[say.Resolve | say.ListModels | say.Foresee] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
         self._giving_way: set[int] = set()
 
@@ -106,7 +107,7 @@ class _Server:
                     (self._giving_way.add if wanted else self._giving_way.discard)(number)
                 case say.Run() | say.Preview() | say.Load():
                     self._work.put(message)
-                case say.Resolve() | say.ListModels():
+                case say.Resolve() | say.ListModels() | say.Foresee():
                     self._questions.put(message)
                 case _:
                     log.error("no question for this process: %s", message)
@@ -121,6 +122,19 @@ class _Server:
                 case say.ListModels() as question:
                     with self._answering(question.id):
                         self._channel.send(say.Listed(question.id, self._engine.models(question.everything)))
+                case say.Foresee() as question:
+                    with self._answering(question.id):
+                        self._channel.send(say.Foreseen(question.id, self._foresee(question)))
+
+    def _foresee(self, asked: say.Foresee) -> dict[str, Any]:
+        return self._engine.foresee(
+            Media(**asked.media | {"formats": tuple(asked.media["formats"])}),
+            UpscaleOptions.parse(asked.options),
+            model=asked.model,
+            suffix=asked.suffix,
+            size=asked.size,
+            timed=asked.timed,
+        )
 
     def _preview(self, asked: say.Preview) -> None:
         shown = self._engine.preview(

@@ -94,4 +94,6 @@ def look_into(path: Path) -> Media:
         duration_s=info.duration_s,
         incomplete=info.incomplete,
         formats=media.result_formats(info),
+        bit_depth=info.bit_depth,
+        alpha=info.has_alpha,
     )

@@ -48,8 +48,8 @@ def never() -> bool:
 class Executor(Protocol):
     """Upscales files, one at a time. Every method but `model` may take long.
 
-    `model`, `probe`, `draw`, `resolve` and `models` may be called from any thread, the others from the worker's only.
-    All raise the errors of `seedvr2.errors`; anything else is a bug.
+    `model`, `probe`, `draw`, `resolve`, `models` and `foresee` may be called from any thread, the others from the
+    worker's only. All raise the errors of `seedvr2.errors`; anything else is a bug.
     """
 
     @property
@@ -77,6 +77,18 @@ class Executor(Protocol):
 
     def models(self, everything: bool) -> list[dict[str, Any]]:
         """The models that are here, or all known ones, each as `GET /api/models` describes it."""
+
+    def foresee(
+        self, media: Media, options: UpscaleOptions, *, model: str, suffix: str, size: int, timed: bool
+    ) -> dict[str, Any]:
+        """What a job would take, without its file, with no model loaded and nothing else at work, in about a second.
+
+        For any thread, also while a job runs. `suffix` is that of the result, `size` the bytes of the source. `timed`:
+        how long it would take, too, for which the device is measured. Keys, of which those that nobody knows are None:
+        `model`, `frames_together`, `memory_bytes`, `weights_bytes`, `memory_free_bytes`, `seconds`, `result_bytes`,
+        `disk_bytes` (at the most), `least_bytes` (without which it is not begun), `fits` and `why` it does not, or is
+        not known to; `reasons` of each choice. Raises MachineError.
+        """
 
     def load(self, model: str) -> None:
         """Bring `model` into memory in place of the present one."""

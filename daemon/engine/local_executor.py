@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.engine.decoding import decoding, look_into
 from daemon.engine.executor import OnProgress, Outcome, never
+from daemon.engine.foresight import UNKNOWN, disk_of, facts_of, memory_of
 from daemon.engine.messages import DeviceReport
 from daemon.engine.models import describe_models
 from daemon.engine.visible import choose
@@ -97,6 +98,24 @@ class LocalExecutor:
         folder: Any = importlib.import_module("seedvr2.catalogue.folder")
         unreadable = folder.unreadable_files(self._models_dir)
         return describe_models(folder.installed_models(self._models_dir), everything, unreadable)
+
+    def foresee(
+        self, media: Media, options: UpscaleOptions, *, model: str, suffix: str, size: int, timed: bool
+    ) -> dict[str, Any]:
+        """What a job would take."""
+        name = model or self._settings.default
+        plan = {**UNKNOWN, **disk_of(media, options, suffix, size)}
+        try:
+            found = self._engine().foresee(facts_of(media), options, model=name, timed=timed)
+        except ModelNotInstalledError as error:
+            published = self._to_fetch(model)
+            if published is None:
+                return plan | {"fits": False, "why": str(error)}
+            why = f"{published} is not here yet and is fetched first, so what it takes is not known."
+            return plan | {"model": published, "why": why}
+        except OutOfMemoryError as error:
+            return plan | {"fits": False, "why": str(error)}
+        return plan | memory_of(found)
 
     def device(self) -> DeviceReport:
         """What the engine computes on, after a first small computation there. Raises RuntimeError if that fails."""

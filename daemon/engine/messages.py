@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The child is started from the files that are there then, which an update may have changed under a running service.
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,19 @@ class ListModels:
 
     id: int
     everything: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Foresee:
+    """What a job would take; answered by `Foreseen`, also while a job runs. The fields are as for `Executor`."""
+
+    id: int
+    media: dict[str, Any]
+    options: dict[str, Any]
+    model: str
+    suffix: str
+    size: int
+    timed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +247,14 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a job would take, as `Executor.foresee` answers it."""
+
+    id: int
+    plan: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """So many bytes it takes to decode the file's beginning."""
 
@@ -254,6 +275,8 @@ class Looked:
     duration_s: float | None
     incomplete: str
     formats: list[str]
+    bit_depth: int
+    alpha: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +306,7 @@ class Fault:
     others_mb: int = 0
 
 
-ToChild = Setup | Run | Preview | Cancel | GiveWay | Load | Resolve | ListModels | Probe | Draw | LetIn
-FromChild = (
-    Ready | Beat | Pulse | Progress | Finished | Previewed | Loaded | Resolved | Listed | Need | Looked | Drawn | Fault
-)
+ToChild = Setup | Run | Preview | Cancel | GiveWay | Load | Resolve | ListModels | Foresee | Probe | Draw | LetIn
+_OfEngine = Ready | Beat | Pulse | Progress | Finished | Previewed | Loaded | Resolved | Listed | Foreseen
+FromChild = _OfEngine | Need | Looked | Drawn | Fault
 Message = ToChild | FromChild

@@ -55,6 +55,8 @@ class Probers:
             duration_s=found.duration_s,
             incomplete=found.incomplete,
             formats=tuple(found.formats),
+            bit_depth=found.bit_depth,
+            alpha=found.alpha,
         )
 
     def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:

@@ -61,16 +61,16 @@ class Aftermath:
             job = self._settle(job)
         self._store.archive(job)
 
-    def pass_duplicate(self, found: Found, reason: str) -> None:
-        """Treat a file whose result is there already as one that is done.
+    def pass_duplicate(self, found: Found, reason: str) -> Path | None:
+        """Treat a file whose result is there already as one that is done; answers where it is if it was moved.
 
         Raises:
             OSError: the machine refuses at the moment.
         """
         if self._policy == "keep":
             self._store.mark_seen(str(found.path), found.fingerprint, "")
-        else:
-            self._try(found.path, found.fingerprint, "", lambda: self._pass_duplicate(found, reason))
+            return None
+        return self._try(found.path, found.fingerprint, "", lambda: self._pass_duplicate(found, reason))
 
     def review(self) -> None:
         """Forget the problems with files that are gone."""

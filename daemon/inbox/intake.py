@@ -53,11 +53,15 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verdict and, unless taken, the reason in one sentence. `problem` is what it says of the machine, if it does."""
+    """A verdict and, unless taken, the reason in one sentence. `problem` is what it says of the machine, if it does.
+
+    `draft` is that of a duplicate, as it would have been made.
+    """
 
     verdict: Verdict
     reason: str = ""
     problem: str = ""
+    draft: Draft | None = None
 
 
 class Intake:
@@ -108,9 +112,9 @@ class Intake:
         if not self._is_still(found):
             return Answer(Verdict.WAIT, "The file changed.")
         earlier = self._earlier(sha256, request)
-        if earlier and self._config.inbox.duplicates == "skip":
-            return self._duplicate(earlier)
         draft = self._draft(found, request, media, sha256, earlier)
+        if earlier and self._config.inbox.duplicates == "skip":
+            return self._duplicate(earlier, draft)
         with _writing_state():
             self._submit(draft)
         return Answer(Verdict.TAKEN)
@@ -176,13 +180,14 @@ class Intake:
             return None
         return job
 
-    def _duplicate(self, earlier: Job) -> Answer:
+    def _duplicate(self, earlier: Job, draft: Draft) -> Answer:
         if earlier.result is None or not earlier.finished:
             return Answer(Verdict.WAIT, f"The same content waits as task {earlier.id}.")
         result = Path(earlier.result.path).name
         return Answer(
             Verdict.DUPLICATE,
             f"Not made again: the same content with the same parameters is task {earlier.id}; its result is {result}.",
+            draft=draft,
         )
 
     def _draft(self, found: Found, request: JobRequest, media: Media, sha256: str, earlier: Job | None) -> Draft:

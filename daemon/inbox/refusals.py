@@ -1,4 +1,4 @@
-"""Files that the inbox refused, as failed tasks: on record, told like any other end, and looked at again by a retry."""
+"""Files that the inbox refused or passed over, as failed or cancelled tasks: on record, told, and tried again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import mimetypes
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.engine.executor import Executor
@@ -70,6 +71,21 @@ class Refusals:
                 return
             job = self._store.add(self._draft(found), error=reason, settled=True)
             self._known[str(found.path)] = job
+        self._hub.publish(job)
+        self._store.archive(job)
+
+    def pass_over(self, draft: Draft, reason: str, moved: Path | None) -> None:
+        """A file has its result already: a cancelled task says so, and a retry makes it all the same.
+
+        Args:
+            moved: where the file is now, if not where it was found.
+
+        Raises:
+            OSError: it cannot be recorded.
+        """
+        if moved is not None:
+            draft = replace(draft, source=str(moved))
+        job = self._store.add(draft, error=reason, settled=True, cancelled=True)
         self._hub.publish(job)
         self._store.archive(job)
 

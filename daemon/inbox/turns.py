@@ -130,7 +130,9 @@ class Turns:
             elif answer.verdict is Verdict.PARKED:
                 self._refusals.leave(found, answer.reason)
             elif answer.verdict is Verdict.DUPLICATE:
-                self._aftermath.pass_duplicate(found, answer.reason)
+                moved = self._aftermath.pass_duplicate(found, answer.reason)
+                if answer.draft is not None:
+                    self._refusals.pass_over(answer.draft, answer.reason, moved)
         except OSError:
             # Told by the one that raised it.
             self._settler.postpone(found.path, now)

@@ -53,7 +53,8 @@ class Media:
     """What the source is: display size in pixels, estimated frame count (1 for a picture).
 
     `incomplete` is why the file cannot be all there, by its own word; empty if it may be. `formats` are the values of
-    `output_format` that fit it, the first being what `auto` means; empty in records of earlier versions.
+    `output_format` that fit it, the first being what `auto` means; empty in records of earlier versions. `bit_depth` is
+    of its samples, and `alpha` whether it is transparent.
     """
 
     kind: str
@@ -64,6 +65,8 @@ class Media:
     duration_s: float | None = None
     incomplete: str = ""
     formats: tuple[str, ...] = ()
+    bit_depth: int = 8
+    alpha: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,8 @@ class Job:
     `starts` counts the starts that ended abruptly and got no further than one before, `reached` is the furthest frame
     of any; `took_s` is how long the engine had it in all, by a clock that nobody sets, None before the first time;
     `percent` and `segments_done` of `segments_total` are how far a video was when it last gave way; `kept` is
-    where a result is that could not be put in its place; `settled` says that the source was dealt with after the end.
+    where a result is that could not be put in its place; `settled` says that the source was dealt with after the end;
+    `model` is the file of the model that it was begun with, empty where it was not, or by an earlier version.
     """
 
     id: str
@@ -138,15 +142,16 @@ class Job:
     percent: int = 0
     segments_done: int = 0
     segments_total: int = 0
+    model: str = ""
 
     @property
     def finished(self) -> bool:
         """Whether the job has ended, in whatever way."""
         return self.state.finished
 
-    def start(self, now: float) -> Job:
-        """A worker has begun; counts the start, so that a job which kills the process is found out."""
-        return self._move(State.PROCESSING, started_at=now, starts=self.starts + 1)
+    def start(self, now: float, model: str = "") -> Job:
+        """A worker has begun with a model; counts the start, so that a job which kills the process is found out."""
+        return self._move(State.PROCESSING, started_at=now, starts=self.starts + 1, model=model or self.model)
 
     def requeue(self, *, orderly: bool, reached: int = 0) -> Job:
         """It was interrupted and waits again.

@@ -77,17 +77,18 @@ class JobStore:
 
     # -- jobs ---------------------------------------------------------------------------------------------
 
-    def add(self, draft: Draft, *, error: str = "", settled: bool = False) -> Job:
+    def add(self, draft: Draft, *, error: str = "", settled: bool = False, cancelled: bool = False) -> Job:
         """A new job, with an id that was never used before. It waits; with an `error`, it has failed by that already.
 
         Args:
             settled: there is nothing to be done to the source of the one that failed.
+            cancelled: it is not wanted, which `error` explains, rather than failed.
         """
         with self._lock:
             number, job_id = self._free_number()
             job = Job(job_id, number, time.time(), draft)
             if error:
-                job = job.fail(job.created_at, error)
+                job = (job.cancel if cancelled else job.fail)(job.created_at, error)
                 job = job.as_settled() if settled else job
             with self._storage.batch():
                 self._put(self._meta(), 1, {"salt": self._salt, "next": number + 1})

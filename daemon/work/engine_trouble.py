@@ -62,7 +62,7 @@ class EngineTrouble:
         """The record of a job that the engine did not bring to an end through no fault of what it says.
 
         Args:
-            error: EngineAwayError, EngineDiedError or CardFullError. reached: frames that were done.
+            error: EngineAwayError, EngineDiedError, CardFullError or MemoryTakenError. reached: frames that were done.
         """
         reason = str(error)
         if isinstance(error, EngineAwayError):

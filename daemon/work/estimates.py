@@ -28,6 +28,10 @@ class Estimates:
         self._store = store
         self._lock = threading.Lock()
         self._speeds = _sane(store.speeds())
+        # Of models that never ran here, as their plans say.
+        self._expected: dict[str, float] = {}
+        # What jobs run with that name no model, once that is known.
+        self.default = ANY
 
     def seconds(self, job: Job, model: str = "") -> float:
         """Seconds that this job will take, from where it let go."""
@@ -38,9 +42,26 @@ class Estimates:
         return sum(self.seconds(job) for job in jobs)
 
     def speed(self, model: str = "") -> float:
-        """Megapixel-frames a second of `model`, or of whatever ran last if it never did."""
+        """Megapixel-frames a second of `model`, or as planned or of whatever ran last if it never did."""
+        name = model or self.default
         with self._lock:
-            return self._speeds.get(model) or self._speeds.get(ANY) or FIRST_GUESS
+            return self._speeds.get(name) or self._expected.get(name) or self._speeds.get(ANY) or FIRST_GUESS
+
+    def knows(self, model: str) -> bool:
+        """Whether a job with this model has run here, or a plan of one has said how fast that will be."""
+        with self._lock:
+            return model in self._speeds or model in self._expected
+
+    def ran(self, model: str) -> bool:
+        """Whether a job with this model has run here, so that its speed is a measured one."""
+        with self._lock:
+            return model in self._speeds
+
+    def expect(self, model: str, work: float, seconds: float) -> None:
+        """Count on what a plan says until something is measured."""
+        if seconds > 0 and work > 0:
+            with self._lock:
+                self._expected[model] = work / seconds
 
     def measured(self, model: str, work: float, seconds: float) -> None:
         """Learn from a finished job. Never fails."""

@@ -28,7 +28,7 @@ class Hold:
 
     def __init__(self, store: JobStore, hours: Hours, clock: Callable[[], datetime] = datetime.now) -> None:
         self._store = store
-        self._hours = hours
+        self.hours = hours
         self._clock = clock
         self._paused = store.paused()
         self._at_once = False
@@ -55,14 +55,14 @@ class Hold:
         """What holds it; None if it may run."""
         if self._paused:
             return HeldBy.REQUEST
-        return None if self._hours.within(self._clock()) else HeldBy.HOURS
+        return None if self.hours.within(self._clock()) else HeldBy.HOURS
 
     @property
     def reason(self) -> str:
         """Why it is held, in a few words; empty if it may run."""
         held = self.by
         if held is HeldBy.HOURS:
-            return f"the queue runs at {self._hours} only; it goes on at {self._next():%H:%M}"
+            return f"the queue runs at {self.hours} only; it goes on at {self._next():%H:%M}"
         return PAUSED if held else ""
 
     @property
@@ -76,4 +76,4 @@ class Hold:
         return self._paused and self._at_once
 
     def _next(self) -> datetime:
-        return self._hours.next_begin(self._clock())
+        return self.hours.next_begin(self._clock())

@@ -21,7 +21,10 @@ from seedvr2.errors import (
     OptionError,
     SeedVR2Error,
 )
+from seedvr2.nano import NAME as NANO
 
+# The name that stands for the best model that is here.
+AUTO = "auto"
 log = logging.getLogger(__name__)
 LOOK_S = 2.0
 # Where nothing waits, nobody needs to know at once; asking may start the engine.
@@ -37,14 +40,20 @@ class ModelTrouble:
         defaults: the names that jobs have which name none themselves: that nothing is behind them is the settings'
             fault and no job's.
         fetch_embedding: told that only the text embedding is missing.
+        before: the model that the last job ran with which named none, in an earlier run of the service; empty if none.
     """
 
-    def __init__(self, executor: Executor, defaults: Iterable[str], fetch_embedding: Callable[[], None]) -> None:
+    def __init__(
+        self, executor: Executor, defaults: Iterable[str], fetch_embedding: Callable[[], None], *, before: str = ""
+    ) -> None:
         self._executor = executor
         self._defaults = tuple(dict.fromkeys(("", *defaults)))
         self._fetch_embedding = fetch_embedding
         self._reasons: dict[str, str] = {}
         self._next = 0.0
+        # The model of jobs that name none; empty while that is not known.
+        self.default = ""
+        self._before = before
 
     @property
     def problems(self) -> list[str]:
@@ -68,17 +77,38 @@ class ModelTrouble:
         self._reasons = found
         self._next = time.monotonic() + (LOOK_S if asked or not found else IDLE_S)
 
+    def removed(self, model: str) -> None:
+        """Somebody removed this model by way of the service: then another one, whichever it is, is meant to follow."""
+        if model == self._before:
+            self._before = ""
+        self._next = 0.0
+
     def ready(self, job: Job) -> bool:
         """Whether a waiting job may begin."""
         return not self.waits_for(job)
 
     def waits_for(self, job: Job) -> str:
         """Why a waiting job does not begin; empty where nothing is wrong with its model."""
-        return self._reasons.get(job.draft.model, "")
+        return self.reason(job.draft.model)
+
+    def reason(self, model: str) -> str:
+        """Why jobs that name this model wait, as of the last look."""
+        return self._reasons.get(model, "")
+
+    def _of_default(self, found: str) -> str:
+        """Why jobs that name no model wait: nano is all that is left, though another one was here."""
+        if found == NANO and self._before not in ("", NANO):
+            return (
+                f"{self._before} is not in the models folder any more, and only {NANO} is left, which does not stand "
+                f"in for it; put it back or fetch one, or ask for dit_model = {NANO}."
+            )
+        self.default = self._before = found
+        return ""
 
     def _reason(self, name: str) -> str:
         try:
-            self._executor.resolve(name)
+            found = self._executor.resolve(name)
+            return self._of_default(found) if name in ("", AUTO) else ""
         except IncompleteModelError as error:
             if error.name == TEXT:
                 self._fetch_embedding()

@@ -21,7 +21,15 @@ from daemon.work.orders import Orders
 from daemon.work.publish import free_path
 from daemon.work.source import Sources
 from daemon.work.work_folder import STEM, WorkFolder
-from seedvr2.errors import Cancelled, MachineError, OptionError, OutOfMemoryError, SeedVR2Error, Yielded
+from seedvr2.errors import (
+    Cancelled,
+    MachineError,
+    MemoryTakenError,
+    OptionError,
+    OutOfMemoryError,
+    SeedVR2Error,
+    Yielded,
+)
 from seedvr2.options import UpscaleOptions
 from seedvr2.trouble import is_machine_trouble, is_out_of_memory
 
@@ -76,10 +84,10 @@ class JobRunner:
             OSError: the start could not be recorded; the job still waits.
             RefusedError: the machine is in trouble.
         """
-        job = self._store.save(job.start(time.time()))
+        job = self._store.save(job.start(time.time(), self._model_of(job)))
         on_start(job)
         self._hub.publish(job)
-        log.info("job %s: started, %s", job.id, job.draft.original_filename)
+        log.info("job %s: started with %s, %s", job.id, job.model or "a model", job.draft.original_filename)
         began = time.monotonic()
         try:
             ended = self._run(job, on_progress, orders)
@@ -99,7 +107,7 @@ class JobRunner:
             return job.cancel(time.time(), "Cancelled on request.")
         except Yielded:
             return self._let_go(job, orders)
-        except (EngineError, CardFullError) as error:
+        except (EngineError, CardFullError, MemoryTakenError) as error:
             reached = self._work.reached(job.id)
             self._work.clear(job.id)
             return self.engine.failed(job, error, reached)
@@ -115,6 +123,15 @@ class JobRunner:
             # The boundary of the worker: whatever a file does to the engine fails that file's job only.
             log.exception("job %s: unexpected error", job.id)
             return job.fail(time.time(), f"The engine failed unexpectedly ({type(error).__name__}); the log says more.")
+
+    def _model_of(self, job: Job) -> str:
+        """The file of its model; empty if there is none, which the engine will say."""
+        try:
+            return self._executor.resolve(job.draft.model)
+        except Exception as error:
+            # It is only told: whatever is wrong, the run itself meets it and knows what that means for the job.
+            log.debug("job %s: its model cannot be named: %s", job.id, error)
+            return ""
 
     def _let_go(self, job: Job, orders: Orders) -> Job:
         reached = self._work.reached(job.id)

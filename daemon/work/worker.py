@@ -68,6 +68,7 @@ class Worker:
         self._runner = runner
         self._executor = executor
         self._queue = queue
+        self._estimates = estimates
         self._schedule = Schedule(queue, estimates, self._ready)
         self._surroundings = surroundings
         self._ends = ends
@@ -179,13 +180,21 @@ class Worker:
         self.notify()
         return future
 
+    def model_trouble(self, model: str) -> str:
+        """Why tasks with this model, or the default one if it is empty, wait; empty if they do not. For any thread."""
+        return self._models.reason(model)
+
+    def model_removed(self, model: str) -> None:
+        """Somebody had this model removed. For any thread."""
+        self._models.removed(model)
+
     def settle(self, job: Job) -> None:
         """Settle a job that has ended: at once, or later if the disk refuses. For any thread."""
         self._ends.settle(job)
 
     def waits_for(self, job: Job) -> str:
         """Why a waiting job does not begin though it is its turn, or what a video lets go first. For any thread."""
-        reason, current = self._waits_for(job), self.current
+        reason, current = self.held_up_by(job), self.current
         if not job.segments_total:
             return reason
         if not reason and current is not None and current.id != job.id:
@@ -193,7 +202,8 @@ class Worker:
         done = f"{job.segments_done} of {job.segments_total} segments are done"
         return f"{reason}; {done}" if reason else done
 
-    def _waits_for(self, job: Job) -> str:
+    def held_up_by(self, job: Job) -> str:
+        """What keeps a waiting job from beginning whatever the others do; empty if nothing does. For any thread."""
         return self._surroundings.waits_for(job) or self._models.waits_for(job) or self.hold.reason
 
     def offload(self) -> bool:
@@ -246,6 +256,7 @@ class Worker:
         self._pause(self._surroundings.trouble(waiting=len(self._queue) > 0) or self._runner.engine.pause())
         self._surroundings.look(self._queue.waiting)
         self._models.look(self._queue.waiting)
+        self._estimates.default = self._models.default
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
             job = None if self.paused or self.hold.by else self._schedule.take()

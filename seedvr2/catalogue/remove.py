@@ -28,6 +28,25 @@ def removable(name: str, models_dir: ModelsDir) -> Path:
     raise ModelNotInstalledError(f"There is no {name} to be removed. {how_to_get(name, models_dir)}")
 
 
+def identity(path: Path) -> str:
+    """What two programs of a machine know a file by, whatever its folder is called to each: `device-inode`.
+
+    Raises:
+        MachineError: the disk does not say.
+    """
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise MachineError(f"{path} cannot be looked at: {error.strerror}.", error.errno or 0) from error
+    return f"{status.st_dev:x}-{status.st_ino:x}"
+
+
+def is_ours(name: str, models_dir: ModelsDir) -> bool:
+    """Whether the file of that name would be removed unforced: it was fetched, and into a folder of this product."""
+    found = next((path for path, _own in look(models_dir).files if path.name == name), None)
+    return found is not None and was_fetched(found) and _in_own_folder(found, models_dir)
+
+
 def remove(path: Path, models_dir: ModelsDir, *, force: bool = False) -> int:
     """Delete the file of a model; answers its size in bytes.
 
@@ -37,7 +56,7 @@ def remove(path: Path, models_dir: ModelsDir, *, force: bool = False) -> int:
     Raises:
         NotOursError: it is somebody else's. MachineError: the disk refuses.
     """
-    if path.parent.resolve() not in [folder.resolve() for folder in folders_of(models_dir)]:
+    if not _in_own_folder(path, models_dir):
         raise NotOursError(f"{path} lies in a folder of another program, which has to remove it.")
     if not force and not was_fetched(path):
         raise NotOursError(f"{path} was not fetched by this program, so it is left alone unless you force it.")
@@ -47,6 +66,10 @@ def remove(path: Path, models_dir: ModelsDir, *, force: bool = False) -> int:
     except OSError as error:
         raise MachineError(f"{path} cannot be removed: {error.strerror}.", error.errno or 0) from error
     return size
+
+
+def _in_own_folder(path: Path, models_dir: ModelsDir) -> bool:
+    return path.parent.resolve() in [folder.resolve() for folder in folders_of(models_dir)]
 
 
 def _names(name: str) -> tuple[str, ...]:

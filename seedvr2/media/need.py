@@ -30,8 +30,6 @@ _DEEP = 28
 _FILM = 56
 # A video's frames in the decoder at 3 bytes (10 bits), and the converted one; each of its threads has one more.
 _VIDEO, _VIDEO_THREAD, _MOST_THREADS = 18, 3, 16
-# What the rest of this process needs in any case.
-OWN = 300 << 20
 
 
 def picture_need(image: Image.Image, path: Path) -> int:
@@ -84,7 +82,7 @@ def check_room(name: str, need: int) -> None:
     Raises:
         TooLargeError: it never could. OutOfMemoryError: it cannot now.
     """
-    most, now = host_memory.capacity() - OWN, host_memory.obtainable()
+    most, now = host_memory.capacity() - host_memory.OWN, host_memory.obtainable()
     if need > most:
         raise TooLargeError(
             f"{name} has too many pixels for this machine: decoding it takes {gigabytes(need)} of memory, and there "

@@ -12,9 +12,8 @@ from math import prod
 
 import torch
 
-from seedvr2.errors import NeverFitsError, OutOfMemoryError
+from seedvr2.errors import MemoryTakenError, NeverFitsError, OutOfMemoryError
 from seedvr2.media import MediaInfo
-from seedvr2.media.need import OWN
 from seedvr2.network.config import DiTConfig, VAEConfig
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.batching import pad_indices
@@ -79,14 +78,17 @@ class JobSize:
         return replace(self, batch=1, tile=TILES["low"][0])
 
 
-def check_job(job: JobSize, options: UpscaleOptions, multiple: int) -> None:
+def check_job(job: JobSize, options: UpscaleOptions, multiple: int, held: int = 0) -> None:
     """Refuse a job that this machine could not hold.
+
+    Args:
+        held: bytes that count as free, since this process will have given them back.
 
     Raises:
         NeverFitsError: not even frame by frame and with nothing else running; the message says what would fit.
-        OutOfMemoryError: not as it is asked for, or not now.
+        MemoryTakenError: not now. OutOfMemoryError: not as it is asked for.
     """
-    most, now = host_memory.capacity() - OWN, host_memory.obtainable()
+    most, now = host_memory.capacity() - host_memory.OWN, host_memory.obtainable() + held
     if job.total() <= now:
         return
     width, height = job.sizes.output
@@ -107,7 +109,9 @@ def check_job(job: JobSize, options: UpscaleOptions, multiple: int) -> None:
     needs = f"{what} takes {gigabytes(job.total())} of memory, and {gigabytes(now)} are free"
     if least.total() <= now:
         raise OutOfMemoryError(f"{needs}; use a smaller batch_size, or vae_tiling = on with vae_quality = low.")
-    raise OutOfMemoryError(f"{needs}; use a smaller resolution{options.instead}, or try again when less is running.")
+    # Between the two, measurements differ too much to wait for it.
+    kind = MemoryTakenError if least.total() <= most else OutOfMemoryError
+    raise kind(f"{needs}; use a smaller resolution{options.instead}, or try again when less is running.")
 
 
 def _advice(fits: Callable[[int], bool], options: UpscaleOptions, info: MediaInfo) -> str:

@@ -15,7 +15,7 @@ from seedvr2.media import MediaInfo
 from seedvr2.options import UpscaleOptions
 from seedvr2.pipeline.sizes import sizes_of
 from seedvr2.planning import host_memory, planner
-from seedvr2.planning.card import CudaLayer, DeviceLayer
+from seedvr2.planning.card import Card, CudaLayer, DeviceLayer
 from seedvr2.planning.facts import ModelFacts, facts_of_files
 from seedvr2.planning.frame_memory import JobSize, check_job
 from seedvr2.planning.memory import (
@@ -74,16 +74,35 @@ class MachinePlanner:
     def _facts_of(self, files: ModelFiles) -> ModelFacts:
         return _facts(files, _stamp(files.dit), _stamp(files.vae), self.dtype.itemsize)
 
-    def plan(self, request: Request, info: MediaInfo) -> Plan:
+    def free(self, *, alone: bool = False) -> int:
+        """Bytes that a job could have on the device now, those of the model's weights there included.
+
+        Args:
+            alone: as if nothing of this process were at work.
+        """
+        if self.layer is None:
+            return available_bytes(self.device) + (host_memory.held() if alone else 0)
+        return self._card(alone).usable
+
+    def _card(self, alone: bool) -> Card:
+        assert self.layer is not None
+        card = self.layer.card(self.weights)
+        # What a running job has allocated is given back by then.
+        return replace(card, allocated=card.weights) if alone else card
+
+    def plan(self, request: Request, info: MediaInfo, *, alone: bool = False) -> Plan:
         """How to run a job on the device as it is now.
+
+        Args:
+            alone: as if nothing else of this process were at work, which ends before this job begins.
 
         Raises:
             NeverFitsError: it cannot be run here at all; the message says what could.
             OutOfMemoryError: not now.
         """
         if self.layer is None:
-            return self._plan_on_host(request, info)
-        card = self.layer.card(self.weights)
+            return self._plan_on_host(request, info, host_memory.held() if alone else 0)
+        card = self._card(alone)
         spare = int(host_memory.available() * _SPARE_SHARE)
         return planner.choose(card, request, self._remembered.history(card, request), spare)
 
@@ -102,19 +121,24 @@ class MachinePlanner:
         if self.layer is not None:
             self._remembered.ended_well(self.layer.card(self.weights), request, plan, self.layer.peak())
 
-    def first_plan_on_host(self, request: Request, info: MediaInfo) -> Plan:
-        """What main memory would be used like, not yet asking whether it is enough."""
+    def first_plan_on_host(self, request: Request, info: MediaInfo, held: int = 0) -> Plan:
+        """What main memory would be used like, not yet asking whether it is enough.
+
+        Args:
+            held: bytes that count as free since they will be.
+        """
         options, work = request.options, request.work
         window = 1 if work.picture else options.batch_size
         batch = min(window, info.frames or window)
-        free = available_bytes(self.device) - self._job_size(request, info, batch, None).frames()
+        available = available_bytes(self.device) + held
+        free = available - self._job_size(request, info, batch, None).frames()
         tiling = choose_tiling(options, request.facts.vae_config, work.size, batch, self.dtype, free)
         # Tiles larger than the frame are the whole frame.
         tile = tiling.size[0] if tiling and tiling.size[0] < max(work.size) else None
         overlap = 0 if work.picture else options.temporal_overlap
         plan = with_need(Plan(tile, window, overlap, options.blocks_to_swap), request.facts, work, request.itemsize)
         need = gigabytes(self.need_on_host(plan, request, info))
-        why = f"{plan.words()}: needs {need}, and {gigabytes(available_bytes(self.device))} of main memory are free."
+        why = f"{plan.words()}: needs {need}, and {gigabytes(available)} of main memory are free."
         return replace(plan, reasons=(why[:1].upper() + why[1:],))
 
     def need_on_host(self, plan: Plan, request: Request, info: MediaInfo) -> int:
@@ -137,13 +161,14 @@ class MachinePlanner:
             return 0
         return max(int(available_bytes(self.device) * _SPARE_SHARE) - self.need_on_host(plan, request, info), 0)
 
-    def _plan_on_host(self, request: Request, info: MediaInfo) -> Plan:
+    def _plan_on_host(self, request: Request, info: MediaInfo, held: int) -> Plan:
         """The first plan that main memory holds; the error of the first of all if none does."""
         refused: OutOfMemoryError | None = None
-        for plan in self._walk_on_host(request, info):
+        for plan in self._walk_on_host(request, info, held):
             batch = min(plan.window, info.frames or plan.window)
             try:
-                check_job(self._job_size(request, info, batch, plan.tile), request.options, request.facts.multiple)
+                size = self._job_size(request, info, batch, plan.tile)
+                check_job(size, request.options, request.facts.multiple, held)
             except NeverFitsError:
                 raise
             except OutOfMemoryError as error:
@@ -153,8 +178,8 @@ class MachinePlanner:
         assert refused is not None
         raise refused
 
-    def _walk_on_host(self, request: Request, info: MediaInfo) -> Iterator[Plan]:
-        plan: Plan | None = self.first_plan_on_host(request, info)
+    def _walk_on_host(self, request: Request, info: MediaInfo, held: int) -> Iterator[Plan]:
+        plan: Plan | None = self.first_plan_on_host(request, info, held)
         while plan is not None:
             yield plan
             plan = planner.next_smaller(plan, request)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Protocol
 
-from seedvr2.errors import NeverFitsError, OutOfMemoryError
+from seedvr2.errors import MemoryTakenError, NeverFitsError, OutOfMemoryError
 from seedvr2.options import UpscaleOptions
 from seedvr2.planning.card import Card
 from seedvr2.planning.facts import ModelFacts
@@ -76,7 +76,7 @@ def choose(card: Card, request: Request, past: Past | None = None, spare: int | 
 
     Raises:
         NeverFitsError: not even with nothing else on the card; the message says what would fit.
-        OutOfMemoryError: not now, because of what else is on the card.
+        MemoryTakenError: not now, because of what else is on the card.
     """
     reasons: list[str] = []
     if past and (known := past.worked()) is not None:
@@ -210,7 +210,7 @@ def _refusal(card: Card, request: Request) -> OutOfMemoryError:
     width, height = request.work.size
     what = f"A result of {width} x {height} pixels with {request.facts.name}"
     if with_margin(least.need) <= card.capacity:
-        return OutOfMemoryError(
+        return MemoryTakenError(
             f"{what} takes {gigabytes(with_margin(least.need))} on {card.name} at the least, and other programs leave "
             f"{gigabytes(card.usable)}; try again when they have ended."
         )

@@ -34,6 +34,7 @@ class FakeExecutor:
     errors: list[Exception] = field(default_factory=list)
     runs: list[tuple[Path, UpscaleOptions, str]] = field(default_factory=list)
     previews: list[tuple[bytes, UpscaleOptions, Wish, str, float | None]] = field(default_factory=list)
+    foreseen: list[tuple[Media, UpscaleOptions, str, str, int, bool]] = field(default_factory=list)
     unloads: int = 0
 
     def __post_init__(self) -> None:
@@ -72,7 +73,25 @@ class FakeExecutor:
 
     def models(self, everything: bool) -> list[dict[str, object]]:
         names = MODELS if everything else MODELS[:1]
-        return [{"name": name, "available": name == MODELS[0]} for name in names]
+        about = {
+            "params": "3B", "precision": "FP8", "size": "3.2GB", "vram": "~8GB", "variant": "", "desc": {"en": "x"},
+            "downloadable": False, "sha256_ok": None, "bytes": None,
+        }  # fmt: skip
+        return [{"name": name, "available": name == MODELS[0], **about} for name in names]
+
+    def foresee(
+        self, media: Media, options: UpscaleOptions, *, model: str, suffix: str, size: int, timed: bool
+    ) -> dict[str, Any]:
+        """As much as a card of 1 MB holds: it takes a byte for each pixel of the source."""
+        self.foreseen.append((media, options, model, suffix, size, timed))
+        need = media.width * media.height
+        why = "It takes too much memory; use a smaller resolution."
+        return {
+            "model": self.resolve(model), "frames_together": 5, "memory_bytes": need, "weights_bytes": 1000,
+            "memory_free_bytes": 10**6, "seconds": media.frames * 2.0 if timed else None, "result_bytes": 5000,
+            "disk_bytes": 10000, "least_bytes": 10, "fits": need <= 10**6, "why": why if need > 10**6 else None,
+            "reasons": ["Whole frames."],
+        }  # fmt: skip
 
     def load(self, model: str) -> None:
         self.model = self.resolve(model)

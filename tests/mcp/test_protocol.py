@@ -49,6 +49,10 @@ BEYOND = {
     "remove_model": {"model": ..., "force": False},
     "pause_queue": {"now": False},
     "resume_queue": {},
+    "plan_task": {
+        "file_path": "", "task_id": "", "width": None, "height": None, "frames": None,
+        **{name: None for name in OTHERS if name != "priority"},
+    },
     "preview": {
         "file_path": "", "task_id": "", "at": None, "crop": "auto", "strengths": None, **dict.fromkeys(SHOWN),
     },
@@ -138,6 +142,7 @@ def test_annotations_resources_and_the_other_tools(live: Host, home: Path, runni
             await resources(client)
             await other_tools(client, running)
             await previews(client, home, running)
+            await plans(client, home, running)
 
     play(scene)
 
@@ -147,7 +152,10 @@ async def annotations(client: Client) -> None:
     assert "wait_for_task" in client.instructions
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     reading = {name for name, tool in tools.items() if tool.annotations and tool.annotations.read_only_hint}
-    assert reading == {name for name in DOCUMENTED if name.startswith(("get_", "list_", "wait_"))} | {"preview"}
+    assert reading == {name for name in DOCUMENTED if name.startswith(("get_", "list_", "wait_"))} | {
+        "preview",
+        "plan_task",
+    }
     assert [name for name, tool in tools.items() if tool.annotations and tool.annotations.destructive_hint] == [
         "cancel_task",
         "remove_model",
@@ -202,6 +210,20 @@ async def other_tools(client: Client, running: Running) -> None:
     again = await call("retry_task", task_id=second)
     assert again["retry_of"] == second
     assert running.finished(again["task_id"])["status"] == "completed"
+
+
+async def plans(client: Client, home: Path, running: Running) -> None:
+    film = await client.call_tool("plan_task", {"width": 640, "height": 360, "frames": 48.0, "scale": 2})
+    assert not film.is_error, film.content
+    assert film.structured_content is not None
+    assert (film.structured_content["output_width"], film.structured_content["fits"]) == (1280, True)
+    source = picture(home / "planned.png", size=(40, 30))
+    of_file = await client.call_tool("plan_task", {"file_path": str(source), "resolution": 60})
+    assert of_file.structured_content is not None
+    assert (of_file.structured_content["width"], of_file.structured_content["output_width"]) == (40, 80)
+    for wrong in ({}, {"file_path": str(source), "width": 9, "height": 9}):
+        refused = await client.call_tool("plan_task", wrong)
+        assert refused.is_error and refused.content[0].text.startswith("Give either file_path, or task_id")
 
 
 async def previews(client: Client, home: Path, running: Running) -> None:

@@ -54,6 +54,22 @@ export async function request(method, path, body, { patient = true } = {}) {
   return value;
 }
 
+/** The plan of a file that is sent for it; errors as of `request`. */
+export async function planFile(file, parameters) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(parameters)) form.append(name, String(value));
+  form.append("file", file, file.name);
+  const answer = await fetch("/api/plan", { method: "POST", headers: authorization(), body: form }).catch(() => null);
+  if (!answer) throw new ApiError(0, "");
+  if (answer.status === 401 && askForToken) {
+    await askForToken();
+    return planFile(file, parameters);
+  }
+  const value = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new ApiError(answer.status, value.error ?? "", value.detail);
+  return value;
+}
+
 const get = (path) => request("GET", path);
 const post = (path, body) => request("POST", path, body);
 
@@ -65,10 +81,12 @@ export const models = () => get("/api/models?all=1");
 export const switchModel = (model) => post("/api/models/switch", { model, wait: true });
 export const pullModel = (model) => post("/api/models/pull", { model });
 export const cancelPull = (model) => post(`/api/models/pull/${encodeURIComponent(model)}/cancel`);
+export const removeModel = (model) => request("DELETE", `/api/models/${encodeURIComponent(model)}`);
 export const queueStatus = () => get("/api/queue/status");
 export const pauseQueue = (now) => post("/api/queue/pause", { now });
 export const resumeQueue = () => post("/api/queue/resume");
 export const history = (limit, status) => get(`/api/queue/history?limit=${limit}&status=${status}`);
+export const plan = (about) => post("/api/plan", about);
 export const task = (id) => get(`/api/status/${id}`);
 export const cancel = (id) => post(`/api/tasks/${id}/cancel`);
 export const retry = (id) => post(`/api/tasks/${id}/retry`);

@@ -55,12 +55,14 @@ export class HistoryView {
       `li.result.${task.status}`,
       {},
       image,
-      el("div.result-text", {}, el("div.row-head", {}, title, originBadge(task)), completed ? detail : reason, when),
+      el("div.result-text", {}, el("div.row-head", {}, title, originBadge(task)), completed ? null : reason, detail, when),
       this.#buttons(task, completed),
     );
     const update = (now) => {
       node.classList.toggle("gone", now.available === false);
-      setText(detail, completed ? [sizes(now), now.model && modelName(now.model)].filter(Boolean).join(" · ") : "");
+      const [to, model] = [now.media?.width || completed ? sizes(now) : "", now.model && modelName(now.model)];
+      setText(detail, [to, model].filter(Boolean).join(" · "));
+      detail.hidden = !detail.textContent;
       setText(reason, now.error ?? "");
       setText(when, whenText(now));
       title.title = now.output_filename ?? now.original_filename;

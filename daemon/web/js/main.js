@@ -12,6 +12,7 @@ import { failed, notice, say } from "./messages.js";
 import { Models } from "./models.js";
 import { actions } from "./parts.js";
 import { QueueHold } from "./hold.js";
+import { Plans } from "./plans.js";
 import { Preview } from "./preview.js";
 import { QueueView } from "./queue.js";
 import { Settings } from "./settings.js";
@@ -21,10 +22,11 @@ import { askForToken } from "./token.js";
 import { Uploads } from "./upload.js";
 import { Viewer } from "./viewer.js";
 
-const HEALTH_MS = 30000;
+const HEALTH_MS = 10000;
 const byId = (id) => document.getElementById(id);
 let connected = true;
 let version = "";
+let trouble = "";
 
 async function start() {
   startTheme(byId("theme"));
@@ -40,7 +42,7 @@ async function start() {
   const gpu = new GpuBar(byId("gpu"), (current, loading) => models.loaded(current, loading));
   const again = new Again(byId("again"), settings);
   const viewer = new Viewer(byId("viewer"), settings, act, { again: (task) => again.prepare(task) });
-  new QueueView(byId("queue"), byId("queue-note"), tasks, act);
+  new QueueView(byId("queue"), byId("queue-note"), tasks, act, models.firstOffer);
   new QueueHold(byId("queue-hold"), tasks, act);
   new HistoryView(byId("history"), byId("history-filter"), tasks, act, {
     open: (task) => viewer.open(task),
@@ -51,11 +53,13 @@ async function start() {
     askForToken,
   });
 
+  const plans = new Plans(byId("plans"), settings, { start: (...given) => uploads.add(...given) });
+
   async function refresh() {
     try {
       await api.openSession();
       await tasks.refresh();
-      await Promise.all([gpu.refresh(), models.refresh(), checkHealth()]);
+      await Promise.all([gpu.refresh(), models.refresh(), checkHealth(tasks)]);
       setLine(true);
     } catch (error) {
       if (error.status === 0) setLine(false);
@@ -67,7 +71,7 @@ async function start() {
   await api.openapi().then((document) => settings.build(document), failed);
   acceptFiles((files) => {
     if (!files.length) say(translate("drop.nothing"));
-    else if (settings.check()) uploads.add(files, settings.changes);
+    else if (settings.check()) plans.add(files);
   });
   pickOne("pick-preview", "preview-file", (file) => preview.ofFile(file));
   listen({
@@ -76,7 +80,7 @@ async function start() {
     refresh,
     onLine: setLine,
   });
-  setInterval(() => document.hidden || checkHealth().catch(() => {}), HEALTH_MS);
+  setInterval(() => document.hidden || checkHealth(tasks).catch(() => {}), HEALTH_MS);
   onLanguage(showFoot);
   await viewer.follow();
   document.body.dataset.ready = "true";
@@ -93,11 +97,15 @@ function setLine(now) {
   notice("line", connected ? "" : translate("error.unreachable"));
 }
 
-async function checkHealth() {
+async function checkHealth(tasks) {
   const state = await api.health();
   version = state.version ?? version;
   const problems = state.worker === "dead" ? [translate("error.dead")] : (state.problems ?? []);
-  notice("health", problems.join(" "), "bad");
+  const text = problems.join(" ");
+  // What is wrong may hold up the queue, of which no event tells.
+  if (text !== trouble) tasks?.refresh().catch(() => {});
+  trouble = text;
+  notice("health", text, "bad");
   showFoot();
 }
 

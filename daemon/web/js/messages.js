@@ -39,6 +39,11 @@ export function notice(name, text, kind = "warn") {
   document.getElementById("notices").append(node);
 }
 
+/** Whether a notice says this already. */
+export function isTold(text) {
+  return Boolean(text) && [...notices.values()].some((node) => node.textContent.includes(text));
+}
+
 /** Ask before something is lost. Answers a promise of true or false. */
 export function confirm(text, action) {
   const dialog = document.getElementById("confirm");

@@ -1,10 +1,10 @@
 // The models as cards: choose one for the next tasks, load it, see what could be fetched.
 
 import * as api from "./api.js";
-import { el, reconcile, setText } from "./dom.js";
+import { el, iconButton, reconcile, setText } from "./dom.js";
 import { modelName } from "./format.js";
 import { onLanguage, translate } from "./i18n.js";
-import { failed } from "./messages.js";
+import { confirm, failed } from "./messages.js";
 import { describe, factsOf, titleOf } from "./model_facts.js";
 import { offer } from "./offers.js";
 
@@ -18,6 +18,10 @@ export class Models {
   #elsewhere = el("div.cards.offers", { tabIndex: 0, role: "group", data: { i18nAriaLabel: "models.more" }, "aria-label": translate("models.more") });
   #more = el("details.more", {}, el("summary", { i18n: "models.more" }), this.#elsewhere);
   #otherViews = new Map();
+  #first = el("div");
+  #firstViews = new Map();
+  /** Where only the embedded model is here: the one that is worth fetching. */
+  firstOffer = el("div.first-offer", { hidden: true }, el("p", { i18n: "models.only_nano" }), this.#first);
   #legend = el("span.caption", { i18n: "param.dit_model" });
   node = el("fieldset.field.models", {}, el("legend", {}, this.#legend), this.#here, this.#more);
 
@@ -74,6 +78,9 @@ export class Models {
     reconcile(this.#here, [automatic, ...here, ...lost], this.#views, (model) => model.name, make);
     const offered = elsewhere.map((model) => ({ ...model, pull: this.#pullOf(model), free: this.#data.free_bytes }));
     const makeOffer = (model) => offer(model, { onPull: () => this.refresh() });
+    const suggested = offered.filter((model) => model.name === this.#data.suggested);
+    reconcile(this.#first, suggested, this.#firstViews, (model) => model.name, makeOffer);
+    this.firstOffer.hidden = suggested.length === 0;
     reconcile(this.#elsewhere, offered, this.#otherViews, (model) => model.name, makeOffer);
     this.#more.hidden = elsewhere.length === 0;
   }
@@ -87,7 +94,8 @@ export class Models {
     const [title, facts, badges] = [el("span.card-title"), el("span.card-facts"), el("span.badges")];
     const load = el("button.small", { type: "button", on: { click: () => this.#load(name) } });
     const label = el("label.card-label", {}, radio, el("span.card-text", {}, title, badges, facts));
-    const node = el("div.card", {}, label, load);
+    const remove = iconButton("trash", "models.remove", () => this.#remove(name));
+    const node = el("div.card", {}, label, load, remove);
     const update = (model) => {
       radio.checked = this.#chosen === name;
       const loaded = !model.automatic && model.name === this.#data.current;
@@ -100,6 +108,9 @@ export class Models {
       load.disabled = loading;
       setText(load, translate(loading ? "models.loading" : "models.load"));
       load.setAttribute("aria-label", `${load.textContent}: ${model.name}`);
+      // What is in memory has to leave it first; the bar on top has a button for that.
+      remove.hidden = !model.fetched || loaded || loading;
+      remove.setAttribute("aria-description", model.name);
     };
     return { node, update };
   }
@@ -116,6 +127,18 @@ export class Models {
     this.#chosen = name;
     for (const listener of this.#listeners) listener();
     this.render();
+  }
+
+  async #remove(name) {
+    const question = translate("models.remove_question", { name });
+    if (!(await confirm(question, translate("models.remove")))) return;
+    try {
+      await api.removeModel(name);
+      if (this.#chosen === name) this.#choose("");
+      await this.refresh();
+    } catch (error) {
+      failed(error);
+    }
   }
 
   async #load(name) {

@@ -3,6 +3,7 @@
 import { el, iconButton, reconcile, setText } from "./dom.js";
 import { duration, modelName, moment, number } from "./format.js";
 import { has, onLanguage, translate } from "./i18n.js";
+import { isTold } from "./messages.js";
 import { isVideo, originBadge, sizes, stamp } from "./parts.js";
 
 const PRIORITIES = ["high", "normal", "low"];
@@ -13,12 +14,17 @@ export class QueueView {
   #waiting = el("ol.waiting");
   #waitingViews = new Map();
   #empty = el("p.empty");
+  #nothing = el("div.nothing");
   #more = el("p.hint");
+  // Not at once a status: what is said there is read out each time.
+  #paused = el("p.notice.warn", { role: "status" });
 
-  constructor(parent, note, tasks, act) {
+  /** `welcome` is shown where there is nothing to do. */
+  constructor(parent, note, tasks, act, welcome) {
     Object.assign(this, { note, tasks, act });
     this.#waiting.setAttribute("role", "list");
-    parent.append(this.#running, this.#waiting, this.#more, this.#empty);
+    parent.append(this.#paused, this.#running, this.#waiting, this.#more, this.#nothing);
+    this.#nothing.append(this.#empty, welcome);
     tasks.onChange(() => this.render());
     onLanguage(() => this.render());
   }
@@ -31,28 +37,39 @@ export class QueueView {
     const hidden = this.tasks.waitingCount - waiting.length;
     setText(this.#more, hidden > 0 ? translate("queue.more", { count: number(hidden) }) : "");
     this.#more.hidden = hidden <= 0;
-    this.#empty.hidden = Boolean(!this.tasks.loaded || running || waiting.length);
-    setText(this.#empty, translate("queue.empty"));
+    this.#nothing.hidden = Boolean(!this.tasks.loaded || running || waiting.length);
+    setText(this.#empty, translate("queue.empty", { inbox: this.tasks.queue?.inbox_path ?? "" }));
+    const reason = stuck(this.tasks.queue, running);
+    setText(this.#paused, reason && !isTold(reason) ? translate("queue.waits", { reason }) : "");
+    this.#paused.hidden = !this.#paused.textContent;
     setText(this.note, this.#summary());
     document.title = running ? `${running.progress} % · SeedVR2` : "SeedVR2";
   }
 
   #summary() {
-    return [held(this.tasks.queue), this.#counts()].filter(Boolean).join(" · ");
+    const { queue, running } = this.tasks;
+    const above = isTold(stuck(queue, running)) ? translate("queue.told_above") : "";
+    return [held(queue), above, this.#counts()].filter(Boolean).join(" · ");
   }
 
   #counts() {
-    const wait = this.tasks.queue?.estimated_total_wait;
+    const wait = this.tasks.allDoneIn;
     const count = this.tasks.waitingCount;
     if (!count) return "";
     const text = translate("queue.waiting", { count: number(count) });
-    return wait && !this.tasks.queue.held_by ? `${text} · ${translate("queue.all_done", { time: duration(wait) })}` : text;
+    return wait && !this.tasks.queue.paused ? `${text} · ${translate("queue.all_done", { time: duration(wait) })}` : text;
   }
 
   // What a video that has begun waits for.
   #goesFirst(task) {
     const { running } = this.tasks;
     return task.segments_total && running ? translate("task.waits_for", { name: running.original_filename }) : "";
+  }
+
+  // Why one waits, unless all do: that is said above, and of a video that let others go first, beside its size.
+  #reasonOf(task) {
+    const { queue, running } = this.tasks;
+    return task.segments_total || queue?.held_by || stuck(queue, running) ? "" : (task.waiting_for ?? "");
   }
 
   #makeRunning(task) {
@@ -90,7 +107,7 @@ export class QueueView {
   }
 
   #makeWaiting(task) {
-    const [place, detail] = [el("span.place"), el("span.row-detail")];
+    const [place, detail, reason] = [el("span.place"), el("span.row-detail"), el("span.row-detail.warn")];
     const priority = el("select.small", {
       label: "param.priority",
       on: { change: () => this.act.prioritise(task, priority.value) },
@@ -105,6 +122,7 @@ export class QueueView {
         {},
         el("div.row-head", {}, el("span.row-name", { textContent: task.original_filename }), originBadge(task)),
         detail,
+        reason,
       ),
       el("div.row-actions", {}, priority, iconButton("eye", "preview.task", () => this.act.preview(task)), iconButton("cross", "task.cancel", () => this.act.cancel(task))),
     );
@@ -112,6 +130,8 @@ export class QueueView {
       setText(place, number(now.queue_position || 1));
       const detailed = [sizes(now), frames(now), modelOf(now), segments(now), this.#goesFirst(now)];
       setText(detail, detailed.filter(Boolean).join(" · "));
+      setText(reason, this.#reasonOf(now));
+      reason.hidden = !reason.textContent;
       fill(priority, now.params.priority);
     };
     return { node, update };
@@ -148,8 +168,14 @@ function segments(task) {
 }
 
 function held(queue) {
-  if (queue?.held_by === "request") return translate("queue.paused");
-  return queue?.held_by === "hours" ? translate("queue.hours", { time: moment(queue.held_until) }) : "";
+  const hours = queue?.hours ? translate("queue.runs_at", { hours: queue.hours }) : "";
+  if (queue?.held_by === "request") return [translate("queue.paused"), hours].filter(Boolean).join(" · ");
+  return queue?.held_by === "hours" ? [translate("queue.hours", { time: moment(queue.held_until) }), hours].join(" · ") : hours;
+}
+
+/** Why nothing is begun, where that is no choice of anybody's. */
+function stuck(queue, running) {
+  return queue?.paused && !queue.held_by && !running ? queue.paused : "";
 }
 
 function progressFacts(task) {

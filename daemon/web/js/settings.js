@@ -16,6 +16,7 @@ const GROUPS = {
 export class Settings {
   #schemas = {};
   #controls = new Map();
+  #listeners = [];
   #all = el("details.all");
   #reset = el("button.link", { type: "button", i18n: "settings.reset", on: { click: () => this.apply({}) } });
 
@@ -25,6 +26,11 @@ export class Settings {
     this.models = models;
     models.onChoice(() => this.#changed());
     form.addEventListener("submit", (event) => event.preventDefault());
+  }
+
+  /** Hear of each change of a value. */
+  onChange(listener) {
+    this.#listeners.push(listener);
   }
 
   /** Make the controls from the API document. */
@@ -110,6 +116,7 @@ export class Settings {
       const count = mark.dataset.members.split(" ").filter((name) => name in changes).length;
       mark.textContent = count || "";
     }
+    for (const listener of this.#listeners) listener();
   }
 }
 

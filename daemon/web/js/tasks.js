@@ -55,6 +55,14 @@ export class Tasks {
     return Math.max(this.queue?.queue_length ?? 0, this.waiting.length);
   }
 
+  /** Seconds until all is done: what the service counts for those that wait, and what the running one says of itself. */
+  get allDoneIn() {
+    const { estimated_total_wait: total, processing } = this.queue ?? {};
+    if (!total) return 0;
+    const asked = processing?.eta_s ?? 0;
+    return Math.max(total - asked, 0) + (this.running?.eta_s ?? asked);
+  }
+
   /** The ended tasks that the filter lets through, newest first. */
   get ended() {
     return this.#history.map((id) => this.#known.get(id)).filter((task) => task && this.#passes(task));
@@ -152,9 +160,9 @@ export class Tasks {
     const shown = [...waiting, queue.processing_task_id].filter(Boolean);
     const wrong = shown.filter((id) => this.#known.get(id)?.status !== states.get(id) && settled(id));
     await this.#fetch([...wrong, ...stale.map((task) => task.id)]);
-    for (const { id, position, params } of queue.pending_tasks) {
+    for (const { id, position, params, waiting_for } of queue.pending_tasks) {
       const task = this.#known.get(id);
-      if (task) Object.assign(task, { queue_position: position, params });
+      if (task) Object.assign(task, { queue_position: position, params, waiting_for });
     }
     const late = this.#since(mark).filter((task) => task.status === "queued" && !states.has(task.id));
     this.#order = [...waiting, ...late.reverse().map((task) => task.id)];

@@ -24,10 +24,10 @@ export class Uploads {
     });
   }
 
-  /** Send files with these parameters, in their order. */
-  add(files, parameters) {
+  /** Send files with these parameters, in their order; `note` says what is to come of them. */
+  add(files, parameters, note = "") {
     for (const file of files) {
-      this.#list.push({ id: ++counter, file, parameters, sent: 0, state: "waiting", error: "", request: null });
+      this.#list.push({ id: ++counter, file, parameters, note, sent: 0, state: "waiting", error: "", request: null });
     }
     this.#next();
   }
@@ -108,7 +108,11 @@ export class Uploads {
   }
 }
 
-function progressText({ state, sent, file, began }) {
+function progressText(upload) {
+  return [stateText(upload), upload.note].filter(Boolean).join(" · ");
+}
+
+function stateText({ state, sent, file, began }) {
   if (state === "waiting") return translate("upload.waiting", { size: fileSize(file.size) });
   // All has been sent, and the service looks into it.
   if (sent >= 1) return translate("upload.checking");

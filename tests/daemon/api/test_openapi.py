@@ -355,6 +355,11 @@ def previews(checker: Checker, task: str) -> None:
     checker.ask("GET", f"/api/preview/{shown['id']}/other.png", 404)
     checker.ask("POST", "/api/preview", 404, json={"task_id": "deadbeef"})
     checker.ask("POST", "/api/preview", 400, json={"task_id": task, "strengths": 2})
+    checker.ask("POST", "/api/plan", json={"width": 640, "height": 360, "frames": 9})
+    checker.ask("POST", "/api/plan", files={"file": ("a.png", png())}, data={"scale": "2"})
+    checker.ask("POST", "/api/plan", json={"task_id": task})
+    checker.ask("POST", "/api/plan", 400, json={"width": 640})
+    checker.ask("POST", "/api/plan", 404, json={"task_id": "deadbeef"})
 
 
 def ended_tasks(checker: Checker, live: Running, task: str) -> None:
@@ -382,6 +387,9 @@ def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     live.finished(failed)
     assert checker.ask("GET", f"/api/status/{failed}").json()["error"]
     checker.ask("GET", "/api/queue/history?status=all")
+    (live.inbox / "no.mp4").write_text("no video")
+    refused = eventually(lambda: [job.id for job in live.history() if job.draft.refused])
+    checker.ask("POST", "/api/plan", 409, json={"task_id": refused[0]})
     Path(live.service.store.get(failed).draft.source).unlink()
     checker.ask("POST", f"/api/tasks/{failed}/again", 409, json={})
     checker.ask("POST", "/api/preview", 409, json={"task_id": failed})

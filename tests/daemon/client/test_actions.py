@@ -24,6 +24,20 @@ def test_a_file_there_and_back(running: Running, command: Command, tmp_path: Pat
     assert source.exists()
 
 
+def test_a_plan_is_made_and_nothing_is_kept(running: Running, command: Command, tmp_path: Path) -> None:
+    small, large = picture(tmp_path / "small.png"), picture(tmp_path / "large.png", size=(1200, 900))
+    said = command("plan", small, "--scale", "2")
+    assert said.status == 0, said.err
+    assert said.out.splitlines()[:2] == ["small.png  32x24 to 64x48", "  model   nano.safetensors"]
+    assert said.out.splitlines()[-1] == "  it fits"
+    both = command("plan", small, large)
+    assert both.status == 1
+    assert both.out.splitlines()[-1] == "  IT DOES NOT FIT: It takes too much memory; use a smaller resolution."
+    assert [plan["fits"] for plan in command("plan", small, large, "--json").objects] == [True, False]
+    assert command("plan", tmp_path / "gone.png").status == 2
+    assert running.get("/api/queue/status").json()["in_system"] == 0
+
+
 def test_a_result_replaces_no_file(running: Running, command: Command, tmp_path: Path) -> None:
     source = picture(tmp_path / "mine" / "photo.png")
     name = Path(str(running.finished(running.submit("photo.png"))["output_filename"])).name

@@ -19,6 +19,7 @@ from daemon.engine.child_executor import ChildExecutor
 from daemon.engine.executor import Executor
 from daemon.engine.messages import DeviceReport
 from daemon.errors import EngineAwayError
+from daemon.jobs.job import Media
 from daemon.settings.keys import ModelSettings
 from seedvr2.errors import Cancelled, MachineError, MediaError, ModelNotInstalledError, Yielded
 from seedvr2.options import UpscaleOptions
@@ -47,6 +48,21 @@ def run(executor: Executor, source: Path, target: Path) -> str:
         keep=target.parent / f"{target.name}.segments",
     )  # fmt: skip
     return outcome.model
+
+
+def test_what_a_job_would_take_is_answered_while_another_runs(real: ChildExecutor, tmp_path: Path) -> None:
+    film, plans = Media("video", 480, 270, 7200, 24.0, 300.0), []
+
+    def ask(*_progress: object) -> None:
+        if not plans:
+            plans.append(real.foresee(film, SMALL, model="", suffix=".mp4", size=10**8, timed=True))
+
+    real.run(
+        clip(tmp_path / "a.mp4"), tmp_path / "b.mp4", SMALL, model="", on_progress=ask, cancelled=lambda: False,
+        keep=tmp_path / "keep",
+    )  # fmt: skip
+    assert (plans[0]["model"], plans[0]["fits"]) == (NANO, True)
+    assert (tmp_path / "b.mp4").exists()
 
 
 def test_a_run_reports_and_can_be_cancelled(real: ChildExecutor, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 from daemon.engine.executor import Executor
 from daemon.engine.local_executor import LocalExecutor
+from daemon.jobs.job import Media
 from daemon.settings.keys import ModelSettings
 from seedvr2.errors import Cancelled, CheckpointError, MediaError
 from seedvr2.options import UpscaleOptions
@@ -45,6 +47,27 @@ def clip(path: Path, frames: int = 6) -> Path:
 def test_it_obeys_the_protocol(executor: LocalExecutor) -> None:
     as_executor: Executor = executor
     assert as_executor.model is None
+
+
+def test_what_a_job_would_take_is_known_without_its_file_and_without_a_model_in_memory(executor: LocalExecutor) -> None:
+    film = Media("video", 480, 270, 7200, 24.0, 300.0, formats=("mp4", "mkv"))
+
+    def foresee(resolution: int, model: str = "", *, timed: bool = True) -> dict[str, Any]:
+        options = UpscaleOptions(resolution=resolution, max_resolution=16384)
+        return executor.foresee(film, options, model=model, suffix=".mp4", size=10**8, timed=timed)
+
+    plan = foresee(540)
+    assert (plan["model"], plan["fits"], plan["why"], plan["frames_together"]) == (NANO, True, None, 5)
+    # At 0.2 bits a pixel, and twice that while its segments are joined.
+    assert (plan["result_bytes"], plan["disk_bytes"]) == (960 * 540 * 7200 // 40, 960 * 540 * 7200 // 20)
+    assert plan["weights_bytes"] < plan["memory_bytes"] < plan["memory_free_bytes"]
+    assert plan["seconds"] > 60
+    assert foresee(540, timed=False)["seconds"] is None
+    assert executor.model is None
+    huge = foresee(9216)
+    assert huge["fits"] is False and "of memory" in huge["why"] and huge["memory_bytes"] is None
+    gone = foresee(540, "seedvr2_ema_3b_fp16.safetensors")
+    assert gone["fits"] is False and "Fetch it with" in gone["why"]
 
 
 def test_probing(executor: LocalExecutor, tmp_path: Path) -> None:

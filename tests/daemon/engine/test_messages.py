@@ -28,7 +28,9 @@ SAMPLES = [
     say.GiveWay(1, wanted=True),
     say.Ready(say.VERSION, say.DeviceReport("cuda", name="RTX")),
     say.Listed(2, [{"name": "nano", "error": None}]),
-    say.Looked(3, "video", 64, 48, 6, 25.0, 1, "", ["mp4", "mkv"]),
+    say.Looked(3, "video", 64, 48, 6, 25.0, 1, "", ["mp4", "mkv"], 10, True),
+    say.Foresee(4, {"kind": "video"}, {"scale": 2.0}, "", ".mp4", 10, False),
+    say.Foreseen(4, {"fits": True, "why": None}),
     say.Fault(4, "MachineError", "no\nroom", 28),
     say.Beat(None),
 ]

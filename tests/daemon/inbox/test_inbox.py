@@ -130,9 +130,23 @@ def test_the_same_content_twice_is_skipped_on_request_unless_asked_for_different
     eventually(note.exists)
     assert "a_nano_48p" in note.read_text()
     assert len(running.results()) == 1
+    passed, first = eventually(lambda: len(running.history()) == 2 and running.history())
+    assert (passed.state, passed.draft.duplicate_of, passed.error) == (
+        State.CANCELLED,
+        first.id,
+        note.read_text().strip(),
+    )
+    # The third copy is one of the first still.
+    picture(running.inbox / "again.png")
+    third = eventually(lambda: [job for job in running.history() if job.draft.original_filename == "again.png"])[0]
+    assert (third.state, third.draft.duplicate_of) == (State.CANCELLED, first.id)
+    # Who wants it made nevertheless tries it again.
+    again = running.post(f"/api/tasks/{passed.id}/retry").json()["task_id"]
+    assert running.finished(again)["status"] == "completed"
+    assert len(running.results()) == 2
     (running.inbox / "c.png.toml").write_text("seed = 1")
     picture(running.inbox / "c.png")
-    eventually(lambda: len(running.results()) == 2)
+    eventually(lambda: len(running.results()) == 3)
 
 
 def test_copies_dropped_together_are_made_once_with_skip(start: Start) -> None:

@@ -43,8 +43,8 @@ def test_a_model_is_fetched_from_its_card_by_the_keyboard(running: Running, hub:
     page = open_page(running)
     card = offers(page)
     expect(card.locator("progress")).to_be_hidden()
-    page.get_by_role("button", name=f"Download: {MODEL}").press("Enter")
-    button = page.get_by_role("button", name=f"Cancel: {MODEL}")
+    card.get_by_role("button", name=f"Download: {MODEL}").press("Enter")
+    button = card.get_by_role("button", name=f"Cancel: {MODEL}")
     expect(button).to_be_focused()
     expect(card).to_contain_text("downloading")
     expect(card.get_by_role("progressbar", name=f"Download: {MODEL}")).to_be_visible()
@@ -52,9 +52,37 @@ def test_a_model_is_fetched_from_its_card_by_the_keyboard(running: Running, hub:
     button.press("Enter")
     expect(card.get_by_role("button")).to_have_text("Download")
     hub.gate.set()
-    page.get_by_role("button", name=f"Download: {MODEL}").press("Enter")
+    card.get_by_role("button", name=f"Download: {MODEL}").press("Enter")
     expect(page.get_by_role("button", name=f"Load: {MODEL}", exact=True)).to_be_visible()
     assert (running.config.paths.models[0] / MODEL).exists()
+
+
+def test_where_only_nano_is_here_one_button_gets_a_real_model_which_can_be_removed_again(
+    running: Running, hub: Hub, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.api.models._suggested", lambda: MODEL)
+    page = open_page(running)
+    expect(page.locator("#queue .empty")).to_contain_text(str(running.inbox))
+    first = page.locator(".first-offer")
+    expect(first).to_contain_text("Only the small embedded model is here")
+    assert violations(page) == []
+    first.get_by_role("button", name="Download").press("Enter")
+    expect(first).to_be_hidden()
+    file = running.config.paths.models[0] / MODEL
+    assert file.exists()
+    remove = page.locator("#settings .card", has=page.locator(f"[value='{MODEL}']")).get_by_role(
+        "button", name="Remove"
+    )
+    remove.click()
+    expect(page.locator("#confirm")).to_contain_text(f"Remove {MODEL} from the server?")
+    page.locator("#confirm").get_by_role("button", name="Keep").click()
+    assert file.exists()
+    remove.click()
+    page.locator("#confirm").get_by_role("button", name="Remove").click()
+    expect(first).to_be_visible()
+    assert not file.exists()
+    # What came with the program, or was put there by hand, has no such button.
+    expect(page.get_by_role("button", name="Remove")).to_have_count(0)
 
 
 def test_what_went_wrong_is_on_the_card(running: Running, hub: Hub, open_page: Open) -> None:

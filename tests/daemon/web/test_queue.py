@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from benchmarks.runs import CLIP
-from seedvr2.errors import MediaError
-from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture
+from daemon.work import model_trouble
+from seedvr2.errors import IncompleteModelError, MediaError
+from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture, png
+from tests.daemon.executors import MODELS
 from tests.daemon.web.browser import expect
 from tests.daemon.web.conftest import Complaints, Open
 from tests.daemon.web.executors import Halting
+from tests.daemon.web.test_accessibility import violations
 
 
 @pytest.fixture
@@ -185,3 +188,63 @@ def test_the_queue_is_paused_and_goes_on(running: Running, page: Any, halting: H
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("#history .result.completed")).to_have_count(2)
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
+
+
+def test_a_card_keeps_the_size_of_its_source_and_its_model_over_a_reload(
+    running: Running, page: Any, halting: Halting
+) -> None:
+    halting.go.set()
+    running.finished(running.submit("a.png", png(size=(40, 30))))
+    halting.errors.append(MediaError("Frame 7 is damaged."))
+    running.finished(running.submit("b.png", png(size=(20, 10)), resolution=1080))
+    for _ in range(2):
+        expect(page.locator(".result.completed")).to_contain_text("40 × 30 → 80 × 60 · nano")
+        expect(page.locator(".result.failed")).to_contain_text("20 × 10 → 1080p · nano")
+        page.reload()
+
+
+def test_the_rest_of_the_queue_and_of_its_running_task_are_counted_alike(
+    running: Running, page: Any, halting: Halting
+) -> None:
+    running.submit("first.png")
+    running.submit("second.png")
+    left = page.locator(".row.now .row-foot .row-detail")
+    expect(left).to_contain_text("left")
+    expect(page.locator(".row.now")).to_contain_text("nano")
+    expect(page.locator("#queue li.row")).to_contain_text("nano")
+    # As if the engine had become slower than was thought when the queue was asked.
+    seen = page.evaluate("""async () => {
+        const { Tasks } = await import("/static/js/tasks.js");
+        const tasks = new Tasks();
+        await tasks.refresh();
+        const { queue, running } = tasks;
+        const others = queue.estimated_total_wait - queue.processing.eta_s;
+        tasks.take({ ...running, eta_s: 4000 }, "progress");
+        return [tasks.allDoneIn, 4000 + Math.max(others, 0)];
+    }""")
+    assert seen[0] == seen[1] >= 4000
+
+
+def test_a_queue_that_cannot_begin_says_why_and_when_it_may(
+    start: Start, open_page: Open, halting: Halting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_trouble, "LOOK_S", 0.05)
+    reason = "x needs a VAE: it is not here. Fetch it with `seedvr2 models pull vae`."
+
+    def lacks(self: Halting, model: str) -> str:
+        if model == "":
+            raise IncompleteModelError(reason, "ema_vae_fp16.safetensors", "x")
+        return MODELS[0]
+
+    monkeypatch.setattr(Halting, "resolve", lacks)
+    running = start(halting, SEEDVR2_QUEUE_HOURS="00:00-24:00")
+    running.submit("a.png")
+    eventually(lambda: running.get("/api/queue/status").json()["paused"] == reason)
+    page = open_page(running)
+    expect(page.locator("#notices")).to_contain_text(reason)
+    expect(page.locator("#queue-note")).to_have_text("runs 00:00-24:00 · nothing is begun, as said above · 1 waiting")
+    running.submit("b.png", dit_model=MODELS[0])
+    expect(page.locator(".row.now .row-name")).to_have_text("b.png")
+    # Not all of them wait for it now; the one that does says so.
+    expect(page.locator("#queue li.row")).to_contain_text(reason)
+    assert violations(page) == []

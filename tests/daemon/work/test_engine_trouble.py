@@ -11,6 +11,7 @@ from daemon.jobs.job import Draft, Job, Media, State
 from daemon.work import engine_trouble
 from daemon.work.ending import MAX_STARTS
 from daemon.work.engine_trouble import EngineTrouble
+from seedvr2.errors import MemoryTakenError
 
 DIED = EngineDiedError("the engine's process is gone: it was ended by SIGSEGV")
 GPU = EngineDiedError("the GPU failed (CUDA error: unknown error)", device=True)
@@ -93,7 +94,12 @@ def test_an_error_of_the_gpu_needs_another_file_as_a_witness(clock: Clock) -> No
 
 
 @pytest.mark.parametrize(
-    "error", [EngineAwayError("the GPU does not answer"), CardFullError("Other programs hold it.")]
+    "error",
+    [
+        EngineAwayError("the GPU does not answer"),
+        CardFullError("Other programs hold it."),
+        MemoryTakenError("It takes 4 GB, and 1 GB are free."),
+    ],
 )
 def test_what_is_no_files_doing_is_waited_for(clock: Clock, error: Exception) -> None:
     trouble, one = EngineTrouble(), job("a")

@@ -99,3 +99,43 @@ def test_a_transformer_without_its_embedding_is_not_replaced_by_nano(start: Star
     (job,) = eventually(running.history)
     assert job.result is not None and job.result.model == DEFAULT_MODEL, job.error
     assert "3b_fp8" in Path(job.result.path).name
+
+
+class Vanishing(FakeExecutor):
+    """Has a real model until that is gone; nano, which is always there, comes with the program."""
+
+    here: str = MODELS[1]
+
+    def resolve(self, model: str) -> str:
+        return self.here if model in ("", "auto") else model
+
+
+def test_nano_does_not_stand_in_for_a_model_that_is_gone(start: Start) -> None:
+    executor = Vanishing()
+    running = start(executor)
+    assert running.finished(running.submit("a.png"))["model"] == MODELS[1]
+    executor.here = "nano"
+    said = f"{MODELS[1]} is not in the models folder any more, and only nano is left"
+    eventually(lambda: any(said in each for each in running.get("/health").json()["problems"]))
+    waiting = running.submit("b.png")
+    eventually(lambda: said in (running.get("/api/queue/status").json()["paused"] or ""))
+    assert said in running.post("/api/plan", json={"width": 9, "height": 9}).json()["why"]
+    # By name it runs.
+    assert running.finished(running.submit("c.png", dit_model="nano"))["model"] == "nano"
+    running.service.stop()
+    # A restart does not make it forget.
+    again = start(executor)
+    eventually(lambda: said in (again.get("/api/queue/status").json()["paused"] or ""))
+    executor.here = MODELS[1]
+    assert again.finished(waiting)["model"] == MODELS[1]
+
+
+def test_a_model_that_was_removed_on_request_may_be_followed_by_nano(start: Start, tmp_path: Path) -> None:
+    executor = Vanishing()
+    trouble = model_trouble.ModelTrouble(executor, [], lambda: None, before=MODELS[1])
+    executor.here = "nano"
+    trouble.look(list)
+    assert trouble.reason("") and trouble.default == ""
+    trouble.removed(MODELS[1])
+    trouble.look(list)
+    assert (trouble.reason(""), trouble.default) == ("", "nano")

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from daemon.jobs.job import IllegalMoveError, Job, State
-from daemon.work import publish
+from daemon.work import engine_trouble, publish
 from daemon.work.ending import MAX_STARTS, POISON
 from daemon.work.worker import Activity
-from seedvr2.errors import MediaError, OutOfMemoryError
+from seedvr2.errors import MediaError, MemoryTakenError, OutOfMemoryError
 from seedvr2.options import UpscaleOptions
 from tests.daemon.conftest import PATIENCE_S, Running, Start, eventually, picture
 from tests.daemon.executors import FakeExecutor
@@ -61,6 +61,20 @@ def test_out_of_memory_fails_the_job_only(running: Running, error: Exception) ->
     assert status["status"] == "failed"
     assert "memory" in str(status["error"])
     assert running.finished(running.submit())["status"] == "completed"
+
+
+def test_memory_that_others_hold_pauses_the_queue_with_the_reason(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_trouble, "FIRST_REST_S", 1.0)
+    running = start()
+    reason = "It takes 4 GB of memory, and 1 GB are free; try again when less is running."
+    running.executor.errors.append(MemoryTakenError(reason))
+    task = running.submit()
+    eventually(lambda: running.get("/api/queue/status").json()["paused"] == reason)
+    assert reason in running.get("/health").json()["problems"]
+    status = running.finished(task)
+    assert (status["status"], status["model"]) == ("completed", "nano.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,9 @@ print(host_memory.available())
     capacity, before, after = map(int, run.stdout.split())
     assert capacity == 512 << 20 and before <= capacity
     assert before - after == pytest.approx(100 << 20, abs=8 << 20)
+
+
+def test_what_this_process_gives_back_is_what_it_has_beyond_its_libraries(tmp_path: Path) -> None:
+    status = {"proc/self/status": "VmRSS: 9000000 kB\nRssAnon:\t 2097152 kB\nRssFile: 5000 kB\n"}
+    assert host_memory.held(tree(tmp_path, status)) == 2 * GIB - host_memory.OWN
+    assert host_memory.held(tree(tmp_path, {"proc/self/status": "RssAnon: 1000 kB\n"})) == 0
