@@ -30,15 +30,24 @@ class AviPlaces:
         if not self._is_avi or packet.dts is None or packet.pos is None:
             return
         index = packet.stream.index
-        shift = self._shifts.get(index, 0)
-        place = _place(packet.stream, packet.dts + shift, packet.pos - _HEAD)
-        if place is not None:
+        shift, unit = self._shifts.get(index, 0), _unit(packet)
+        entry = _place(packet.stream, (packet.dts + shift) * unit, packet.pos - _HEAD)
+        if entry is not None:
+            place = entry // unit
             # What has no place of its own, a part of a chunk, follows the last that has.
             self.skipped += place - packet.dts != shift
             shift = self._shifts[index] = place - packet.dts
         if shift:
             packet.dts += shift
             packet.pts = None if packet.pts is None else packet.pts + shift
+
+
+def _unit(packet: Packet[Any]) -> int:
+    """What the index counts in a tick of the stream: bytes where it counts those, as for sound that is not packed."""
+    entries = packet.stream.index_entries
+    if len(entries) < 2 or not packet.duration or entries[1].timestamp - entries[0].timestamp != entries[0].size:
+        return 1
+    return max(round(packet.size / packet.duration), 1)
 
 
 def _place(stream: Stream, least: int, position: int) -> int | None:

@@ -156,8 +156,9 @@ for index in range(48):
     frame.pts, frame.time_base = index, context.time_base
     packets += context.encode(frame)
 packets += context.encode(None)
-decoder = av.CodecContext.create(context.codec.canonical_name, "r")
+decoder = av.CodecContext.create({"libsvtav1": "libdav1d"}.get(name, context.codec.canonical_name), "r")
 decoder.extradata = context.extradata
+decoder.width, decoder.height = 384, 216
 decoder.thread_count = 1
 shown = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
 coded = [bytes(context.extradata or b""), *map(bytes, packets)]
