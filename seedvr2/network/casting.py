@@ -6,10 +6,10 @@ cache, the same numbers come two to five times sooner.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
+
+from seedvr2.network.memo import Memo
 
 # Numbers at a time, for each thread: in float32 they fit a third-level cache. Smaller pieces are no faster, and threads
 # that meet more often wait longer for one another where other programs run.
@@ -17,6 +17,7 @@ _PIECE = 1 << 20
 
 # Below, a plain cast takes no time worth saving.
 _WORTH_IT = 1 << 16
+_PAIRS = Memo(8)
 
 
 def cast(stored: Tensor, dtype: torch.dtype) -> Tensor:
@@ -51,8 +52,11 @@ def _by_table(stored: Tensor, dtype: torch.dtype) -> Tensor:
     return out
 
 
-@lru_cache(maxsize=8)
 def _pairs(stored: torch.dtype, dtype: torch.dtype) -> Tensor:
+    return _PAIRS.get((stored, dtype), lambda: _made_pairs(stored, dtype))
+
+
+def _made_pairs(stored: torch.dtype, dtype: torch.dtype) -> Tensor:
     """What two bytes stand for, the first in the lower half: (65536,) integers as wide as two numbers of `dtype`."""
     single = torch.arange(256, dtype=torch.uint8).view(stored).to(dtype)
     both = torch.arange(1 << 16)

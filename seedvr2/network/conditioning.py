@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import cast
 
 import torch
@@ -19,14 +18,19 @@ from seedvr2.network.dit_layers import Linear
 from seedvr2.network.memo import Memo
 from seedvr2.network.stored import expand
 
+_FREQUENCIES = Memo(1)
 
-@lru_cache(maxsize=1)
+
 def timestep_frequencies() -> Tensor:
     """The 128 frequencies exp(−ln(10000)·i/128) in float32, bit for bit those of the reference on any machine.
 
     At t = 1000 one unit in the last place of a frequency turns its angle by 1e-5 to 6e-5, so the rounding of a
     processor's own float32 `exp` would be the largest error of the whole network.
     """
+    return _FREQUENCIES.get((), _frequencies)
+
+
+def _frequencies() -> Tensor:
     half = TIMESTEP_CHANNELS // 2
     exponents = -math.log(10000.0) * torch.arange(half, dtype=torch.float32, device="cpu") / half
     frequencies = exponents.double().exp().float()

@@ -9,11 +9,12 @@ division is left to G, which is applied to the kernel once, in float64.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from seedvr2.network.memo import Memo
 
 TAPS = 3
 # By outputs: where the polynomials are evaluated, beside infinity. In bfloat16, 4 outputs with ±½ or ±2 on both sides
@@ -21,6 +22,7 @@ TAPS = 3
 _POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 1.0, -1.0, 0.5, -2.0)}
 # The one point whose product enters every output just once; a bias that is added there is added to all of them.
 BIAS_POINT = 1
+_FILTERINGS = Memo(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,12 @@ class Filtering:
         return factors.float()
 
 
-@lru_cache
 def filtering(outputs: int) -> Filtering:
     """The matrices for 2 or 4 outputs of three taps."""
+    return _FILTERINGS.get(outputs, lambda: _filtering(outputs))
+
+
+def _filtering(outputs: int) -> Filtering:
     points = _POINTS[outputs]
     size = len(points) + 1
     inputs, kernel = np.zeros((size, size)), np.zeros((size, TAPS))

@@ -12,9 +12,12 @@ from math import prod
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from seedvr2.network import memo
 from seedvr2.network.build import meta_dit, meta_vae
+from seedvr2.network.conditioning import timestep_frequencies
+from seedvr2.network.winograd import Filtering, filtering
 from seedvr2.planning import needs
 from seedvr2.planning.count import count_dit, count_expansion, count_pixels, count_vae
 from seedvr2.planning.published import DIT_3B, DIT_7B, VAE, transformers, vaes
@@ -61,6 +64,13 @@ def test_frames_and_quantised_weights_take_what_the_table_says() -> None:
 def test_counting_leaves_nothing_behind() -> None:
     count_dit(transformers()["nano"], (1, 16, 16))
     assert memo.kept() == 0
+    # Of what is computed once in the life of a process, nothing may be without data then.
+    kept = timestep_frequencies(), *vars_of(filtering(2)), *vars_of(filtering(4))
+    assert all(type(tensor) is Tensor for tensor in kept)
+
+
+def vars_of(matrices: Filtering) -> tuple[Tensor, ...]:
+    return matrices.outputs, matrices.kernel, matrices.inputs
 
 
 def test_the_configurations_are_those_of_the_published_files() -> None:
