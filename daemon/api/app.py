@@ -15,6 +15,7 @@ from daemon.api import (
     docs,
     download,
     events,
+    frames,
     gpu,
     health,
     holding,
@@ -41,7 +42,7 @@ from daemon.settings.keys import ServerSettings
 log = logging.getLogger(__name__)
 TOPICS = (
     *(health, gpu, models, pulls, queue, holding, process, preview, tasks, adjust, download, source, thumbnails),
-    *(events, metrics),
+    *(frames, events, metrics),
 )
 PAGES = (page, session)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.api.queue import FINISHED, MAX_HISTORY
-from daemon.api.shapes import BINARY, TEXT, Schema
+from daemon.api.shapes import BINARY, NUMBER, TEXT, Schema
 from seedvr2.options import OUTPUT_FORMATS
 
 ID = "3f9a1c07"
@@ -313,6 +313,21 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         errors={404: "There is no thumbnail of this task.", 503: "Too many thumbnails are being made."},
         media=_files("image/webp"),
         about="At most 384 pixels wide and high.",
+    ),
+    ("GET", "/api/frame/<task_id>"): Operation(
+        "Tasks", "get_frame",
+        errors={
+            400: "of takes result or source, not 'both'.",
+            404: UNKNOWN_TASK,
+            503: "Too many frames are being drawn.",
+        },
+        query=(
+            Query("of", {"type": "string", "enum": ["result", "source"], "default": "result"}, "Which of the two."),
+            Query("at", NUMBER, "Seconds from the beginning of a video; its first frame where nothing is said."),
+        ),
+        media=_files("image/png"),
+        about="In the size that it is displayed in, up to 33 megapixels, with 8 bits: for programs that "
+        "cannot show the file itself, such as TIFF, ProRes or FFV1.",
     ),
     ("POST", "/api/tasks/<task_id>/priority"): Operation(
         "Tasks", "set_task_priority", "Task", {"waiting": WAITING},

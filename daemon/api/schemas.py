@@ -85,6 +85,7 @@ COMPONENTS: dict[str, Schema] = {
     "TaskState": STATE,
     "Media": fields(
         {"kind": {"type": "string", "enum": ["picture", "video"]}, "width": WHOLE, "height": WHOLE, "frames": WHOLE},
+        {"duration_s": {**or_null(NUMBER), "description": "Of a video, where it is known."}},
         about="What was sent.",
     ),
     "Health": fields(

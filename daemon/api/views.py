@@ -83,6 +83,7 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
             "width": job.draft.media.width,
             "height": job.draft.media.height,
             "frames": job.draft.media.frames,
+            "duration_s": job.draft.media.duration_s,
         },
         "stage": progress.stage if progress else None,
         "frames_done": progress.frames_done if progress else 0,

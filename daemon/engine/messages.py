@@ -1,6 +1,6 @@
 """What the service and its child processes say to each other: one JSON object a line, and no more than is listed here.
 
-Frames never travel, a stamp of a file at the most: both sides open files by path. Nothing is ever unpickled, so the
+Frames never travel but as files, a stamp at the most: both sides open files by path. Nothing is ever unpickled, so the
 worst that a child which was taken over by a file can say is something that is not listed, and that ends it.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The child is started from the files that are there then, which an update may have changed under a running service.
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,21 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawFrame:
+    """One frame of this file as a PNG at `target`, please. Answered by `Need`, and once it is let in, by `FrameDrawn`.
+
+    `at`: seconds from the beginning of a video; None: the first one.
+    """
+
+    id: int
+    path: str
+    at: float | None
+    width: int
+    height: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class LetIn:
     """There is room for what `Need` said."""
 
@@ -265,6 +280,13 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameDrawn:
+    """The frame lies where it was wanted."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """An error, in answer to `id`; 0: of the child as a whole, before it was ready.
 
@@ -283,8 +305,21 @@ class Fault:
     others_mb: int = 0
 
 
-ToChild = Setup | Run | Preview | Cancel | GiveWay | Load | Resolve | ListModels | Probe | Draw | LetIn
+ToChild = Setup | Run | Preview | Cancel | GiveWay | Load | Resolve | ListModels | Probe | Draw | DrawFrame | LetIn
 FromChild = (
-    Ready | Beat | Pulse | Progress | Finished | Previewed | Loaded | Resolved | Listed | Need | Looked | Drawn | Fault
+    Ready
+    | Beat
+    | Pulse
+    | Progress
+    | Finished
+    | Previewed
+    | Loaded
+    | Resolved
+    | Listed
+    | Need
+    | Looked
+    | Drawn
+    | FrameDrawn
+    | Fault
 )
 Message = ToChild | FromChild

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from daemon.engine.executor import OnProgress, Outcome, never
 from daemon.engine.stamp import draw
+from daemon.engine.still import draw_frame
 from daemon.jobs.job import Media
 from seedvr2.errors import Cancelled, MediaError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
@@ -63,6 +64,9 @@ class FakeExecutor:
 
     def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
         return draw(path, kind, size)
+
+    def draw_frame(self, path: Path, at: float | None, size: tuple[int, int], target: Path) -> None:
+        draw_frame(path, at, size, target)
 
     def resolve(self, model: str) -> str:
         name = MODELS[0] if model in ("", "auto") else model

@@ -77,5 +77,6 @@ export const prioritise = (id, priority) => post(`/api/tasks/${id}/priority`, { 
 export const remove = (id) => request("DELETE", `/api/tasks/${id}`);
 
 export const resultUrl = (id) => `/api/download/${id}`;
+export const frameUrl = (id, of, at) => `/api/frame/${id}?of=${of}&at=${at}`;
 export const sourceUrl = (id) => `/api/source/${id}`;
 export const thumbnailUrl = (id) => `/api/thumbnail/${id}`;

@@ -371,6 +371,11 @@ def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     checker.ask("GET", f"/api/source/{task}", 304, headers={"If-None-Match": source.headers["ETag"]})
     thumbnail = checker.ask("GET", f"/api/thumbnail/{task}")
     checker.ask("GET", f"/api/thumbnail/{task}", 304, headers={"If-None-Match": thumbnail.headers["ETag"]})
+    drawn = checker.ask("GET", f"/api/frame/{task}")
+    checker.ask("GET", f"/api/frame/{task}?of=source&at=0.5")
+    checker.ask("GET", f"/api/frame/{task}", 304, headers={"If-None-Match": drawn.headers["ETag"]})
+    checker.ask("GET", f"/api/frame/{task}?of=both", 400)
+    assert drawn.content.startswith(b"\x89PNG")
     again = checker.ask("POST", f"/api/tasks/{task}/again", json={"seed": 7}).json()["task_id"]
     assert live.finished(again)["params"]["seed"] == 7
     checker.ask("POST", f"/api/tasks/{task}/again", 400, json={"seed": -1})
@@ -395,6 +400,7 @@ def refusals(checker: Checker, live: Running) -> None:
     checker.ask("GET", f"/api/tasks/{gone}/events", 404)
     checker.ask("GET", f"/api/source/{gone}", 404)
     checker.ask("GET", f"/api/thumbnail/{gone}", 404)
+    checker.ask("GET", f"/api/frame/{gone}", 404)
     checker.ask("POST", f"/api/tasks/{gone}/priority", 404, json={"priority": "low"})
     for action in ("cancel", "retry", "again"):
         checker.ask("POST", f"/api/tasks/{gone}/{action}", 404)
