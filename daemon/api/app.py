@@ -19,6 +19,7 @@ from daemon.api import (
     gpu,
     health,
     holding,
+    many,
     metrics,
     models,
     page,
@@ -42,7 +43,7 @@ from daemon.settings.keys import ServerSettings
 log = logging.getLogger(__name__)
 TOPICS = (
     *(health, gpu, models, pulls, queue, holding, process, preview, tasks, adjust, download, source, thumbnails),
-    *(frames, events, metrics),
+    *(frames, many, events, metrics),
 )
 PAGES = (page, session)
 

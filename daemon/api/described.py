@@ -72,6 +72,7 @@ class Operation:
         media: what is sent instead of JSON, by content type.
         form, body: the components that are sent, as a form or as JSON.
         in_parts: whether a part of the file can be asked for, and whether it has changed.
+        kept: whether it is the same file the next time, which the client may have then.
     """
 
     tag: str
@@ -84,6 +85,7 @@ class Operation:
     form: str = ""
     body: str = ""
     in_parts: bool = False
+    kept: bool = True
     about: str = ""
 
 
@@ -328,6 +330,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         media=_files("image/png"),
         about="In the size that it is displayed in, up to 33 megapixels, with 8 bits: for programs that "
         "cannot show the file itself, such as TIFF, ProRes or FFV1.",
+    ),
+    ("GET", "/api/tasks/download.zip"): Operation(
+        "Tasks", "download_results",
+        errors={400: "Say which: ids=3f9a1c07,77de0b12.", 404: UNKNOWN_TASK},
+        query=(Query("ids", TEXT, "Of completed tasks, with commas between them."),),
+        media={"application/zip": BINARY, "application/octet-stream": BINARY}, kept=False,
+        about="The files are stored, not packed; those of the same name are told apart. Made while it is sent.",
     ),
     ("POST", "/api/tasks/<task_id>/priority"): Operation(
         "Tasks", "set_task_priority", "Task", {"waiting": WAITING},

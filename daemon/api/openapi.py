@@ -155,7 +155,10 @@ def _content(described: Operation) -> dict[str, Any]:
 
 def _file_responses(described: Operation) -> dict[str, Any]:
     text: dict[str, Schema] = {"schema": TEXT}
-    headers, content = {"ETag": text}, _content(described)
+    content = _content(described)
+    if not described.kept:
+        return {"200": {"description": "The file.", "headers": {"Content-Disposition": text}, "content": content}}
+    headers = {"ETag": text}
     responses: dict[str, Any] = {"304": {"description": "It is the one that the client has."}}
     if described.in_parts:
         headers |= dict.fromkeys(("Content-Disposition", "Last-Modified", "Accept-Ranges"), text)

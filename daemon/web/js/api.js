@@ -78,5 +78,6 @@ export const remove = (id) => request("DELETE", `/api/tasks/${id}`);
 
 export const resultUrl = (id) => `/api/download/${id}`;
 export const frameUrl = (id, of, at) => `/api/frame/${id}?of=${of}&at=${at}`;
+export const zipUrl = (ids) => `/api/tasks/download.zip?ids=${ids.join(",")}`;
 export const sourceUrl = (id) => `/api/source/${id}`;
 export const thumbnailUrl = (id) => `/api/thumbnail/${id}`;
