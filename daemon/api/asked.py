@@ -19,8 +19,10 @@ from daemon.api.shapes import (
     parameters,
 )
 from daemon.jobs.parameters import PRIORITIES
+from daemon.store.presets import FIELD
 from seedvr2.preview.wish import MOST_FRAMES, MOST_PATIENCE_S, MOST_STRENGTHS, PATIENCE_S, STRENGTHS
 
+PRESET: Schema = {**TEXT, "description": "Name of a preset; what is said beside it goes before what is in it."}
 FILE: Schema = {**BINARY, "description": "The picture or video."}
 CROP = r"^(auto|whole|[0-9]+,[0-9]+,[1-9][0-9]*,[1-9][0-9]*)$"
 
@@ -28,14 +30,18 @@ CROP = r"^(auto|whole|[0-9]+,[0-9]+,[1-9][0-9]*,[1-9][0-9]*)$"
 def request_components(defaults: Mapping[str, Any]) -> dict[str, Schema]:
     """The bodies by name; `defaults` are those that this server is configured with."""
     return {
-        "SubmitForm": _exactly(fields({FILE_FIELD: FILE}, parameters(defaults))),
-        "PreviewForm": _exactly(_optional({FILE_FIELD: FILE, **_wishes(), **bare_parameters()})),
+        "SubmitForm": _exactly(fields({FILE_FIELD: FILE}, {FIELD: PRESET, **parameters(defaults)})),
+        "PreviewForm": _exactly(_optional({FILE_FIELD: FILE, **_wishes(), FIELD: PRESET, **bare_parameters()})),
         "AgainRequest": _exactly(
-            _optional(nullable_model(parameters(defaults)))
+            _optional({FIELD: PRESET, **nullable_model(parameters(defaults))})
             | {
                 "description": "Parameters as for POST /api/process; one that is left out takes the server's default.",
                 "examples": [{"resolution": 2160, "seed": 7}],
             }
+        ),
+        "PresetRequest": _exactly(
+            _optional(nullable_model(bare_parameters()))
+            | {"description": "Parameters as for POST /api/process.", "examples": [{"resolution": 2160}]}
         ),
         **_OTHERS,
     }

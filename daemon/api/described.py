@@ -50,6 +50,7 @@ PULL = {
     "model": "seedvr2_ema_7b-Q4_K_M.gguf", "state": "fetching", "file": "seedvr2_ema_7b-Q4_K_M.gguf",
     "done_bytes": 1200000000, "total_bytes": 4800000000, "percent": 25, "error": None,
 }  # fmt: skip
+PRESET = {"name": "film", "parameters": {"resolution": 2160, "batch_size": 21}, "saved": True}
 SUBMITTED = {"status": "queued", "task_id": ID, "queue_position": 1, "estimated_wait_seconds": 25}
 
 
@@ -330,6 +331,26 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         media=_files("image/png"),
         about="In the size that it is displayed in, up to 33 megapixels, with 8 bits: for programs that "
         "cannot show the file itself, such as TIFF, ProRes or FFV1.",
+    ),
+    ("GET", "/api/presets"): Operation(
+        "Tasks", "list_presets", "Presets", {"one": {"presets": [PRESET]}},
+        about="Those of the configuration, and those that were saved. A form, a sidecar, a folder of the inbox and an "
+        "assistant can name one.",
+    ),
+    ("PUT", "/api/presets/<preset>"): Operation(
+        "Tasks", "save_preset", "PresetChanged", {"saved": {"status": "saved", "presets": [PRESET]}},
+        {
+            400: "resolution takes a whole number from 16 to 16384, not '12'.",
+            409: "The preset 'film' is in the configuration file; change it there.",
+        },
+        body="PresetRequest",
+    ),
+    ("DELETE", "/api/presets/<preset>"): Operation(
+        "Tasks", "delete_preset", "PresetChanged", {"deleted": {"status": "deleted", "presets": []}},
+        {
+            404: "There is no preset 'flim'. Did you mean 'film'?",
+            409: "The preset 'film' is in the configuration file; change it there.",
+        },
     ),
     ("GET", "/api/tasks/download.zip"): Operation(
         "Tasks", "download_results",

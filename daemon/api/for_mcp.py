@@ -28,9 +28,9 @@ def document() -> dict[str, Any]:
 
 def _plain(schema: Schema) -> Schema:
     name = str(schema.get("$ref", "")).removeprefix(_REF)
-    if name == "Parameters":
+    if name in ("Parameters", "PresetParameters"):
         # They are told at full length where they are given; in answers they would fill an assistant's memory.
-        return {"type": "object", "description": COMPONENTS[name]["description"]}
+        return {"type": "object", "description": COMPONENTS[name].get("description", "Parameters of an upscale.")}
     if name:
         return _plain(COMPONENTS[name])
     plain = {key: value for key, value in schema.items() if key in _KEPT}

@@ -49,6 +49,7 @@ IN_PATHS = (
     _in_path("task_id", "The id that submitting answered.", "3f9a1c07"),
     _in_path("preview_id", "The id of a preview.", PREVIEW_ID),
     _in_path("model", "File name of a model, or short: 3b-q4.", "3b-q4"),
+    _in_path("preset", "The name of a preset.", "film"),
     _in_path("name", "The name of one of its images.", "sheet.png"),
 )
 

@@ -77,7 +77,8 @@ class PreviewMaker:
     def _request(self, base: dict[str, Any], fields: dict[str, Any]) -> JobRequest:
         """What the job would be asked for; its own values stand where nothing else is said."""
         fields.pop(PRIORITY.name, None)
-        request = JobRequest.parse(self._context.config.defaults, base, fields)
+        preset = self._context.presets.layer(fields)
+        request = JobRequest.parse(self._context.config.defaults, base, preset, fields)
         if request.model:
             resolve(self._context, request.model)
         return request

@@ -228,6 +228,18 @@ COMPONENTS: dict[str, Schema] = {
         {**_RESULT, "available": {**YES_NO, "description": "Whether the result is still there."}, "error": TEXT},
     ),
     "Parameters": fields(nullable_model(bare_parameters()), about="What a task was asked for."),
+    "Preset": fields(
+        {
+            "name": TEXT,
+            "parameters": ref("PresetParameters"),
+            "saved": {**YES_NO, "description": "Whether it can be changed here; else the configuration has it."},
+        }
+    ),
+    "PresetParameters": {"type": "object", "properties": nullable_model(bare_parameters())},
+    "Presets": fields({"presets": list_of(ref("Preset"))}),
+    "PresetChanged": fields(
+        {"status": {"type": "string", "enum": ["saved", "deleted"]}, "presets": list_of(ref("Preset"))}
+    ),
     "Submitted": fields(_SUBMITTED),
     "Retried": fields({**_SUBMITTED, "retry_of": TASK_ID}),
     "Task": fields(_TASK, {**_TASK_LATER, **_RESULT, "frames_total": _TASK["frames_total"]}),

@@ -16,6 +16,8 @@ async def submit(api: Api, arguments: argparse.Namespace, output: Output) -> boo
     """Send all files, then wait for them and fetch the results if asked to."""
     fields = {name: str(value).lower() if value in (True, False) else value
               for name, value in given(arguments, JOB_PARAMETERS).items()}  # fmt: skip
+    if arguments.preset:
+        fields["preset"] = arguments.preset
     folder: Path | None = arguments.download
     if folder is not None and not folder.is_dir():
         raise Problem(f"There is no folder {folder} for the results.", 400)

@@ -12,6 +12,7 @@ import { failed, notice, say } from "./messages.js";
 import { Models } from "./models.js";
 import { actions } from "./parts.js";
 import { QueueHold } from "./hold.js";
+import { Presets } from "./presets.js";
 import { Preview } from "./preview.js";
 import { QueueView } from "./queue.js";
 import { Settings } from "./settings.js";
@@ -35,6 +36,7 @@ async function start() {
   const tasks = new Tasks();
   const models = new Models(() => gpu.refresh().catch(() => {}));
   const settings = new Settings(byId("settings"), models);
+  const presets = new Presets(settings);
   const preview = new Preview(byId("preview"), settings, { askForToken, start: (file) => uploads.add([file], settings.changes) });
   const act = { ...actions(tasks), preview: (task) => preview.ofTask(task) };
   const gpu = new GpuBar(byId("gpu"), (current, loading) => models.loaded(current, loading));
@@ -55,7 +57,7 @@ async function start() {
     try {
       await api.openSession();
       await tasks.refresh();
-      await Promise.all([gpu.refresh(), models.refresh(), checkHealth()]);
+      await Promise.all([gpu.refresh(), models.refresh(), presets.refresh(), checkHealth()]);
       setLine(true);
     } catch (error) {
       if (error.status === 0) setLine(false);
