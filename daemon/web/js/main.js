@@ -9,6 +9,7 @@ import { GpuBar } from "./gpu.js";
 import { HistoryView } from "./history.js";
 import { chooseLanguage, currentLanguage, LANGUAGES, onLanguage, startLanguage, translate } from "./i18n.js";
 import { failed, notice, say } from "./messages.js";
+import { startNotifications } from "./notify.js";
 import { Models } from "./models.js";
 import { actions } from "./parts.js";
 import { QueueHold } from "./hold.js";
@@ -42,6 +43,7 @@ async function start() {
   const gpu = new GpuBar(byId("gpu"), (current, loading) => models.loaded(current, loading));
   const again = new Again(byId("again"), settings);
   const viewer = new Viewer(byId("viewer"), settings, act, { again: (task) => again.prepare(task) });
+  startNotifications(byId("notify"), tasks, (task) => viewer.open(task));
   new QueueView(byId("queue"), byId("queue-note"), tasks, act);
   new QueueHold(byId("queue-hold"), tasks, act);
   new HistoryView(byId("history"), byId("history-filter"), tasks, act, {
