@@ -30,6 +30,7 @@ from daemon.api import (
     queue,
     session,
     source,
+    system,
     tasks,
     thumbnails,
 )
@@ -44,7 +45,7 @@ from daemon.settings.keys import ServerSettings
 log = logging.getLogger(__name__)
 TOPICS = (
     *(health, gpu, models, pulls, queue, holding, process, preview, tasks, adjust, download, source, thumbnails),
-    *(frames, many, presets, events, metrics),
+    *(frames, many, presets, system, events, metrics),
 )
 PAGES = (page, session)
 

@@ -332,6 +332,31 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         about="In the size that it is displayed in, up to 33 megapixels, with 8 bits: for programs that "
         "cannot show the file itself, such as TIFF, ProRes or FFV1.",
     ),
+    ("GET", "/api/system"): Operation(
+        "Service", "get_system", "System",
+        {"one": {
+            "version": "1.0.0", "python": "3.12.3", "system": "Linux 6.8.0 x86_64", "uptime_s": 3600.0,
+            "config_file": "/etc/seedvr2d/config.toml", "libraries": [{"name": "torch", "version": "2.13.0"}],
+            "folders": [{
+                "name": "outputs", "path": "/srv/seedvr2/outputs", "free_bytes": 512000000000,
+                "total_bytes": 1000000000000, "problem": None,
+            }],
+            "problems": [],
+        }},
+    ),
+    ("GET", "/api/log"): Operation(
+        "Service", "get_log", "Log",
+        {"one": {"lines": [
+            {"time": CREATED, "level": "info", "logger": "daemon.service", "message": "listening on 127.0.0.1:8200"}
+        ]}},
+        {400: "level takes one of debug, info, warning, error, not 'loud'."},
+        query=(
+            Query("lines", {"type": "integer", "default": 200}, "How many; brought into 1 to 1000."),
+            Query("level", {"type": "string", "enum": ["debug", "info", "warning", "error"]}, "At least so serious."),
+        ),
+        about="Of this process, since its start; without secrets, and folders by their names. The engine's own lines "
+        "and what errors bring along are in the journal.",
+    ),
     ("GET", "/api/presets"): Operation(
         "Tasks", "list_presets", "Presets", {"one": {"presets": [PRESET]}},
         about="Those of the configuration, and those that were saved. A form, a sidecar, a folder of the inbox and an "

@@ -228,6 +228,37 @@ COMPONENTS: dict[str, Schema] = {
         {**_RESULT, "available": {**YES_NO, "description": "Whether the result is still there."}, "error": TEXT},
     ),
     "Parameters": fields(nullable_model(bare_parameters()), about="What a task was asked for."),
+    "System": fields(
+        {
+            "version": TEXT,
+            "python": TEXT,
+            "system": TEXT,
+            "uptime_s": NUMBER,
+            "config_file": or_null(TEXT),
+            "libraries": list_of(ref("Library")),
+            "folders": list_of(ref("Folder")),
+            "problems": {**list_of(TEXT), "description": "What is wrong now, a sentence each."},
+        }
+    ),
+    "Library": fields({"name": TEXT, "version": TEXT}),
+    "Folder": fields(
+        {
+            "name": TEXT,
+            "path": TEXT,
+            "free_bytes": {**or_null(WHOLE), "description": "Free on its disk."},
+            "total_bytes": or_null(WHOLE),
+            "problem": {**or_null(TEXT), "description": "Why its disk cannot be asked."},
+        }
+    ),
+    "Log": fields({"lines": list_of(ref("LogLine"))}),
+    "LogLine": fields(
+        {
+            "time": TIME,
+            "level": {"type": "string", "enum": ["debug", "info", "warning", "error", "critical"]},
+            "logger": TEXT,
+            "message": TEXT,
+        }
+    ),
     "Preset": fields(
         {
             "name": TEXT,

@@ -70,6 +70,8 @@ export const pauseQueue = (now) => post("/api/queue/pause", { now });
 export const resumeQueue = () => post("/api/queue/resume");
 export const history = (limit, status) => get(`/api/queue/history?limit=${limit}&status=${status}`);
 export const task = (id) => get(`/api/status/${id}`);
+export const system = () => get("/api/system");
+export const log = (lines, level) => get(`/api/log?lines=${lines}&level=${level}`);
 export const presets = () => get("/api/presets");
 export const savePreset = (name, parameters) => request("PUT", `/api/presets/${encodeURIComponent(name)}`, parameters);
 export const deletePreset = (name) => request("DELETE", `/api/presets/${encodeURIComponent(name)}`);

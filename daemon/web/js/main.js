@@ -17,6 +17,7 @@ import { Presets } from "./presets.js";
 import { Preview } from "./preview.js";
 import { QueueView } from "./queue.js";
 import { Settings } from "./settings.js";
+import { System } from "./system.js";
 import { Tasks } from "./tasks.js";
 import { startTheme } from "./theme.js";
 import { askForToken } from "./token.js";
@@ -50,6 +51,7 @@ async function start() {
     open: (task) => viewer.open(task),
     again: (task) => again.prepare(task),
   });
+  const system = new System(byId("system"));
   const uploads = new Uploads(byId("uploads"), {
     onSent: () => tasks.refresh().catch(() => {}),
     askForToken,
@@ -83,6 +85,7 @@ async function start() {
   setInterval(() => document.hidden || checkHealth().catch(() => {}), HEALTH_MS);
   onLanguage(showFoot);
   await viewer.follow();
+  system.follow();
   document.body.dataset.ready = "true";
 }
 

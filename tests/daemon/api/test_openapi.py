@@ -375,6 +375,9 @@ def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     checker.ask("GET", f"/api/tasks/download.zip?ids={task}")
     checker.ask("GET", "/api/tasks/download.zip", 400)
     checker.ask("GET", "/api/tasks/download.zip?ids=ffffffff", 404)
+    checker.ask("GET", "/api/system")
+    checker.ask("GET", "/api/log?lines=5&level=warning")
+    checker.ask("GET", "/api/log?level=loud", 400)
     film = {"resolution": 2160, "seed": 7}
     saved = checker.ask("PUT", "/api/presets/film", json=film).json()
     assert saved["presets"] == checker.ask("GET", "/api/presets").json()["presets"]
