@@ -1,4 +1,4 @@
-"""`config.toml`, as far as the engine's command line needs it: which folders of models it names.
+"""`config.toml`, as far as the engine's command line needs it: its folders of models, and where the daemon is.
 
 The service reads the same file, by the same rules, for everything else.
 """
@@ -35,6 +35,17 @@ def models_folders(environment: Mapping[str, str]) -> tuple[Path, ...]:
     names = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
     folders = [(base / Path(name).expanduser()).resolve() for name in names if isinstance(name, str) and name]
     return with_hub_cache(folders or [unnamed / "models"], environment, enabled=_hub_cache(document, environment))
+
+
+def server_settings(environment: Mapping[str, str]) -> tuple[str, str]:
+    """The port and the token of the daemon as configured in the file; empty where they are not.
+
+    Raises:
+        OptionError: the configuration file cannot be read.
+    """
+    file = find_config(environment)
+    server = _section(_read(file), "server") if file else {}
+    return str(server.get("port") or ""), str(server.get("token") or "").strip()
 
 
 def with_hub_cache(folders: list[Path], environment: Mapping[str, str], *, enabled: bool) -> tuple[Path, ...]:

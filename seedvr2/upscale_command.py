@@ -132,9 +132,10 @@ def _mention_daemon() -> None:
 
 def _refuse_own(arguments: argparse.Namespace) -> None:
     """Raises OptionError: what only the engine of this process would heed was asked for."""
-    for name, default in {"device": "auto", "dtype": "auto", "compile": False}.items():
+    for name, default in {"device": "auto", "dtype": "auto", "compile": False, "models_dir": None}.items():
         if getattr(arguments, name) != default:
-            raise OptionError(name, f"--{name} is the daemon's own choice; leave it out with --via-daemon.")
+            word = name.replace("_", "-")
+            raise OptionError(name, f"--{word} is the daemon's own choice; leave it out with --via-daemon.")
 
 
 def _via_daemon(arguments: argparse.Namespace, _options: UpscaleOptions) -> Make:

@@ -15,7 +15,9 @@ import anyio
 from rest_client.address import DEFAULT_TIMEOUT_S, Address, checked_url
 from rest_client.api import Api, Problem, segment
 from rest_client.tasks import watched
-from seedvr2.errors import DaemonGoneError, MediaError, ModelNotInstalledError, OptionError
+from seedvr2.catalogue.remove import identity
+from seedvr2.config_file import server_settings
+from seedvr2.errors import DaemonGoneError, MediaError, ModelNotInstalledError, NotOursError, OptionError
 from seedvr2.media.formats import usual_suffix
 from seedvr2.options import OUTPUT_FORMATS
 
@@ -24,17 +26,21 @@ _PROBE_S = 0.5
 
 
 def daemon_address(environment: Mapping[str, str]) -> Address:
-    """Where the daemon is: `SEEDVR2D_URL`, else this machine, at the port of the environment or 8200.
+    """Where the daemon is: `SEEDVR2D_URL`, else this machine, at the port of the environment or the configuration.
+
+    The token of the configuration goes to the address of the configuration alone.
 
     Raises:
-        OptionError: the address is none.
+        OptionError: the address is none, or the configuration file cannot be read.
     """
-    port = environment.get("SEEDVR2_SERVER_PORT") or environment.get("PORT") or "8200"
+    stated = environment.get(VARIABLE, "").strip()
+    port, token = ("", "") if stated else server_settings(environment)
+    port = environment.get("SEEDVR2_SERVER_PORT") or environment.get("PORT") or port or "8200"
     try:
-        url = checked_url(environment.get(VARIABLE) or f"http://127.0.0.1:{port}")
+        url = checked_url(stated or f"http://127.0.0.1:{port}")
     except ValueError as error:
         raise OptionError("url", f"{VARIABLE} takes {error}.") from error
-    return Address(url, environment.get("SEEDVR2_SERVER_TOKEN", "").strip(), DEFAULT_TIMEOUT_S)
+    return Address(url, environment.get("SEEDVR2_SERVER_TOKEN", "").strip() or token, DEFAULT_TIMEOUT_S)
 
 
 def runs_here(address: Address) -> bool:
@@ -48,6 +54,31 @@ def runs_here(address: Address) -> bool:
             return "inbox_pending" in json.load(answer)
     except (OSError, ValueError, TypeError, http.client.HTTPException):
         return False
+
+
+def removed_by_daemon(address: Address, path: Path, *, force: bool) -> int | None:
+    """Have the daemon delete the file of a model, where it is one of its own; answers its size in bytes.
+
+    None: the daemon does not have this very file, so that it is nothing to it.
+
+    Raises:
+        DaemonGoneError: it does not answer. NotOursError: it refuses, because the file is in use, or somebody else's.
+    """
+    try:
+        return anyio.run(_remove, address, path, force)
+    except Problem as problem:
+        if problem.status == 404:
+            return None
+        if problem.status == 0:
+            raise DaemonGoneError(str(problem)) from problem
+        raise NotOursError(f"The daemon at {address.shown_url} refuses: {problem}") from problem
+
+
+async def _remove(address: Address, path: Path, force: bool) -> int:
+    async with Api(address) as api:
+        forced: dict[str, str | int] = {"force": 1} if force else {}
+        answer = await api.delete(f"/api/models/{segment(path.name)}", file=identity(path), **forced)
+    return int(answer["bytes"])
 
 
 class DaemonUpscaler:

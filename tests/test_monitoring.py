@@ -39,7 +39,7 @@ def offered(running: Running, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict
     monkeypatch.setattr(running.service.context.gpu, "facts", lambda: facts)
     running.finished(running.submit())
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for line in exposition(running.service.context):
+    for line in exposition(running.service.context)[0].decode().splitlines():
         if not line.startswith("#"):
             name, labels = re.fullmatch(r"(\w+)(?:\{(.*)\})? \S+", line).groups()  # type: ignore[union-attr]
             for label, value in re.findall(r'(\w+)="([^"]*)"', labels or ""):

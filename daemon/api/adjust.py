@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.api import views
-from daemon.api.bodies import body, json_object
+from daemon.api.asked import PriorityRequest
+from daemon.api.bodies import body, json_object, read
 from daemon.api.context import Context
 from daemon.api.models import resolve
 from daemon.api.route import Route
@@ -15,7 +16,7 @@ from daemon.api.source import open_source
 from daemon.errors import RequestError
 from daemon.jobs.drafts import make_draft
 from daemon.jobs.job import Job
-from daemon.jobs.parameters import PRIORITY, JobRequest
+from daemon.jobs.parameters import JobRequest
 from daemon.work.naming import result_suffix, wrong_format
 from seedvr2.errors import OptionError
 
@@ -24,10 +25,7 @@ def routes(context: Context) -> list[Route]:
     """The routes of this topic."""
 
     def priority(task_id: str) -> dict[str, Any]:
-        wanted = json_object(body()).get(PRIORITY.name)
-        if wanted is None:
-            raise RequestError(400, 'Say which: {"priority": "high"}.', detail={"field": PRIORITY.name})
-        return views.task(context, prioritise(context, task_id, PRIORITY.parse(wanted)))
+        return views.task(context, prioritise(context, task_id, read(PriorityRequest).priority))
 
     def again(task_id: str) -> dict[str, Any]:
         return views.submitted(context, run_again(context, task_id, json_object(body()))) | {"retry_of": task_id}

@@ -1,99 +1,169 @@
-"""The shape of every body that is sent to the API, as JSON Schema, made from the tables that validate it."""
+"""Models of all bodies and queries sent to the API. They validate it, and the API document is made from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import StringConstraints as Constraints
+from pydantic import WithJsonSchema as Shown
+
+from daemon.api.bodies import Body, Query
 from daemon.api.form import FILE_FIELD
-from daemon.api.shapes import (
-    BINARY,
-    NUMBER,
-    TASK_ID,
-    TEXT,
-    YES_NO,
-    Schema,
-    bare_parameters,
-    fields,
-    nullable_model,
-    parameters,
-)
-from daemon.jobs.parameters import PRIORITIES
+from daemon.api.shapes import BINARY, TEXT, Number, TaskId, about, at_times
+from daemon.jobs.job import State
+from daemon.jobs.parameters import JOB_PARAMETERS, MODEL, PRIORITY, NullableModel, fields_of, typed
+from daemon.outside.logs import KEPT_LINES, LEVELS
 from daemon.store.presets import FIELD
+from seedvr2.options import Parameter
 from seedvr2.preview.wish import MOST_FRAMES, MOST_PATIENCE_S, MOST_STRENGTHS, PATIENCE_S, STRENGTHS
 
-PRESET: Schema = {**TEXT, "description": "Name of a preset; what is said beside it goes before what is in it."}
-FILE: Schema = {**BINARY, "description": "The picture or video."}
+FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)
+ALL = "all"
+SUBMIT_FORM = "SubmitForm"
+MAX_HISTORY = 1000
 CROP = r"^(auto|whole|[0-9]+,[0-9]+,[1-9][0-9]*,[1-9][0-9]*)$"
+_LIMIT = Parameter("limit", int, 20, f"How many; brought into 1 to {MAX_HISTORY}")
+_STATUS = Parameter(
+    "status", str, State.COMPLETED.value, "Which ones", choices=(*(each.value for each in FINISHED), ALL)
+)
+_OF = Parameter("of", str, "result", "Which of the two", choices=("result", "source"))
+_AT = Parameter("at", float, 0.0, "Seconds from the beginning of a video", 0, 10**7)
+_LINES = Parameter("lines", int, 200, f"How many; brought into 1 to {KEPT_LINES}")
+_LEVEL = Parameter("level", str, "debug", "At least so serious", choices=tuple(LEVELS))
+
+ModelName = Annotated[str, Constraints(strip_whitespace=True, min_length=1)]
+Flag = Annotated[bool, BeforeValidator(lambda text: text.lower() in ("1", "true", "yes")), Shown(TEXT)]
+PresetName = Annotated[str, Field(description="Name of a preset; what is said beside it goes before what is in it.")]
+File = Annotated[str, Shown({**BINARY, "description": "The picture or video."})]
 
 
-def request_components(defaults: Mapping[str, Any]) -> dict[str, Schema]:
-    """The bodies by name; `defaults` are those that this server is configured with."""
-    return {
-        "SubmitForm": _exactly(fields({FILE_FIELD: FILE}, {FIELD: PRESET, **parameters(defaults)})),
-        "PreviewForm": _exactly(_optional({FILE_FIELD: FILE, **_wishes(), FIELD: PRESET, **bare_parameters()})),
-        "AgainRequest": _exactly(
-            _optional({FIELD: PRESET, **nullable_model(parameters(defaults))})
-            | {
-                "description": "Parameters as for POST /api/process; one that is left out takes the server's default.",
-                "examples": [{"resolution": 2160, "seed": 7}],
-            }
-        ),
-        "PresetRequest": _exactly(
-            _optional(nullable_model(bare_parameters()))
-            | {"description": "Parameters as for POST /api/process.", "examples": [{"resolution": 2160}]}
-        ),
-        **_OTHERS,
-    }
+class SwitchRequest(Body):
+    """Which model to load."""
+
+    example = '{"model": "name"}'
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "seedvr2_ema_3b_fp8_e4m3fn.safetensors"}]})
+    model: ModelName = about("Model file name.")
+    wait: bool = about("Wait for a running task.", default=False)
 
 
-def _optional(properties: Mapping[str, Schema]) -> Schema:
-    return {"type": "object", "properties": dict(properties)}
+class PullRequest(Body):
+    """Which model to fetch."""
+
+    example = '{"model": "name"}'
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "7b-q4"}]})
+    model: ModelName = about("File name, or short: 3b, 7b-sharp-q4.", validation_alias=AliasChoices("model", "name"))
 
 
-def _exactly(schema: Schema) -> Schema:
-    return schema | {"additionalProperties": False}
+class PauseRequest(Body):
+    """How to pause."""
 
-
-def _wishes() -> dict[str, Schema]:
-    shown = ", ".join(f"{strength:g}" for strength in STRENGTHS)
-    return {
-        "task_id": {**TASK_ID, "description": "A task whose source is to be shown, in place of a file."},
-        "at": {**NUMBER, "description": "Seconds from the beginning of a video; else a place in its middle."},
-        "crop": {
-            **TEXT, "pattern": CROP, "description": "x,y,width,height in pixels of the source; auto (default): the "
-            "most detailed part, if the whole would take too long; whole: all of it, if that is not so.",
-        },
-        "strengths": {
-            **TEXT, "description": f"Up to {MOST_STRENGTHS} with commas between them, beside the plain resize; {shown} "
-            "where none are named.",
-        },
-        "frames": {"type": "integer", "minimum": 1, "maximum": MOST_FRAMES, "description": "Neighbours to show."},
-        "patience": {
-            "type": "number", "minimum": 0.5, "maximum": MOST_PATIENCE_S,
-            "description": f"Seconds that the restoration may take about; {PATIENCE_S:g} where it is not said.",
-        },
-    }  # fmt: skip
-
-
-_OTHERS: dict[str, Schema] = {
-    "SwitchRequest": fields(
-        {"model": {**TEXT, "minLength": 1, "description": "Model file name."}},
-        {"wait": {**YES_NO, "default": False, "description": "Wait for a running task."}},
+    example = '{"now": true}'
+    model_config = ConfigDict(json_schema_extra={"examples": [{"now": True}]})
+    now: bool = about(
+        "Stop the running task within seconds, instead of where a segment of a video ends.", default=False
     )
-    | {"examples": [{"model": "seedvr2_ema_3b_fp8_e4m3fn.safetensors"}]},
-    "PullRequest": fields({"model": {**TEXT, "minLength": 1, "description": "File name, or short: 3b, 7b-sharp-q4."}})
-    | {"examples": [{"model": "7b-q4"}]},
-    "PauseRequest": _optional(
-        {
-            "now": {
-                **YES_NO,
-                "default": False,
-                "description": "Stop the running task within seconds, instead of where a segment of a video ends.",
-            }
-        }
+
+
+class PriorityRequest(Body):
+    """Another priority for a task."""
+
+    example = '{"priority": "high"}'
+    model_config = ConfigDict(json_schema_extra={"examples": [{"priority": "high"}]})
+    priority: typed(PRIORITY)  # type: ignore[valid-type] # made from the table of parameters
+
+
+class ModelsQuery(Query):
+    """Which models to list."""
+
+    all: Flag = at_times("1: also the models that are not on this machine.")
+
+
+class RemoveQuery(Query):
+    """How to remove a model."""
+
+    force: Flag = at_times("1: also a file that was not fetched by this program.")
+    file: str = at_times("`device-inode` in hexadecimal digits: only if it is this file, else 404.")
+
+
+class DownloadQuery(Query):
+    """How a file is sent."""
+
+    inline: Flag = at_times("1: to be shown instead of saved.")
+
+
+class FrameQuery(Query):
+    """Which frame to draw."""
+
+    of: typed(_OF) = _OF.default  # type: ignore[valid-type]
+    at: typed(_AT) = _AT.default  # type: ignore[valid-type]
+
+
+class ManyQuery(Query):
+    """Whose results to send together."""
+
+    ids: str = at_times("Of completed tasks, with commas between them.")
+
+
+class LogQuery(Query):
+    """Which lines of the log."""
+
+    lines: Annotated[typed(_LINES), AfterValidator(lambda count: min(max(count, 1), KEPT_LINES))] = _LINES.default  # type: ignore[valid-type]
+    level: typed(_LEVEL) = _LEVEL.default  # type: ignore[valid-type]
+
+
+class HistoryQuery(Query):
+    """Which finished tasks."""
+
+    limit: Annotated[typed(_LIMIT), AfterValidator(lambda count: min(max(count, 1), MAX_HISTORY))] = _LIMIT.default  # type: ignore[valid-type]
+    status: typed(_STATUS) = _STATUS.default  # type: ignore[valid-type]
+
+
+class Wishes(BaseModel):
+    """What a preview takes besides the parameters of a task; the engine's own `Wish` parses it."""
+
+    model_config = ConfigDict(extra="forbid")
+    file: File = at_times()
+    task_id: TaskId = at_times("A task whose source is to be shown, in place of a file.")
+    at: Number = at_times("Seconds from the beginning of a video; else a place in its middle.")
+    crop: Annotated[str, Field(pattern=CROP)] = at_times(
+        "x,y,width,height in pixels of the source; auto (default): the most detailed part, if the whole would take "
+        "too long; whole: all of it, if that is not so."
     )
-    | {"examples": [{"now": True}]},
-    "PriorityRequest": fields({"priority": {"type": "string", "enum": list(PRIORITIES)}})
-    | {"examples": [{"priority": "high"}]},
-}
+    strengths: str = at_times(
+        f"Up to {MOST_STRENGTHS} with commas between them, beside the plain resize; "
+        f"{', '.join(f'{strength:g}' for strength in STRENGTHS)} where none are named."
+    )
+    frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)] = at_times("Neighbours to show.")
+    patience: Annotated[float, Field(ge=0.5, le=MOST_PATIENCE_S)] = at_times(
+        f"Seconds that the restoration may take about; {PATIENCE_S:g} where it is not said."
+    )
+
+
+def request_models(defaults: Mapping[str, Any]) -> list[type[BaseModel]]:
+    """The models of all bodies; `defaults` are those that this server is configured with."""
+    exactly = ConfigDict(extra="forbid")
+    again = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"resolution": 2160, "seed": 7}]})
+    parameters = fields_of(JOB_PARAMETERS, defaults)
+    bare: dict[str, Any] = {name: (each, None) for name, (each, _) in parameters.items()}
+    preset: dict[str, Any] = {FIELD: (PresetName, None)}
+    with_file: dict[str, Any] = {FILE_FIELD: (File, ...), **preset, **parameters}
+    nullable = {MODEL.name: (NullableModel, None)}
+    return [
+        create_model(SUBMIT_FORM, __config__=exactly, **with_file),
+        create_model("PreviewForm", __base__=Wishes, **preset | bare),
+        create_model(
+            "AgainRequest",
+            __config__=again,
+            __doc__="Parameters as for POST /api/process; one that is left out takes the server's default.",
+            **preset | parameters | nullable,
+        ),
+        create_model(
+            "PresetRequest",
+            __config__=ConfigDict(extra="forbid", json_schema_extra={"examples": [{"resolution": 2160}]}),
+            __doc__="Parameters as for POST /api/process.",
+            **bare | nullable,
+        ),
+        *(SwitchRequest, PullRequest, PauseRequest, PriorityRequest),
+    ]

@@ -7,8 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from daemon.api.queue import FINISHED, MAX_HISTORY
-from daemon.api.shapes import BINARY, NUMBER, TEXT, Schema
+from pydantic import BaseModel
+
+from daemon.api.answers.models import ModelRemoved, Models, PullAnswer, PullCancelled, Pulls, Switched
+from daemon.api.answers.presets import PresetChanged, Presets
+from daemon.api.answers.preview import Preview
+from daemon.api.answers.queue import Held, History, Position, QueueStatus
+from daemon.api.answers.service import ApiDocument, GpuStatus, Health, Log, Offloaded, System
+from daemon.api.answers.tasks import Cancelled, Deleted, Retried, Submitted, Task
+from daemon.api.asked import DownloadQuery, FrameQuery, HistoryQuery, LogQuery, ManyQuery, ModelsQuery, RemoveQuery
+from daemon.api.bodies import Query
+from daemon.api.shapes import BINARY, TEXT, Schema
 from seedvr2.options import OUTPUT_FORMATS
 
 ID = "3f9a1c07"
@@ -55,33 +64,25 @@ SUBMITTED = {"status": "queued", "task_id": ID, "queue_position": 1, "estimated_
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A parameter in the query."""
-
-    name: str
-    schema: Schema
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation.
 
     Attributes:
         name: what a method of a generated client is called.
-        answer: the component that is answered.
+        answer: what is answered.
         media: what is sent instead of JSON, by content type.
-        form, body: the components that are sent, as a form or as JSON.
+        query: what may follow the address.
+        form, body: the names of the models that are sent, as a form or as JSON.
         in_parts: whether a part of the file can be asked for, and whether it has changed.
         kept: whether it is the same file the next time, which the client may have then.
     """
 
     tag: str
     name: str
-    answer: str = ""
+    answer: type[BaseModel] | None = None
     examples: Mapping[str, Any] = field(default_factory=dict)
     errors: Mapping[int, str] = field(default_factory=dict)
-    query: tuple[Query, ...] = ()
+    query: type[Query] | None = None
     media: Mapping[str, Schema] = field(default_factory=dict)
     form: str = ""
     body: str = ""
@@ -109,7 +110,7 @@ _SOURCES = _files(
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/health"): Operation(
-        "Service", "get_health", "Health",
+        "Service", "get_health", Health,
         {"idle": {
             "status": "healthy", "version": "1.0.0", "queue_enabled": True, "queue_length": 0, "queue_held": None,
             "timestamp": CREATED, "worker": "idle", "uptime_s": 3600.0, "inbox": "watching", "inbox_pending": 0,
@@ -119,9 +120,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Answers 503 with the same keys once the worker is dead or the service stops.",
     ),
     ("GET", "/metrics"): Operation("Service", "get_metrics", media={"text/plain": TEXT}),
-    ("GET", "/openapi.json"): Operation("Service", "get_openapi", "ApiDocument"),
+    ("GET", "/openapi.json"): Operation("Service", "get_openapi", ApiDocument),
     ("GET", "/api/gpu/status"): Operation(
-        "GPU", "get_gpu_status", "GpuStatus",
+        "GPU", "get_gpu_status", GpuStatus,
         {"loaded": {
             "cuda_available": True, "gpu_name": "NVIDIA L40S", "vram_used_mb": 3418, "vram_total_mb": 45709,
             "model_loaded": True, "current_model": MODEL, "loading": False, "loading_model": None,
@@ -133,14 +134,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         }},
     ),
     ("POST", "/api/gpu/offload"): Operation(
-        "GPU", "offload_gpu", "Offloaded",
+        "GPU", "offload_gpu", Offloaded,
         {
             "released": {"status": "success", "message": "GPU memory released"},
             "later": {"status": "success", "message": "GPU memory released", "deferred": True},
         },
     ),
     ("GET", "/api/models"): Operation(
-        "Models", "list_models", "Models",
+        "Models", "list_models", Models,
         {"one": {
             "models": [{
                 "name": MODEL, "params": "3B", "precision": "FP8", "size": "3.2GB", "vram": "~8GB", "variant": "",
@@ -150,10 +151,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "default": MODEL, "current": MODEL, "loading": False, "loading_model": None, "pulls": [PULL],
             "free_bytes": 512000000000,
         }},
-        query=(Query("all", {"type": "string"}, "1: also the models that are not on this machine."),),
+        query=ModelsQuery,
     ),
     ("POST", "/api/models/switch"): Operation(
-        "Models", "switch_model", "Switched",
+        "Models", "switch_model", Switched,
         {"loaded": {"status": "loaded", "model": MODEL, "already_loaded": False}},
         {
             400: 'Say which model: {"model": "name"}.',
@@ -163,7 +164,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         body="SwitchRequest",
     ),
     ("POST", "/api/models/pull"): Operation(
-        "Models", "pull_model", "PullAnswer",
+        "Models", "pull_model", PullAnswer,
         {
             "pulling": {"status": "pulling", "model": PULL["model"], "pull": PULL},
             "installed": {"status": "installed", "model": MODEL, "pull": None},
@@ -178,23 +179,23 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         about="Answers at once; GET /api/models/pull and the `model` events of GET /api/events tell how far it is. "
         "What a model needs comes along. A download that broke goes on where it was.",
     ),
-    ("GET", "/api/models/pull"): Operation("Models", "list_pulls", "Pulls", {"one": {"pulls": [PULL]}}),
+    ("GET", "/api/models/pull"): Operation("Models", "list_pulls", Pulls, {"one": {"pulls": [PULL]}}),
     ("POST", "/api/models/pull/<model>/cancel"): Operation(
-        "Models", "cancel_pull", "PullCancelled", {"cancelled": {"status": "cancelled", "model": PULL["model"]}},
+        "Models", "cancel_pull", PullCancelled, {"cancelled": {"status": "cancelled", "model": PULL["model"]}},
         {404: f"{PULL['model']} is not being fetched."},
     ),
     ("DELETE", "/api/models/<model>"): Operation(
-        "Models", "remove_model", "ModelRemoved",
+        "Models", "remove_model", ModelRemoved,
         {"removed": {"status": "removed", "model": MODEL, "bytes": 3391544696}},
         {
             403: f"models/{MODEL} was not fetched by this program, so it is left alone unless you force it.",
             404: f"There is no {MODEL} to be removed.",
             409: f"{MODEL} is in memory; release it first (POST /api/gpu/offload).",
         },
-        query=(Query("force", {"type": "string"}, "1: also a file that was not fetched by this program."),),
+        query=RemoveQuery,
     ),
     ("GET", "/api/queue/status"): Operation(
-        "Queue", "get_queue_status", "QueueStatus",
+        "Queue", "get_queue_status", QueueStatus,
         {"busy": {
             "queue_length": 1, "in_system": 2,
             "processing": {"task_id": ID, "progress": 50, "model": "3b_fp8"},
@@ -207,7 +208,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         }},
     ),
     ("POST", "/api/queue/pause"): Operation(
-        "Queue", "pause_queue", "Held",
+        "Queue", "pause_queue", Held,
         {"paused": {
             "status": "paused", "reason": "the queue is paused; resume it to go on", "held_by": "request",
             "held_until": None,
@@ -218,39 +219,32 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "segment is finished, a picture runs to its end; `now` stops both, and costs at most that segment or picture.",
     ),
     ("POST", "/api/queue/resume"): Operation(
-        "Queue", "resume_queue", "Held",
+        "Queue", "resume_queue", Held,
         {"running": {"status": "running", "reason": None, "held_by": None, "held_until": None}},
         about="Outside of the hours of `queue.hours` it stays `paused` until `held_until`.",
     ),
     ("GET", "/api/queue/position/<task_id>"): Operation(
-        "Queue", "get_queue_position", "Position",
+        "Queue", "get_queue_position", Position,
         {"queued": {"task_id": ID, "status": "queued", "position": 3, "estimated_wait": 75}},
         {404: UNKNOWN_TASK},
     ),
     ("GET", "/api/queue/history"): Operation(
-        "Queue", "get_queue_history", "History",
+        "Queue", "get_queue_history", History,
         {"one": {"history": [{
             "id": ID, "status": "completed", "created_at": CREATED, "completed_at": ENDED, "process_time": 25.0,
             "original_filename": "video.mp4", "source": "api", "params": PARAMS, **RESULT, "available": True,
         }]}},
         {400: "limit takes a whole number, not 'many'."},
-        query=(
-            Query("limit", {"type": "integer", "default": 20}, f"How many; brought into 1 to {MAX_HISTORY}."),
-            Query(
-                "status",
-                {"type": "string", "enum": [*(state.value for state in FINISHED), "all"], "default": "completed"},
-                "Which ones.",
-            ),
-        ),
+        query=HistoryQuery,
     ),
     ("POST", "/api/process"): Operation(
-        "Tasks", "submit_task", "Submitted", {"queued": SUBMITTED},
+        "Tasks", "submit_task", Submitted, {"queued": SUBMITTED},
         {400: "resolution takes a whole number from 16 to 16384, not '12'.", 404: NO_MODEL},
         form="SubmitForm",
         about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
     ),
     ("POST", "/api/preview"): Operation(
-        "Tasks", "make_preview", "Preview",
+        "Tasks", "make_preview", Preview,
         {"film": {
             "id": PREVIEW_ID, "task_id": ID, "width": 480, "height": 270, "output_width": 1920, "output_height": 1080,
             "crop": {"x": 210, "y": 96, "width": 160, "height": 90}, "model": MODEL, "seconds": 2.1,
@@ -279,19 +273,19 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         media=_files("image/png"), in_parts=True,
     ),
     ("GET", "/api/status/<task_id>"): Operation(
-        "Tasks", "get_task", "Task", {"processing": TASK, "completed": DONE}, {404: UNKNOWN_TASK}
+        "Tasks", "get_task", Task, {"processing": TASK, "completed": DONE}, {404: UNKNOWN_TASK}
     ),
     ("POST", "/api/tasks/<task_id>/cancel"): Operation(
-        "Tasks", "cancel_task", "Cancelled", {"waiting": {"status": "cancelled", "task_id": ID}},
+        "Tasks", "cancel_task", Cancelled, {"waiting": {"status": "cancelled", "task_id": ID}},
         {404: UNKNOWN_TASK, 409: f"Task {ID} is completed; only a waiting or running one can be cancelled."},
         about="`cancelling`: it runs and will stop within seconds.",
     ),
     ("POST", "/api/tasks/<task_id>/retry"): Operation(
-        "Tasks", "retry_task", "Retried", {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
+        "Tasks", "retry_task", Retried, {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
         {404: UNKNOWN_TASK, 409: f"Task {ID} is completed; only a failed or cancelled one can be retried."},
     ),
     ("DELETE", "/api/tasks/<task_id>"): Operation(
-        "Tasks", "delete_task", "Deleted", {"deleted": {"status": "deleted", "task_id": ID}},
+        "Tasks", "delete_task", Deleted, {"deleted": {"status": "deleted", "task_id": ID}},
         {404: UNKNOWN_TASK, 409: f"Task {ID} is processing. Cancel it first."},
     ),
     ("GET", "/api/download/<task_id>"): Operation(
@@ -301,7 +295,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             404: UNKNOWN_TASK,
             416: "The range lies outside of the file.",
         },
-        query=(Query("inline", {"type": "string"}, "1: to be shown instead of saved."),),
+        query=DownloadQuery,
         media=_RESULTS, in_parts=True,
         about="Understands `Range` (206), `If-Range` and `If-None-Match` (304).",
     ),
@@ -320,20 +314,17 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/frame/<task_id>"): Operation(
         "Tasks", "get_frame",
         errors={
-            400: "of takes result or source, not 'both'.",
+            400: "of takes one of result, source, not 'both'.",
             404: UNKNOWN_TASK,
             503: "Too many frames are being drawn.",
         },
-        query=(
-            Query("of", {"type": "string", "enum": ["result", "source"], "default": "result"}, "Which of the two."),
-            Query("at", NUMBER, "Seconds from the beginning of a video; its first frame where nothing is said."),
-        ),
+        query=FrameQuery,
         media=_files("image/png"),
         about="In the size that it is displayed in, up to 33 megapixels, with 8 bits: for programs that "
         "cannot show the file itself, such as TIFF, ProRes or FFV1.",
     ),
     ("GET", "/api/system"): Operation(
-        "Service", "get_system", "System",
+        "Service", "get_system", System,
         {"one": {
             "version": "1.0.0", "python": "3.12.3", "system": "Linux 6.8.0 x86_64", "uptime_s": 3600.0,
             "config_file": "/etc/seedvr2d/config.toml", "libraries": [{"name": "torch", "version": "2.13.0"}],
@@ -345,25 +336,22 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         }},
     ),
     ("GET", "/api/log"): Operation(
-        "Service", "get_log", "Log",
+        "Service", "get_log", Log,
         {"one": {"lines": [
             {"time": CREATED, "level": "info", "logger": "daemon.service", "message": "listening on 127.0.0.1:8200"}
         ]}},
         {400: "level takes one of debug, info, warning, error, not 'loud'."},
-        query=(
-            Query("lines", {"type": "integer", "default": 200}, "How many; brought into 1 to 1000."),
-            Query("level", {"type": "string", "enum": ["debug", "info", "warning", "error"]}, "At least so serious."),
-        ),
+        query=LogQuery,
         about="Of this process, since its start; without secrets, and folders by their names. The engine's own lines "
         "and what errors bring along are in the journal.",
     ),
     ("GET", "/api/presets"): Operation(
-        "Tasks", "list_presets", "Presets", {"one": {"presets": [PRESET]}},
+        "Tasks", "list_presets", Presets, {"one": {"presets": [PRESET]}},
         about="Those of the configuration, and those that were saved. A form, a sidecar, a folder of the inbox and an "
         "assistant can name one.",
     ),
     ("PUT", "/api/presets/<preset>"): Operation(
-        "Tasks", "save_preset", "PresetChanged", {"saved": {"status": "saved", "presets": [PRESET]}},
+        "Tasks", "save_preset", PresetChanged, {"saved": {"status": "saved", "presets": [PRESET]}},
         {
             400: "resolution takes a whole number from 16 to 16384, not '12'.",
             409: "The preset 'film' is in the configuration file; change it there.",
@@ -371,7 +359,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         body="PresetRequest",
     ),
     ("DELETE", "/api/presets/<preset>"): Operation(
-        "Tasks", "delete_preset", "PresetChanged", {"deleted": {"status": "deleted", "presets": []}},
+        "Tasks", "delete_preset", PresetChanged, {"deleted": {"status": "deleted", "presets": []}},
         {
             404: "There is no preset 'flim'. Did you mean 'film'?",
             409: "The preset 'film' is in the configuration file; change it there.",
@@ -380,12 +368,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/tasks/download.zip"): Operation(
         "Tasks", "download_results",
         errors={400: "Say which: ids=3f9a1c07,77de0b12.", 404: UNKNOWN_TASK},
-        query=(Query("ids", TEXT, "Of completed tasks, with commas between them."),),
+        query=ManyQuery,
         media={"application/zip": BINARY, "application/octet-stream": BINARY}, kept=False,
         about="The files are stored, not packed; those of the same name are told apart. Made while it is sent.",
     ),
     ("POST", "/api/tasks/<task_id>/priority"): Operation(
-        "Tasks", "set_task_priority", "Task", {"waiting": WAITING},
+        "Tasks", "set_task_priority", Task, {"waiting": WAITING},
         {
             400: "priority takes one of low, normal, high, not 'urgent'.",
             404: UNKNOWN_TASK,
@@ -394,7 +382,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         body="PriorityRequest",
     ),
     ("POST", "/api/tasks/<task_id>/again"): Operation(
-        "Tasks", "run_task_again", "Retried", {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
+        "Tasks", "run_task_again", Retried, {"queued": {**SUBMITTED, "task_id": "77de0b12", "retry_of": ID}},
         {
             400: "resolution takes a whole number from 16 to 16384, not '12'.",
             404: UNKNOWN_TASK,

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 import bottle
 
+from daemon.api.asked import DownloadQuery
+from daemon.api.bodies import query
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.errors import RequestError
@@ -45,7 +47,7 @@ def send_open(descriptor: int, name: str, *, inline: bool = False) -> Any:
     status = os.fstat(descriptor)
     headers = {
         "Content-Type": mimetypes.guess_type(name)[0] or "application/octet-stream",
-        "Content-Disposition": content_disposition(name, inline=inline or bottle.request.query.get("inline") == "1"),
+        "Content-Disposition": content_disposition(name, inline=inline or query(DownloadQuery).inline),
         "Accept-Ranges": "bytes",
         "Last-Modified": formatdate(status.st_mtime, usegmt=True),
         "ETag": f'"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"',

@@ -7,39 +7,43 @@ The MCP server knows the API alone, and lists its tools also where no service ru
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from daemon.api.schemas import COMPONENTS
-from daemon.api.shapes import Schema, parameter
+from daemon.api.answers.presets import PresetParameters
+from daemon.api.answers.tasks import Parameters
+from daemon.api.asked import SUBMIT_FORM, request_models
+from daemon.api.openapi import answers
+from daemon.api.shapes import Schema, components, referred
 from daemon.jobs.parameters import JOB_PARAMETERS
 
-_REF = "#/components/schemas/"
 # Not `required`, `pattern` and the like: a service of another version may answer more, or less.
-_KEPT = ("type", "description", "enum", "const", "format")
+_KEPT = ("type", "description", "enum", "format")
 
 
 def document() -> dict[str, Any]:
     """`parameters`: what each takes; `answers`: the shape of each component of the API document, without references."""
+    asked, answered = components(request_models({}))[SUBMIT_FORM]["properties"], components(answers())
     return {
-        "parameters": {row.name: parameter(row) for row in JOB_PARAMETERS},
-        "answers": {name: _plain(schema) for name, schema in COMPONENTS.items()},
+        "parameters": {row.name: asked[row.name] for row in JOB_PARAMETERS},
+        "answers": {name: _plain(schema, answered) for name, schema in answered.items()},
     }
 
 
-def _plain(schema: Schema) -> Schema:
-    name = str(schema.get("$ref", "")).removeprefix(_REF)
-    if name in ("Parameters", "PresetParameters"):
+def _plain(schema: Schema, answered: Mapping[str, Schema]) -> Schema:
+    name = referred(schema)
+    if name in (Parameters.__name__, PresetParameters.__name__):
         # They are told at full length where they are given; in answers they would fill an assistant's memory.
-        return {"type": "object", "description": COMPONENTS[name].get("description", "Parameters of an upscale.")}
+        return {"type": "object", "description": answered[name]["description"]}
     if name:
-        return _plain(COMPONENTS[name])
+        return _plain(answered[name], answered)
     plain = {key: value for key, value in schema.items() if key in _KEPT}
     if "properties" in schema:
-        plain["properties"] = {key: _plain(value) for key, value in schema["properties"].items()}
+        plain["properties"] = {key: _plain(value, answered) for key, value in schema["properties"].items()}
     if "items" in schema:
-        plain["items"] = _plain(schema["items"])
+        plain["items"] = _plain(schema["items"], answered)
     if "anyOf" in schema:
-        plain["anyOf"] = [_plain(each) for each in schema["anyOf"]]
+        plain["anyOf"] = [_plain(each, answered) for each in schema["anyOf"]]
     return plain
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import re
 import secrets
@@ -14,6 +13,8 @@ from typing import Any
 
 import bottle
 
+from daemon.api.asked import FrameQuery
+from daemon.api.bodies import query
 from daemon.api.context import Context
 from daemon.api.download import result_path
 from daemon.api.route import Route
@@ -21,7 +22,7 @@ from daemon.api.source import GONE, open_source
 from daemon.errors import RequestError
 from daemon.jobs.job import Job, State
 
-RESULT, SOURCE = "result", "source"
+RESULT = "result"
 # Decoding takes time and memory; the other threads must stay free for the API.
 AT_ONCE = 2
 PATIENCE_S = 20.0
@@ -37,7 +38,7 @@ class Frames:
         self._places = threading.BoundedSemaphore(AT_ONCE)
         self._tidy()
 
-    def draw(self, job: Job, which: str, at: float | None) -> int:
+    def draw(self, job: Job, which: str, at: float) -> int:
         """The descriptor of a PNG. Raises RequestError and errors of the engine."""
         if not self._places.acquire(timeout=PATIENCE_S):
             raise RequestError(503, "Too many frames are being drawn.", headers={"Retry-After": "5"})
@@ -82,31 +83,15 @@ def routes(context: Context) -> list[Route]:
     frames = Frames(context, context.config.paths.state / "frames")
 
     def frame(task_id: str) -> Any:
-        query = bottle.request.query
-        which = query.get("of") or RESULT
-        if which not in (RESULT, SOURCE):
-            raise RequestError(400, f"of takes {RESULT} or {SOURCE}, not {which[:40]!r}.", detail={"field": "of"})
+        asked = query(FrameQuery)
         job = context.operations.find(task_id)
-        at = _seconds(query.get("at"))
         # Neither of the two files changes as long as there is this task.
-        etag = f'"{job.id}-{which}-{at or 0:g}"'
+        etag = f'"{job.id}-{asked.of}-{asked.at:g}"'
         headers = {"Content-Type": "image/png", "ETag": etag, "Cache-Control": "private, max-age=3600"}
         if bottle.request.get_header("If-None-Match") == etag:
             return bottle.HTTPResponse(status=304, headers=headers)
-        drawn = os.fdopen(frames.draw(job, which, at), "rb")
+        drawn = os.fdopen(frames.draw(job, asked.of, asked.at), "rb")
         headers["Content-Length"] = str(os.fstat(drawn.fileno()).st_size)
         return bottle.HTTPResponse(drawn, 200, headers=headers)
 
     return [Route("GET", "/api/frame/<task_id>", frame, "One frame of a result or of its source, as PNG")]
-
-
-def _seconds(text: str | None) -> float | None:
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise RequestError(400, f"at takes seconds from the beginning, not {text[:40]!r}.", detail={"field": "at"})
-    return seconds

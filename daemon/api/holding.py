@@ -6,12 +6,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from daemon.api import views
-from daemon.api.bodies import body, json_object
+from daemon.api.asked import PauseRequest
+from daemon.api.bodies import body, checked, json_object
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.errors import RequestError
-
-_YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 
 
 def routes(context: Context) -> list[Route]:
@@ -47,13 +46,9 @@ def _held(context: Context) -> dict[str, Any]:
 def _now(content: bytes) -> bool:
     """The field `now`, of JSON or of a form: `curl -d` calls both a form."""
     try:
-        now = json_object(content).get("now", False)
+        return checked(PauseRequest, json_object(content)).now
     except RequestError:
         fields = dict(parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True))
         if set(fields) != {"now"}:
             raise
-        word = fields["now"].lower()
-        now = word in _YES if word in _YES + _NO else word
-    if not isinstance(now, bool):
-        raise RequestError(400, '"now" is true or false.', detail={"field": "now"})
-    return now
+        return checked(PauseRequest, {name: text for name, text in fields.items() if text}, strict=False).now

@@ -10,6 +10,8 @@ from typing import Any
 import bottle
 
 from daemon.api.archive import Archive, Entry, unique_names
+from daemon.api.asked import ManyQuery
+from daemon.api.bodies import query
 from daemon.api.context import Context
 from daemon.api.download import content_disposition, result_path
 from daemon.api.route import Route
@@ -23,7 +25,7 @@ def routes(context: Context) -> list[Route]:
     """The routes of this topic."""
 
     def download() -> Any:
-        jobs = [context.operations.find(task_id) for task_id in _ids(bottle.request.query.get("ids"))]
+        jobs = [context.operations.find(task_id) for task_id in _ids(query(ManyQuery).ids)]
         archive = Archive(_entries(context, jobs))
         name = f"seedvr2-{datetime.now():%Y-%m-%d-%H%M%S}.zip"
         headers = {

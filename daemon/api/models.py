@@ -7,10 +7,9 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
-import bottle
-
+from daemon.api.asked import ModelsQuery, SwitchRequest
+from daemon.api.bodies import query, read
 from daemon.api.context import Context
-from daemon.api.json_body import json_body
 from daemon.api.pulls import all_pulls
 from daemon.api.route import Route
 from daemon.errors import RequestError
@@ -29,21 +28,14 @@ def routes(context: Context) -> list[Route]:
     waiting = threading.BoundedSemaphore(MAX_WAITING)
 
     def models() -> dict[str, Any]:
-        everything = bottle.request.query.get("all", "") in ("1", "true", "yes")
-        return list_models(context, everything)
+        return list_models(context, query(ModelsQuery).all)
 
     def switch() -> dict[str, Any]:
-        body = json_body('{"model": "name"}')
-        model = body.get("model")
-        if not isinstance(model, str) or not model.strip():
-            raise RequestError(400, 'Say which model: {"model": "name"}.', detail={"field": "model"})
-        wait = body.get("wait", False)
-        if not isinstance(wait, bool):
-            raise RequestError(400, '"wait" is true or false.', detail={"field": "wait"})
+        asked = read(SwitchRequest)
         if not waiting.acquire(blocking=False):
             raise RequestError(503, "Too many wait for a model already.", headers=RETRY_AFTER)
         try:
-            return _switch(context, model.strip(), wait=wait)
+            return _switch(context, asked.model, wait=asked.wait)
         finally:
             waiting.release()
 

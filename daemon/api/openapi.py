@@ -8,13 +8,16 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from daemon.api.asked import request_components
-from daemon.api.described import OPERATIONS, PREVIEW_ID, Operation, Query
+from pydantic import BaseModel
+
+from daemon.api.answers.service import Error
+from daemon.api.asked import request_models
+from daemon.api.bodies import Query
+from daemon.api.described import OPERATIONS, PREVIEW_ID, Operation
 from daemon.api.gate import MAX_BODY
 from daemon.api.replies import UNEXPECTED
 from daemon.api.route import Route
-from daemon.api.schemas import COMPONENTS
-from daemon.api.shapes import BINARY, TEXT, Schema, ref
+from daemon.api.shapes import BINARY, TEXT, Schema, components, named, ref
 from daemon.api.surroundings import NO_ROOM, refused
 from daemon.settings.config import Config
 from seedvr2 import __version__
@@ -59,14 +62,19 @@ def is_described(route: Route) -> bool:
     return route.path.startswith("/api/") or (route.method, route.path) in OPERATIONS
 
 
+def answers() -> list[type[BaseModel]]:
+    """The models of all that is answered as JSON."""
+    return [Error, *(operation.answer for operation in OPERATIONS.values() if operation.answer)]
+
+
 def build(routes: Iterable[Route], config: Config) -> dict[str, Any]:
     """The document. A route that nobody described is in it too, with its summary alone."""
-    components = {**COMPONENTS, **request_components(config.defaults)}
+    schemas = components([*answers(), *request_models(config.defaults)])
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         if is_described(route):
             path = re.sub(r"<(\w+)>", r"{\1}", route.path)
-            paths.setdefault(path, {})[route.method.lower()] = _operation(route, config, components)
+            paths.setdefault(path, {})[route.method.lower()] = _operation(route, config, schemas)
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -78,7 +86,7 @@ def build(routes: Iterable[Route], config: Config) -> dict[str, Any]:
         "servers": [{"url": "/", "description": "This server"}],
         "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": schemas},
     }
     if config.server.token:
         scheme = {"type": "http", "scheme": "bearer", "description": "server.token of the configuration."}
@@ -87,7 +95,7 @@ def build(routes: Iterable[Route], config: Config) -> dict[str, Any]:
     return document
 
 
-def _operation(route: Route, config: Config, components: Mapping[str, Schema]) -> dict[str, Any]:
+def _operation(route: Route, config: Config, schemas: Mapping[str, Schema]) -> dict[str, Any]:
     described = OPERATIONS.get((route.method, route.path)) or Operation("Service", _name(route))
     operation: dict[str, Any] = {
         "operationId": described.name,
@@ -98,14 +106,15 @@ def _operation(route: Route, config: Config, components: Mapping[str, Schema]) -
     if described.about:
         operation["description"] = described.about
     parameters = [each for each in IN_PATHS if f"<{each['name']}>" in route.path]
-    parameters += [_query(query) for query in described.query]
+    if described.query:
+        parameters += _query(described.query)
     if parameters:
         operation["parameters"] = parameters
     sent = {"multipart/form-data": described.form, "application/json": described.body}
-    content = {kind: {"schema": ref(name)} for kind, name in sent.items() if name}
+    content = {kind: {"schema": named(name)} for kind, name in sent.items() if name}
     if content:
         # Without a body, everything takes its default where nothing has to be named.
-        required = bool(described.form) or "required" in components[described.body]
+        required = bool(described.form) or "required" in schemas[described.body]
         operation["requestBody"] = {"required": required, "content": content}
     if route.path in OPEN:
         operation["security"] = []
@@ -169,14 +178,19 @@ def _file_responses(described: Operation) -> dict[str, Any]:
 
 
 def _error(status: int, sentence: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": ref("Error"), "example": {"error": sentence}}}
+    content = {"application/json": {"schema": ref(Error), "example": {"error": sentence}}}
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 
-def _query(query: Query) -> dict[str, Any]:
-    described = {"name": query.name, "in": "query", "schema": query.schema, "description": query.meaning}
-    # Empty means the default, as everywhere.
-    return described | {"allowEmptyValue": True}
+def _query(model: type[Query]) -> list[dict[str, Any]]:
+    described = []
+    for name, schema in components([model])[model.__name__]["properties"].items():
+        meaning = schema.pop("description")
+        # Empty means the default, as everywhere.
+        described.append(
+            {"name": name, "in": "query", "schema": schema, "description": meaning, "allowEmptyValue": True}
+        )
+    return described
 
 
 def _name(route: Route) -> str:

@@ -5,34 +5,29 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import bottle
-
 from daemon.api import views
+from daemon.api.asked import PullRequest, RemoveQuery
+from daemon.api.bodies import query, read
 from daemon.api.context import Context
-from daemon.api.json_body import json_body
 from daemon.api.route import Route
 from daemon.errors import RequestError
 from seedvr2.catalogue.folder import TEXT_FILES
 from seedvr2.catalogue.registry import BY_NAME, find
-from seedvr2.catalogue.remove import removable, remove
+from seedvr2.catalogue.remove import identity, removable, remove
 from seedvr2.errors import CheckpointError, NotOursError, SeedVR2Error
 from seedvr2.nano import NAME as NANO
 
 log = logging.getLogger(__name__)
-TRUE = ("1", "true", "yes")
 
 
 def routes(context: Context) -> list[Route]:
     """The routes of this topic."""
 
     def pull() -> dict[str, Any]:
-        body = json_body('{"model": "name"}')
-        model = body.get("model", body.get("name"))
-        if not isinstance(model, str) or not model.strip():
-            raise RequestError(400, 'Say which model: {"model": "name"}.', detail={"field": "model"})
-        found = context.pulls.request(model.strip())
+        model = read(PullRequest).model
+        found = context.pulls.request(model)
         if found is None:
-            return {"status": "installed", "model": find(model.strip()).name, "pull": None}
+            return {"status": "installed", "model": find(model).name, "pull": None}
         return {"status": "pulling", "model": found.name, "pull": views.pull(context.redact, found)}
 
     def pulls() -> dict[str, Any]:
@@ -43,7 +38,7 @@ def routes(context: Context) -> list[Route]:
         return {"status": "cancelled", "model": found.name}
 
     def delete(model: str) -> dict[str, Any]:
-        return _delete(context, model, force=bottle.request.query.get("force", "").lower() in TRUE)
+        return _delete(context, model, query(RemoveQuery))
 
     return [
         Route("POST", "/api/models/pull", pull, "Fetch a model, and what it needs; answers at once"),
@@ -58,15 +53,17 @@ def all_pulls(context: Context) -> list[dict[str, Any]]:
     return [views.pull(context.redact, pull) for pull in context.pulls.all]
 
 
-def _delete(context: Context, name: str, *, force: bool) -> dict[str, Any]:
+def _delete(context: Context, name: str, asked: RemoveQuery) -> dict[str, Any]:
     try:
         path = removable(name, context.models)
+        if asked.file and asked.file != identity(path):
+            raise RequestError(404, f"{path.name} is another file here.")
         if context.pulls.of(path.name) is not None:
             raise RequestError(409, f"{path.name} is being fetched; cancel that first.")
         why = _in_use(context, path.name)
         if why:
             raise RequestError(409, f"{path.name} {why}")
-        size = remove(path, context.models, force=force)
+        size = remove(path, context.models, force=asked.force)
     except NotOursError as error:
         raise RequestError(403, str(error)) from error
     log.info("the model %s was removed on request", path)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import bottle
-
 from daemon.api import holding, views
+from daemon.api.asked import ALL, FINISHED, HistoryQuery
+from daemon.api.bodies import query
 from daemon.api.context import Context
 from daemon.api.route import Route
-from daemon.errors import RequestError
 from daemon.jobs.job import Job, State
 from daemon.work.naming import model_tag
 
-FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)
-MAX_HISTORY = 1000
 # The average is over this many of the last jobs.
 AVERAGE_OVER = 20
 
@@ -36,8 +33,8 @@ def routes(context: Context) -> list[Route]:
         }
 
     def history() -> dict[str, Any]:
-        query = bottle.request.query
-        jobs = context.store.history(_limit(query.get("limit")), _states(query.get("status")))
+        asked = query(HistoryQuery)
+        jobs = context.store.history(asked.limit, FINISHED if asked.status == ALL else (State(asked.status),))
         return {"history": [_entry(context, job) for job in jobs]}
 
     return [
@@ -89,26 +86,6 @@ def queue_status(context: Context) -> dict[str, Any]:
 def _average(context: Context) -> float:
     times = [views.process_time(job) or 0.0 for job in context.store.history(AVERAGE_OVER, (State.COMPLETED,))]
     return round(sum(times) / len(times), 2) if times else 0
-
-
-def _limit(text: str | None) -> int:
-    if not text:
-        return 20
-    try:
-        return min(max(int(text), 1), MAX_HISTORY)
-    except ValueError:
-        raise RequestError(400, f"limit takes a whole number, not {text[:40]!r}.", detail={"field": "limit"}) from None
-
-
-def _states(text: str | None) -> tuple[State, ...]:
-    if not text:
-        return (State.COMPLETED,)
-    if text == "all":
-        return FINISHED
-    if text not in FINISHED:
-        takes = ", ".join(FINISHED)
-        raise RequestError(400, f"status takes one of {takes}, all, not {text[:40]!r}.", detail={"field": "status"})
-    return (State(text),)
 
 
 def _entry(context: Context, job: Job) -> dict[str, Any]:

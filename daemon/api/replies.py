@@ -31,8 +31,15 @@ def problem(error: RequestError) -> Any:
 
 def problem_body(error: RequestError) -> dict[str, Any]:
     """`{"error": sentence, "detail": …}`."""
-    body: dict[str, Any] = {"error": str(error).encode("utf-8", "replace").decode("utf-8")}
-    return body if error.detail is None else body | {"detail": error.detail}
+    body: dict[str, Any] = {"error": _readable(str(error))}
+    if error.detail is None:
+        return body
+    return body | {"detail": {name: _readable(value) for name, value in error.detail.items()}}
+
+
+def _readable(value: Any) -> Any:
+    # What a client sent may be no Unicode, and come back in the sentence about it.
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
 def as_request_error(error: Exception, where: str, redact: Redactor) -> RequestError:

@@ -1,85 +1,104 @@
-"""The parts that the API document's schemas are made of: plain kinds of values, and the parameters of a task."""
+"""Kinds of values that the models of the API are made of, and how these become schemas of its document."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from daemon.jobs.job import State
-from daemon.jobs.parameters import JOB_PARAMETERS, MODEL
-from seedvr2.options import Parameter
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+from pydantic_core import CoreSchema, core_schema
 
 Schema = dict[str, Any]
+Models = Iterable[type[BaseModel]]
 
 TEXT: Schema = {"type": "string"}
-WHOLE: Schema = {"type": "integer", "minimum": 0}
-NUMBER: Schema = {"type": "number", "minimum": 0}
-YES_NO: Schema = {"type": "boolean"}
 # What OpenAPI 3.1 would say by the media type alone, generators of clients look for here.
 BINARY: Schema = {"type": "string", "format": "binary"}
-TIME: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601, UTC"}
-TASK_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{8}$", "examples": ["3f9a1c07"]}
-STATE: Schema = {"type": "string", "enum": [state.value for state in State]}
-PERCENT: Schema = {"type": "integer", "minimum": 0, "maximum": 100}
-SIZE: Schema = {"type": "string", "pattern": r"^\d+x\d+$", "examples": ["1920x1080"]}
-# Of a parameter whose minimum turns it off: what lies between the two is refused.
-LEAST_WHEN_ON = "x-minimum-when-on"
-KINDS = {int: "integer", float: "number", bool: "boolean", str: "string"}
+_PLACE = "#/components/schemas/"
 
 
-def ref(name: str) -> Schema:
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Marks a text as one of those that a table of the service lists."""
+
+    values: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema([str(value) for value in self.values])
+
+
+Whole = Annotated[int, Field(ge=0)]
+Number = Annotated[float, Field(ge=0)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+TaskId = Annotated[str, Field(pattern="^[0-9a-f]{8}$", examples=["3f9a1c07"])]
+Size = Annotated[str, Field(pattern=r"^\d+x\d+$", examples=["1920x1080"])]
+Time = Annotated[str, Field(description="ISO 8601, UTC", json_schema_extra={"format": "date-time"})]
+
+
+class Answer(BaseModel):
+    """What a route answers as JSON. The routes build it; tests hold each answer of a real server against its model."""
+
+    # Built when the document is asked for: a service that nobody asks pays nothing for it.
+    model_config = ConfigDict(defer_build=True)
+
+
+def about(description: str, **more: Any) -> Any:
+    """A field with a description."""
+    return Field(description=description, **more)
+
+
+def at_times(description: str | None = None) -> Any:
+    """A field that is left out where it has no value; it is never null."""
+    return Field(default=None, description=description)
+
+
+class _Plain(GenerateJsonSchema):
+    """Schemas that generators of clients know: no `const`, no title, and null beside the type where there is one."""
+
+    def literal_schema(self, schema: core_schema.LiteralSchema) -> Schema:
+        plain = super().literal_schema(schema)
+        return {"type": "string", "enum": [plain["const"]]} if "const" in plain else plain
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> Schema:
+        inner = self.generate_inner(schema["schema"])
+        if "type" not in inner:
+            return {"anyOf": [inner, {"type": "null"}]}
+        taken = {"enum": [*inner["enum"], None]} if "enum" in inner else {}
+        return {**inner, **taken, "type": [inner["type"], "null"]}
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> Schema:
+        inner = super().default_schema(schema)
+        return {key: value for key, value in inner.items() if key != "default" or value is not None}
+
+    def field_title_should_be_set(self, _schema: Any) -> bool:
+        return False
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> Schema:
+        described = super().model_schema(schema)
+        return {key: value for key, value in described.items() if key != "title"}
+
+
+def components(models: Models) -> dict[str, Schema]:
+    """The models as components of the document, by their names, with those that they are made of."""
+    mode: JsonSchemaMode = "validation"
+    _, made = models_json_schema(
+        [(model, mode) for model in models], ref_template=_PLACE + "{model}", schema_generator=_Plain
+    )
+    return dict(made["$defs"])
+
+
+def ref(model: type[BaseModel]) -> Schema:
+    """A reference to the component of a model."""
+    return named(model.__name__)
+
+
+def named(name: str) -> Schema:
     """A reference to a component."""
-    return {"$ref": f"#/components/schemas/{name}"}
+    return {"$ref": _PLACE + name}
 
 
-def fields(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None, about: str = "") -> Schema:
-    """An object with these fields."""
-    schema: Schema = {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
-    return schema | {"description": about} if about else schema
-
-
-def only(text: str) -> Schema:
-    """One text and no other. An `enum`, since many generators of clients do not know `const`."""
-    return {"type": "string", "enum": [text]}
-
-
-def list_of(schema: Schema) -> Schema:
-    """An array of it."""
-    return {"type": "array", "items": schema}
-
-
-def or_null(schema: Schema) -> Schema:
-    """It, or null."""
-    if "type" not in schema:
-        return {"anyOf": [schema, {"type": "null"}]}
-    taken = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
-    return {**schema, **taken, "type": [schema["type"], "null"]}
-
-
-def parameter(row: Parameter, default: Any = None) -> Schema:
-    """What one parameter takes. `default` replaces that of the table."""
-    value = row.default if default is None else default
-    schema: Schema = {"type": KINDS[row.kind], "default": value, "description": f"{row.meaning}."}
-    limits = {"minimum": row.minimum, "maximum": row.maximum}
-    schema |= {key: row.kind(limit) for key, limit in limits.items() if limit is not None}
-    if row.off is not None:
-        # A union of the two would lose the type for generators of clients, and `not` is too much for Schemathesis.
-        schema |= {"minimum": row.kind(row.off), LEAST_WHEN_ON: schema["minimum"]}
-        schema["description"] += f" Takes {row.takes()}."
-    return schema | {"enum": list(row.choices)} if row.choices else schema
-
-
-def parameters(defaults: Mapping[str, Any]) -> dict[str, Schema]:
-    """Each parameter of a task; `defaults` are those that this server is configured with."""
-    return {row.name: parameter(row, defaults.get(row.name)) for row in JOB_PARAMETERS}
-
-
-def bare_parameters() -> dict[str, Schema]:
-    """The same where none takes a default."""
-    return {name: {key: value for key, value in schema.items() if key != "default"}
-            for name, schema in parameters({}).items()}  # fmt: skip
-
-
-def nullable_model(schemas: Mapping[str, Schema]) -> dict[str, Schema]:
-    """The parameters in JSON, where null stands for the server's default model."""
-    return {**schemas, MODEL.name: {**or_null(TEXT), "description": "null: the server's default."}}
+def referred(schema: Schema) -> str:
+    """The name of the component that a schema refers to; empty if it does not."""
+    return str(schema.get("$ref", "")).removeprefix(_PLACE)

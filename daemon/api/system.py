@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import importlib.metadata
-import logging
 import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import bottle
-
 from daemon.api import views
+from daemon.api.asked import LogQuery
+from daemon.api.bodies import query
 from daemon.api.context import Context
 from daemon.api.redact import Secrets
 from daemon.api.route import Route
-from daemon.errors import RequestError
-from daemon.outside.logs import KEPT_LINES, LEVELS, TAIL
+from daemon.outside.logs import LEVELS, TAIL
 from daemon.store.space import Space
 from seedvr2 import __version__
 
-USUAL_LINES = 200
 # Asked for by their metadata: importing some of them takes seconds and a gigabyte.
 LIBRARIES = ("torch", "triton", "numpy", "av", "pillow", "safetensors", "waitress", "bottle", "tinydb", "mcp")
 
@@ -53,8 +50,8 @@ def routes(context: Context) -> list[Route]:
         }
 
     def log() -> dict[str, Any]:
-        query = bottle.request.query
-        found = TAIL.last(_lines(query.get("lines")), _level(query.get("level")))
+        asked = query(LogQuery)
+        found = TAIL.last(asked.lines, LEVELS[asked.level])
         return {
             "lines": [
                 {
@@ -91,20 +88,3 @@ def _libraries() -> Iterator[tuple[str, str]]:
             yield name, importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-
-
-def _lines(text: str | None) -> int:
-    try:
-        return min(max(int(text or USUAL_LINES), 1), KEPT_LINES)
-    except ValueError:
-        said = f"lines takes a whole number, not {(text or '')[:40]!r}."
-        raise RequestError(400, said, detail={"field": "lines"}) from None
-
-
-def _level(text: str | None) -> int:
-    if not text:
-        return logging.DEBUG
-    if text not in LEVELS:
-        said = f"level takes one of {', '.join(LEVELS)}, not {text[:40]!r}."
-        raise RequestError(400, said, detail={"field": "level"})
-    return LEVELS[text]

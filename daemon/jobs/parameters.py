@@ -5,10 +5,12 @@ The REST form, the sidecars, the presets and `[defaults]` all go through `JobReq
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from seedvr2.errors import OptionError
 from seedvr2.options import CODING, PARAMETERS, Parameter, UpscaleOptions
@@ -19,6 +21,36 @@ MODEL = Parameter("dit_model", str, "", "Model file name; empty: the server's de
 PRIORITY = Parameter("priority", str, "normal", "Jobs of a higher priority go first", choices=PRIORITIES)
 JOB_PARAMETERS: tuple[Parameter, ...] = (*PARAMETERS, MODEL, PRIORITY)
 BY_NAME: dict[str, Parameter] = {parameter.name: parameter for parameter in JOB_PARAMETERS}
+# Of a parameter whose minimum turns it off: what lies between the two is refused.
+LEAST_WHEN_ON = "x-minimum-when-on"
+
+
+def typed(row: Parameter) -> Any:
+    """A parameter as a type of pydantic: the table parses and refuses, in its own words; the limits describe it."""
+    limits = {"ge": row.minimum if row.off is None else row.off, "le": row.maximum}
+    stated: dict[str, Any] = {key: row.kind(limit) for key, limit in limits.items() if limit is not None}
+    meaning, extra = f"{row.meaning}.", dict[str, Any]()
+    if row.off is not None and row.minimum is not None:
+        # A union of the two would lose the type for generators of clients, and `not` is too much for Schemathesis.
+        meaning, extra = f"{meaning} Takes {row.takes()}.", {LEAST_WHEN_ON: row.kind(row.minimum)}
+    kind: Any = Literal[row.choices] if row.choices else row.kind
+
+    def parse(value: Any) -> Any:
+        # Nothing is no value: whoever leaves it out takes the default, and not whoever sends it.
+        return None if value is None else row.parse(value)
+
+    about = Field(description=meaning, json_schema_extra=extra)
+    return Annotated[kind, Field(**stated), BeforeValidator(parse), about]
+
+
+def fields_of(rows: Iterable[Parameter], defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The fields of a model for `create_model`; without `defaults` over those of the table each is required."""
+    return {row.name: (typed(row), ... if defaults is None else defaults.get(row.name, row.default)) for row in rows}
+
+
+# In JSON.
+NullableModel = Annotated[str | None, Field(description="null: the server's default.")]
+_Layer: type[BaseModel] = create_model("_Layer", __config__=ConfigDict(extra="forbid"), **fields_of(JOB_PARAMETERS, {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +97,28 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         OptionError: as for `JobRequest.parse`.
     """
-    parsed: dict[str, Any] = {}
-    for name, value in values.items():
-        parameter = BY_NAME.get(name)
-        if parameter is None:
-            raise OptionError(name, f"There is no parameter {name[:80]!r}.{suggest(name, BY_NAME)}")
-        if value is None or (isinstance(value, str) and not value.strip()):
-            continue
-        parsed[name] = parameter.parse(value)
-    return parsed
+    # A name that nobody knows is refused with any value.
+    stated = {name: value for name, value in values.items() if name not in BY_NAME or not _is_empty(value)}
+    try:
+        layer = _Layer.model_validate(stated)
+    except ValidationError as error:
+        raise refusal(error, BY_NAME, "parameter") from None
+    return layer.model_dump(exclude_unset=True)
+
+
+def refusal(error: ValidationError, known: Mapping[str, Any], noun: str) -> OptionError:
+    """The first thing that a model refuses, as one sentence: that of the table, or the nearest known name."""
+    fault = error.errors(include_url=False)[0]
+    cause = fault.get("ctx", {}).get("error")
+    if isinstance(cause, OptionError):
+        return cause
+    # A key that is no valid text has no place.
+    name = str(fault["loc"][0] if fault["loc"] else fault["input"])
+    return OptionError(name, f"There is no {noun} {name[:80]!r}.{suggest(name, known)}")
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def check_together(values: Mapping[str, Any]) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError, create_model
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
 from daemon.errors import ConfigError
-from daemon.jobs.parameters import JOB_PARAMETERS, check, check_together, suggest
+from daemon.jobs.parameters import check, check_together, suggest
 from daemon.settings.hours import Hours
 from daemon.settings.keys import (
-    BY_KEY,
     SECTIONS,
-    SETTINGS,
     InboxSettings,
     JobSettings,
     LoggingSettings,
@@ -26,11 +26,11 @@ from daemon.settings.keys import (
     PathSettings,
     QueueSettings,
     ServerSettings,
-    Setting,
     WebhookSettings,
 )
+from daemon.settings.sources import DEFAULT, DEFAULTS, KEYS, Environment, File, Folders, Source
 from seedvr2.errors import OptionError
-from seedvr2.standard_folders import default_folder, find_config
+from seedvr2.standard_folders import CONFIG_NAME, default_folder, find_config
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 # Read by mcp_server.py, which is configured by the environment alone, such as the one of a container with both.
@@ -60,6 +60,25 @@ class Config:
     file: Path | None = None
 
 
+class _Whole(BaseSettings):
+    """All that the sources tell, validated. Its only argument is `sources`, the first of which wins."""
+
+    defaults: dict[str, Any] = {}
+    presets: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override] # the others are passed too
+        cls, _settings: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Those of this call, in place of the library's own."""
+        assert isinstance(init_settings, InitSettingsSource)
+        return tuple(init_settings.init_kwargs["sources"])
+
+
+_SECTIONS: dict[str, Any] = {name: (declared, declared()) for name, declared in SECTIONS.items()}
+_Settings = create_model("_Settings", __base__=_Whole, **_SECTIONS)
+
+
 def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
     """The configuration from `file`; where None, from the one that `find_config` finds, if any.
 
@@ -68,30 +87,22 @@ def load_config(file: Path | None = None, environment: Mapping[str, str] | None 
     """
     environment = os.environ if environment is None else environment
     file = find_config(environment) if file is None else file
-    document = _read(file) if file else {}
-    base = file.resolve().parent if file else Path.cwd()
-    unnamed = default_folder(file, environment)
-    where = file.name if file else "config.toml"
-    _refuse_unknown(document, where)
-
-    values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     origins: dict[str, str] = {}
-    for item in SETTINGS:
-        section, name = item.section, item.parameter.name
-        raw, origin = _raw(item, document.get(section, {}), environment, where)
-        # A path in the environment is what a shell would make of it; one in the file belongs to the file.
-        folder = Path.cwd() if origin.startswith("environment") else unnamed if origin == "default" else base
-        values[section][name] = _value(item, raw, origin, folder)
-        origins[item.key] = origin
-    defaults = _defaults(document.get("defaults", {}), environment, where, origins)
-    presets = {
-        name: _checked(table, f"{where} [presets.{name}]") for name, table in document.get("presets", {}).items()
-    }
+    sources: list[Source] = [
+        Environment(_Settings, origins, environment),
+        *([File(_Settings, origins, file)] if file else []),
+        Folders(_Settings, origins, default_folder(file, environment)),
+    ]
+    try:
+        settings = _Settings(sources=sources)  # type: ignore[call-arg] # no field
+    except ValidationError as error:
+        raise _refused(error, origins) from None
+    where = file.name if file else CONFIG_NAME
     config = Config(
-        **{section: SECTIONS[section](**table) for section, table in values.items()},
-        defaults=defaults,
-        presets=presets,
-        origins=origins,
+        **{section: getattr(settings, section) for section in SECTIONS},
+        defaults=_defaults(settings.defaults, origins, where),
+        presets={name: _checked(table, f"{where} [presets.{name}]") for name, table in settings.presets.items()},
+        origins={str(key): origins.get(str(key), DEFAULT) for key in KEYS},
         warnings=_unknown_variables(environment),
         file=file.resolve() if file else None,
     )
@@ -99,98 +110,19 @@ def load_config(file: Path | None = None, environment: Mapping[str, str] | None 
     return config
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"The configuration file {file} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}.") from error
+def _refused(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    """The first thing that is wrong, in the words of its key."""
+    fault = error.errors(include_url=False)[0]
+    key = ".".join(map(str, fault["loc"][:2]))
+    return ConfigError(f"{origins.get(key, key)}: {fault['ctx']['error']}")
 
 
-def _refuse_unknown(document: Mapping[str, Any], where: str) -> None:
-    known = {**SECTIONS, "defaults": None, "presets": None}
-    for section, table in document.items():
-        if section not in known:
-            raise ConfigError(f"{where}: there is no section [{section}].{suggest(section, known)}")
-        if not isinstance(table, dict):
-            raise ConfigError(f"{where}: [{section}] is a section, not a value.")
-        if section == "presets":
-            for name, preset in table.items():
-                if not isinstance(preset, dict):
-                    raise ConfigError(f"{where}: [presets.{name}] is a section, not a value.")
-            continue
-        names = {item.name: None for item in JOB_PARAMETERS} if section == "defaults" else _names(section)
-        for name in table:
-            if name not in names:
-                raise ConfigError(f"{where}: there is no key {name!r} in [{section}].{suggest(name, names)}")
-
-
-def _names(section: str) -> dict[str, None]:
-    return {item.parameter.name: None for item in SETTINGS if item.section == section}
-
-
-def _raw(item: Setting, table: Mapping[str, Any], environment: Mapping[str, str], where: str) -> tuple[Any, str]:
-    for variable in (item.variable, *item.aliases):
-        if environment.get(variable, "").strip():
-            return environment[variable], f"environment {variable}"
-    if item.parameter.name in table:
-        return table[item.parameter.name], where
-    return None, "default"
-
-
-def _value(item: Setting, raw: Any, origin: str, base: Path) -> Any:
-    if item.is_list:
-        # One path of a file may have a comma in its name; in the environment a comma is all that parts them.
-        whole = isinstance(raw, str) and item.is_path and not origin.startswith("environment")
-        texts = _list(item, [raw] if whole else raw, origin)
-        return tuple(_path(item, text, origin, base) for text in texts) if item.is_path else texts
-    try:
-        value = item.parameter.parse(raw)
-    except OptionError as error:
-        # A secret is not shown, not even one that is written wrongly.
-        given = "" if item.secret or item.address else f", not {str(raw)[:80]!r}"
-        raise ConfigError(f"{origin}: {item.key} takes {item.parameter.takes()}{given}.") from error
-    if not item.is_path:
-        return value
-    return _path(item, value, origin, base)
-
-
-def _path(item: Setting, value: Any, origin: str, base: Path) -> Path:
-    # An empty path stays empty: it means that the service chooses.
-    if value in ("", "."):
-        return Path()
-    try:
-        return (base / Path(value).expanduser()).resolve()
-    except (OSError, RuntimeError, ValueError) as error:
-        # A user that does not exist, links in a circle, a character that no path has.
-        raise ConfigError(f"{origin}: {item.key} ({value!r:.80}) is no path that can be used: {error}.") from error
-
-
-def _list(item: Setting, raw: Any, origin: str) -> tuple[str, ...]:
-    if isinstance(raw, str):
-        raw = raw.split(",")
-    if raw is not None and not (isinstance(raw, list) and all(isinstance(text, str) for text in raw)):
-        raise ConfigError(f"{origin}: {item.key} takes a list of texts.")
-    texts = tuple(text.strip() for text in raw or () if text.strip())
-    return texts or tuple(filter(None, str(item.parameter.default).split(",")))
-
-
-def _defaults(
-    table: Mapping[str, Any], environment: Mapping[str, str], where: str, origins: dict[str, str]
-) -> dict[str, Any]:
+def _defaults(given: Mapping[str, Any], origins: Mapping[str, str], where: str) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
-    for parameter in JOB_PARAMETERS:
-        variable = f"SEEDVR2_DEFAULTS_{parameter.name}".upper()
-        key = f"defaults.{parameter.name}"
-        origins[key] = "default"
-        if environment.get(variable, "").strip():
-            defaults |= _checked({parameter.name: environment[variable]}, f"environment {variable}")
-            origins[key] = f"environment {variable}"
-        elif parameter.name in table:
-            defaults |= _checked({parameter.name: table[parameter.name]}, f"{where} [defaults]")
-            origins[key] = where
-    return _checked(defaults, f"{where} [defaults]")
+    for name, value in given.items():
+        origin = origins[f"{DEFAULTS}.{name}"]
+        defaults |= _checked({name: value}, f"{where} [{DEFAULTS}]" if origin == where else origin)
+    return _checked(defaults, f"{where} [{DEFAULTS}]")
 
 
 def _checked(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
@@ -203,8 +135,7 @@ def _checked(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
-    known = {item.variable: None for item in BY_KEY.values()}
-    known |= {f"SEEDVR2_DEFAULTS_{parameter.name}".upper(): None for parameter in JOB_PARAMETERS}
+    known = {key.variables[0]: None for key in KEYS}
     known |= dict.fromkeys((*FOREIGN_VARIABLES, "SEEDVR2_CONFIG"))
     return tuple(
         f"The environment variable {name} means nothing here.{suggest(name, known)}"

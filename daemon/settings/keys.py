@@ -1,17 +1,20 @@
-"""Every key of `config.toml`: its type, default, meaning and environment variable, as one table.
+"""Every key of `config.toml`: its type, default, meaning and environment variable, as pydantic models.
 
-A section is a class, a key is a field made by `setting`. `SETTINGS` lists them all and is what the loader,
+A section is a model, a key is a field made by `setting`. `SETTINGS` lists them all and is what the sources,
 `check-config` and the documentation are made from.
 """
 
-# ruff: noqa: RUF009 - `setting` makes a dataclass field, it is no shared default
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+
+from seedvr2.errors import OptionError
 from seedvr2.options import Parameter
 
 
@@ -40,6 +43,39 @@ class Setting:
         """The environment variable that overrides the file."""
         return f"SEEDVR2_{self.section}_{self.parameter.name}".upper()
 
+    def parse(self, value: Any) -> Any:
+        """The value from a text, TOML or Python. Raises OptionError: it is not one that the key takes."""
+        if self.is_list:
+            return self._several(value)
+        if isinstance(value, Path):
+            return value
+        try:
+            parsed = self.parameter.parse(value)
+        except OptionError as error:
+            # A secret is not shown, not even one that is written wrongly.
+            given = "" if self.secret or self.address else f", not {str(value)[:80]!r}"
+            raise OptionError(self.key, f"{self.key} takes {self.parameter.takes()}{given}.") from error
+        return Path(parsed) if self.is_path else parsed
+
+    def _several(self, value: Any) -> tuple[Any, ...]:
+        stated = value.split(",") if isinstance(value, str) else value
+        if not isinstance(stated, list | tuple) or not all(isinstance(each, str | Path) for each in stated):
+            raise OptionError(self.key, f"{self.key} takes a list of texts.")
+        texts = [str(each).strip() for each in stated if str(each).strip()]
+        texts = texts or list(filter(None, str(self.parameter.default).split(",")))
+        return tuple(map(Path, texts)) if self.is_path else tuple(texts)
+
+
+class Section(BaseModel):
+    """A section of the file. Whatever makes one, its values are those that its keys take."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _parse(cls, value: Any, about: ValidationInfo) -> Any:
+        return BY_KEY[f"{_NAMES[cls]}.{about.field_name}"].parse(value)
+
 
 def setting(
     default: Any,
@@ -55,15 +91,14 @@ def setting(
 ) -> Any:
     """A field of a section; its type is the type of its default, or `Path`, or with a tuple several of them."""
     limits = {"minimum": minimum, "maximum": maximum, "choices": choices}
-    metadata: dict[str, Any] = {"meaning": meaning, "limits": limits, "aliases": aliases}
-    metadata |= {"secret": secret, "address": address, "path": path}
+    about: dict[str, Any] = {"limits": limits, "aliases": aliases}
+    about |= {"secret": secret, "address": address, "path": path}
     if path:
         default = tuple(Path(each) for each in default) if isinstance(default, tuple) else Path(default)
-    return field(default=default, metadata=metadata)
+    return Field(default=default, description=meaning, json_schema_extra=about)
 
 
-@dataclass(frozen=True, slots=True)
-class PathSettings:
+class PathSettings(Section):
     """`[paths]`: relative ones are relative to the folder of the configuration file."""
 
     inbox: Path = setting("inbox", "Folder that is watched: drop pictures and videos here", path=True)
@@ -77,8 +112,7 @@ class PathSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
+class ServerSettings(Section):
     """`[server]`: the REST API."""
 
     host: str = setting("127.0.0.1", "Address to listen on; any but a loopback address needs a token")
@@ -96,8 +130,7 @@ class ServerSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
+class ModelSettings(Section):
     """`[model]`: what upscales."""
 
     default: str = setting("auto", "Model of jobs that name none; auto: the best one installed that fits the machine")
@@ -113,8 +146,7 @@ class ModelSettings:
     gpu: str = setting("0", "Which GPU, by number or UUID; none: the processor", aliases=("NVIDIA_VISIBLE_DEVICES",))
 
 
-@dataclass(frozen=True, slots=True)
-class InboxSettings:
+class InboxSettings(Section):
     """`[inbox]`: the watched folder."""
 
     settle_s: float = setting(
@@ -138,8 +170,7 @@ class InboxSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class JobSettings:
+class JobSettings(Section):
     """`[jobs]`: limits of the queue, and how long things are kept."""
 
     max_waiting: int = setting(100_000, "Jobs that may wait; one more is refused with 503", minimum=1)
@@ -155,15 +186,13 @@ class JobSettings:
     uploads_days: float = setting(7.0, "Days until the source of a finished upload is deleted; 0: never", minimum=0)
 
 
-@dataclass(frozen=True, slots=True)
-class QueueSettings:
+class QueueSettings(Section):
     """`[queue]`: when it runs."""
 
     hours: tuple[str, ...] = setting((), 'Spans of the day in which jobs run, such as "22:00-06:00"; none: always')
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookSettings:
+class WebhookSettings(Section):
     """`[webhook]`: a POST when a job ends."""
 
     url: str = setting("", "Address that is told of finished jobs; empty: none", address=True)
@@ -172,8 +201,7 @@ class WebhookSettings:
     timeout_s: float = setting(10.0, "Seconds to wait for an answer", minimum=0.1, maximum=300)
 
 
-@dataclass(frozen=True, slots=True)
-class NotifySettings:
+class NotifySettings(Section):
     """`[notify]`: messages to people when a job ends, through Apprise."""
 
     urls: tuple[str, ...] = setting(
@@ -183,15 +211,14 @@ class NotifySettings:
     attempts: int = setting(5, "How often to try", minimum=1, maximum=20)
 
 
-@dataclass(frozen=True, slots=True)
-class LoggingSettings:
+class LoggingSettings(Section):
     """`[logging]`: what is said on standard error."""
 
     level: str = setting("info", "Least important message shown", choices=("debug", "info", "warning", "error"))
     format: str = setting("auto", "auto: text, or journald under systemd", choices=("auto", "text", "journald", "json"))
 
 
-SECTIONS: dict[str, type[Any]] = {
+SECTIONS: dict[str, type[Section]] = {
     "paths": PathSettings,
     "server": ServerSettings,
     "model": ModelSettings,
@@ -204,21 +231,24 @@ SECTIONS: dict[str, type[Any]] = {
 }
 
 
+_NAMES: dict[type[Section], str] = {declared: name for name, declared in SECTIONS.items()}
+
+
 def _settings() -> Iterator[Setting]:
     for section, declared in SECTIONS.items():
-        for item in fields(declared):
-            yield _setting_of(section, item)
+        for name, field in declared.model_fields.items():
+            yield _setting_of(section, name, field)
 
 
-def _setting_of(section: str, item: Field[Any]) -> Setting:
-    meta = item.metadata
-    kind: type[Any] = type(item.default)
+def _setting_of(section: str, name: str, field: FieldInfo) -> Setting:
+    about: Any = field.json_schema_extra
+    kind: type[Any] = type(field.default)
     is_list = kind is tuple
-    stated: Any = item.default
-    default: Any = ",".join(map(str, stated)) if is_list else str(stated) if meta["path"] else stated
-    as_text = is_list or meta["path"]
-    parameter = Parameter(item.name, str if as_text else kind, default, meta["meaning"], **meta["limits"])
-    return Setting(section, parameter, meta["aliases"], is_list, meta["path"], meta["secret"], meta["address"])
+    stated: Any = field.default
+    default: Any = ",".join(map(str, stated)) if is_list else str(stated) if about["path"] else stated
+    as_text = is_list or about["path"]
+    parameter = Parameter(name, str if as_text else kind, default, str(field.description), **about["limits"])
+    return Setting(section, parameter, about["aliases"], is_list, about["path"], about["secret"], about["address"])
 
 
 SETTINGS: tuple[Setting, ...] = tuple(_settings())

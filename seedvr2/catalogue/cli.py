@@ -120,13 +120,18 @@ def _pull(arguments: argparse.Namespace) -> int:
 
 def _remove(arguments: argparse.Namespace) -> int:
     from seedvr2.catalogue.remove import removable, remove
+    from seedvr2.via_daemon import daemon_address, removed_by_daemon, runs_here
 
-    folders = folders_of(arguments)
+    folders, address = folders_of(arguments), daemon_address(os.environ)
+    runs = runs_here(address)
     failed = 0
     for name in arguments.names:
         try:
             path = removable(name, folders)
-            print(f"{path} removed, {gigabytes(remove(path, folders, force=arguments.force))}")
+            # The daemon knows whether it has the file in its memory, or a task waits for it.
+            size = removed_by_daemon(address, path, force=arguments.force) if runs else None
+            size = remove(path, folders, force=arguments.force) if size is None else size
+            print(f"{path} removed, {gigabytes(size)}")
         except SeedVR2Error as error:
             print(error, file=sys.stderr)
             failed += 1

@@ -28,6 +28,19 @@ def removable(name: str, models_dir: ModelsDir) -> Path:
     raise ModelNotInstalledError(f"There is no {name} to be removed. {how_to_get(name, models_dir)}")
 
 
+def identity(path: Path) -> str:
+    """What two programs of a machine know a file by, whatever its folder is called to each: `device-inode`.
+
+    Raises:
+        MachineError: the disk does not say.
+    """
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise MachineError(f"{path} cannot be looked at: {error.strerror}.", error.errno or 0) from error
+    return f"{status.st_dev:x}-{status.st_ino:x}"
+
+
 def remove(path: Path, models_dir: ModelsDir, *, force: bool = False) -> int:
     """Delete the file of a model; answers its size in bytes.
 

@@ -17,6 +17,7 @@ from daemon.engine.executor import Executor
 from daemon.jobs.job import Job
 from daemon.service import Service
 from daemon.settings.config import Config, load_config
+from tests.daemon.answers import check_answer
 from tests.daemon.executors import FakeExecutor
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class Running:
         self.inbox = service.config.paths.inbox
         self.outputs = service.config.paths.outputs
         self.http = requests.Session()
+        self.http.hooks["response"].append(check_answer)
 
     @property
     def executor(self) -> FakeExecutor:

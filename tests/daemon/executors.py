@@ -76,7 +76,11 @@ class FakeExecutor:
 
     def models(self, everything: bool) -> list[dict[str, object]]:
         names = MODELS if everything else MODELS[:1]
-        return [{"name": name, "available": name == MODELS[0]} for name in names]
+        about = {
+            "params": "", "precision": "", "size": "", "vram": "", "variant": "", "desc": {"en": "x"},
+            "downloadable": False, "sha256_ok": None, "bytes": None,
+        }  # fmt: skip
+        return [{"name": name, "available": name == MODELS[0], **about} for name in names]
 
     def load(self, model: str) -> None:
         self.model = self.resolve(model)

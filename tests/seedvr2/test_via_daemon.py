@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from rest_client.address import Address
+from seedvr2.catalogue.fetched import note_fetched
 from seedvr2.cli import main
 from seedvr2.errors import MediaError, OptionError
 from seedvr2.via_daemon import daemon_address, runs_here
-from tests.daemon.conftest import Running, picture
+from tests.daemon.conftest import Running, Start, picture
 from tests.daemon.conftest import running as running
 from tests.daemon.conftest import start as start
 
@@ -62,6 +63,9 @@ def test_what_is_wrong_ends_it(here: Running, tmp_path: Path, capsys: pytest.Cap
     assert "There is no model none" in capsys.readouterr().err
     assert main([*words, "--dtype", "float32"]) == 2
     assert "--dtype is the daemon's own choice" in capsys.readouterr().err
+    assert main([*words, "--models-dir", str(tmp_path)]) == 2
+    assert "--models-dir is the daemon's own choice; leave it out with --via-daemon." in capsys.readouterr().err
+    assert not here.history()
 
 
 def test_no_daemon_is_a_sentence(
@@ -81,6 +85,59 @@ def test_that_a_daemon_runs_is_found_out(here: Running) -> None:
     assert daemon_address({"SEEDVR2D_URL": "http://nas:1", "SEEDVR2_SERVER_TOKEN": "t"}).token == "t"
     with pytest.raises(OptionError, match="SEEDVR2D_URL takes an address"):
         daemon_address({"SEEDVR2D_URL": "nas"})
+
+
+def test_the_configuration_says_where_the_daemon_is(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[server]\nport = 9000\ntoken = "hush"\n')
+    configured = {"SEEDVR2_CONFIG": str(file)}
+    asked = daemon_address(configured)
+    assert (asked.url, asked.token) == ("http://127.0.0.1:9000", "hush")
+    asked = daemon_address(configured | {"PORT": "9001", "SEEDVR2_SERVER_TOKEN": "mine"})
+    assert (asked.url, asked.token) == ("http://127.0.0.1:9001", "mine")
+    # What is configured for one daemon is not told to another.
+    assert daemon_address(configured | {"SEEDVR2D_URL": "http://nas:1"}).token == ""
+
+
+def fetched(folder: Path, name: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(b"weights")
+    note_fetched(path)
+    return path
+
+
+def test_a_model_that_the_daemon_uses_is_not_removed_behind_its_back(
+    here: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "seedvr2_ema_3b-Q6_K.gguf"
+    theirs, other = fetched(here.config.paths.models[0], name), fetched(tmp_path / "other", name)
+    here.executor.model = name
+    remove = ["models", "rm", "3b-q6", "--models-dir"]
+    assert main([*remove, str(theirs.parent)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"The daemon at {here.service.url} refuses: {name} is in memory; release it first")
+    assert theirs.exists()
+    # One of the same name in a folder that the daemon knows nothing of is no matter of its.
+    assert main([*remove, str(other.parent)]) == 0
+    assert theirs.exists() and not other.exists()
+    here.executor.model = None
+    assert main([*remove, str(theirs.parent)]) == 0
+    assert capsys.readouterr().out.endswith(f"{theirs} removed, 0 MB\n")
+    assert not theirs.exists()
+
+
+def test_a_daemon_that_wants_a_token_is_not_passed_over(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = start(SEEDVR2_SERVER_TOKEN="a-long-secret")
+    path = fetched(running.config.paths.models[0], "seedvr2_ema_3b-Q6_K.gguf")
+    monkeypatch.setenv("SEEDVR2D_URL", running.service.url)
+    assert main(["models", "rm", path.name, "--models-dir", str(path.parent)]) == 1
+    assert "Set SEEDVR2_SERVER_TOKEN." in capsys.readouterr().err and path.exists()
+    monkeypatch.setenv("SEEDVR2_SERVER_TOKEN", "a-long-secret")
+    assert main(["models", "rm", path.name, "--models-dir", str(path.parent)]) == 0
+    assert not path.exists()
 
 
 def test_the_engine_says_that_one_runs(here: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from daemon.api.asked import request_components
-from daemon.api.shapes import LEAST_WHEN_ON
-from daemon.jobs.parameters import JOB_PARAMETERS, JobRequest
+from daemon.api.asked import request_models
+from daemon.api.shapes import components
+from daemon.jobs.parameters import JOB_PARAMETERS, LEAST_WHEN_ON, JobRequest
 from seedvr2.errors import OptionError
 from seedvr2.options import Parameter
 from seedvr2.preview.wish import Wish
@@ -45,7 +45,7 @@ def taken(values: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("row", JOB_PARAMETERS, ids=lambda row: row.name)
 @pytest.mark.parametrize("component", ["SubmitForm", "AgainRequest", "PreviewForm"])
 def test_a_parameter_takes_exactly_what_its_schema_says(component: str, row: Parameter) -> None:
-    schema = request_components({})[component]["properties"][row.name]
+    schema = components(request_models({}))[component]["properties"][row.name]
     said = {value: is_valid(schema, value) for value in probes(row)}
     assert said == {value: taken({row.name: value}) for value in probes(row)}
     if "default" in schema:
@@ -56,7 +56,7 @@ def test_a_parameter_takes_exactly_what_its_schema_says(component: str, row: Par
     "crop", ["auto", "whole", "0,0,1,1", "10,20,30,40", "0,0,0,1", "0,0,1,0", "1,2,3", "-1,0,1,1", "a,b,c,d", BEYOND]
 )
 def test_a_crop_is_what_its_schema_says(crop: str) -> None:
-    schema = request_components({})["PreviewForm"]["properties"]["crop"]
+    schema = components(request_models({}))["PreviewForm"]["properties"]["crop"]
     try:
         Wish.parse({"crop": crop})
         good = True
@@ -69,8 +69,70 @@ def test_a_task_runs_again_with_whatever_another_was_asked_for(running: Running)
     task = running.submit(seed=7)
     asked = running.finished(task)["params"]
     assert isinstance(asked, dict)
-    assert Draft202012Validator(request_components({})["AgainRequest"]).is_valid(asked)
+    assert Draft202012Validator(components(request_models({}))["AgainRequest"]).is_valid(asked)
     again = running.post(f"/api/tasks/{task}/again", json=asked).json()["task_id"]
     assert running.finished(again)["params"] == asked
     assert running.post(f"/api/tasks/{task}/again", json={"sead": 7}).status_code == 400
-    assert not Draft202012Validator(request_components({})["AgainRequest"]).is_valid({"sead": 7})
+    assert not Draft202012Validator(components(request_models({}))["AgainRequest"]).is_valid({"sead": 7})
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "field", "said"),
+    [
+        ("models/switch", {}, "model", 'Say which model: {"model": "name"}.'),
+        ("models/switch", {"model": " "}, "model", 'Say which model: {"model": "name"}.'),
+        ("models/switch", {"model": 3}, "model", 'Say which model: {"model": "name"}.'),
+        ("models/switch", {"model": "3b", "wait": "yes"}, "wait", '"wait" is true or false.'),
+        ("models/switch", {"model": "3b", "wiat": True}, "wiat", "There is no field 'wiat'. Did you mean 'wait'?"),
+        ("models/pull", {"name": None}, "model", 'Say which model: {"model": "name"}.'),
+        ("queue/pause", {"now": 1}, "now", '"now" is true or false.'),
+        ("queue/pause", {"never": True}, "never", "There is no field 'never'. Known: now."),
+        ("tasks/3f9a1c07/priority", {}, "priority", 'Say which priority: {"priority": "high"}.'),
+        ("tasks/3f9a1c07/priority", {"priority": None}, "priority", 'Say which priority: {"priority": "high"}.'),
+        ("tasks/3f9a1c07/priority", {"priority": "soon"}, "priority", "priority takes one of low, normal, high, not"),
+        ("models/switch", ["3b"], None, 'The body must be a JSON object: {"model": "name"}.'),
+    ],
+)
+def test_a_body_that_will_not_do_is_refused_in_our_own_words(
+    running: Running, path: str, sent: Any, field: str | None, said: str
+) -> None:
+    answer = running.post(f"/api/{path}", json=sent)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(said)
+    assert answer.json().get("detail") == ({"field": field} if field else None)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "said"),
+    [
+        ("models/switch", r'{"model": "a", "\ud800": 1}', r"There is no field '\ud800'."),
+        ("models/switch", r'{"model": "\ud800"}', "Say which model"),
+        ("preview", r'{"\ud800": 1}', "Send either the field 'file'"),
+        ("tasks/3f9a1c07/priority", r'{"priority": "\ud800"}', "priority takes one of low, normal, high, not"),
+    ],
+)
+def test_a_text_that_is_no_unicode_is_refused_like_any_other(running: Running, path: str, sent: str, said: str) -> None:
+    answer = running.post(f"/api/{path}", data=sent)
+    assert answer.status_code == 400 and answer.json()["error"].startswith(said), answer.text
+
+
+def test_a_pull_may_call_its_model_a_name(running: Running) -> None:
+    answer = running.post("/api/models/pull", json={"name": "seedvr9"})
+    assert answer.status_code == 404 and "no model 'seedvr9'" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("limit=many", "limit takes a whole number, not 'many'."),
+        ("status=ended", "status takes one of completed, failed, cancelled, all, not 'ended'."),
+    ],
+)
+def test_a_query_that_will_not_do_is_refused(running: Running, asked: str, said: str) -> None:
+    answer = running.get(f"/api/queue/history?{asked}")
+    assert (answer.status_code, answer.json()["error"]) == (400, said)
+
+
+def test_what_is_empty_or_unknown_in_a_query_counts_as_not_there(running: Running) -> None:
+    for asked in ("limit=&status=", "limit=0", "limit=99999&cache=3"):
+        assert running.get(f"/api/queue/history?{asked}").status_code == 200

@@ -24,9 +24,9 @@ def test_the_frame_that_is_seen_at_a_time(start: Start, make: Make, tmp_path: Pa
             assert image.size == (64, 36)
             assert image.getpixel((9, 9)) == pytest.approx((10 * number, 255 - 10 * number, 60), abs=4)
     for query, status, said in (
-        ("of=both", 400, "of takes result or source"),
-        ("of=source&at=-1", 400, "at takes seconds"),
-        ("of=source&at=nan", 400, "at takes seconds"),
+        ("of=both", 400, "of takes one of result, source"),
+        ("of=source&at=-1", 400, "at takes a number"),
+        ("of=source&at=nan", 400, "at takes a number"),
     ):
         answer = running.get(f"/api/frame/{task}?{query}")
         assert (answer.status_code, said in answer.json()["error"]) == (status, True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from daemon.__main__ import main
 from daemon.errors import ConfigError
 from daemon.jobs.parameters import JOB_PARAMETERS
 from daemon.settings.config import load_config
-from daemon.settings.keys import SETTINGS
+from daemon.settings.keys import SETTINGS, ServerSettings
 from daemon.settings.show_config import describe
 
 ROOT = Path(__file__).parents[3]
@@ -38,6 +40,41 @@ def test_aliases_and_empty_variables(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, ""), environment)
     assert (config.server.port, config.model.idle_timeout_s, config.model.gpu) == (8300, 5.0, "1")
     assert config.server.host == "127.0.0.1"
+
+
+def test_what_is_overridden_is_not_looked_at(tmp_path: Path) -> None:
+    file = write(
+        tmp_path, "[server]\nport = 'none'\n[paths]\ninbox = '~nobody-of-this-name/in'\n[defaults]\nseed = -1\n"
+    )
+    environment = {"PORT": "1", "SEEDVR2_PATHS_INBOX": str(tmp_path / "in"), "SEEDVR2_DEFAULTS_SEED": "7"}
+    config = load_config(file, environment)
+    assert (config.server.port, config.paths.inbox, config.defaults) == (1, tmp_path / "in", {"seed": 7})
+
+
+def test_a_variable_of_a_whole_section_or_in_small_letters_means_nothing(tmp_path: Path) -> None:
+    environment = {"SEEDVR2_SERVER": '{"port": 1}', "port": "2", "seedvr2_server_port": "3", "SERVER__PORT": "4"}
+    config = load_config(write(tmp_path, ""), environment)
+    assert config.server.port == 8200
+    assert len(config.warnings) == 1 and "SEEDVR2_SERVER " in config.warnings[0]
+
+
+def test_a_file_that_is_a_pipe_is_read_and_a_folder_is_none(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"[server]\nport = 9000\n")
+    os.close(writing)
+    assert load_config(Path(f"/dev/fd/{reading}"), {}).server.port == 9000
+    os.close(reading)
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load_config(tmp_path, {})
+
+
+def test_a_section_takes_only_what_its_keys_take() -> None:
+    for wrong in ({"port": 70000}, {"prot": 1}, {"token": ["hush"]}):
+        with pytest.raises(ValidationError) as caught:
+            ServerSettings(**wrong)
+        assert "hush" not in str(caught.value.errors()[0].get("ctx", ""))
+    with pytest.raises(ValidationError):
+        ServerSettings().port = 1  # type: ignore[misc]
 
 
 def test_every_key_has_its_variable(tmp_path: Path) -> None:
@@ -87,6 +124,9 @@ def test_relative_paths_belong_to_the_file_and_those_of_the_environment_to_the_s
         ("[presets.a]\nprofile = 'archive'\noutput_format = 'mp4'", "[presets.a]: profile = archive makes FFV1"),
         ("server = 1", "is a section, not a value"),
         ("[server", "not valid TOML"),
+        ("[paths]\ninbox = true", "config.toml: paths.inbox takes a text, not 'True'"),
+        ("[server]\nport = true", "config.toml: server.port takes a whole number from 0 to 65535, not 'True'"),
+        ("[paths]\nmodels = [1]", "config.toml: paths.models takes a list of texts."),
         ("[server]\nhost = '0.0.0.0'", "server.token"),
         ("[paths]\noutputs = 'inbox/out'", "must not lie in paths.inbox"),
         ("[paths]\ninbox = 'outputs/in'", "must not lie in paths.outputs"),
