@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from daemon.settings.config import Config
 from daemon.settings.hours import Hours
 from daemon.store.job_store import JobStore
 from daemon.store.owner import owner_of
+from daemon.store.presets import Presets
 from daemon.store.safe_open import DESK
 from daemon.work.ending import Ending
 from daemon.work.ends import Ends
@@ -118,6 +119,9 @@ def _engine(config: Config, gpu: GpuMonitor, models: Sequence[Path]) -> Executor
 def _wire(
     config: Config, executor: Executor, gpu: GpuMonitor, store: JobStore, folders: Folders, models: Sequence[Path]
 ) -> Parts:
+    presets = Presets(config.presets, config.paths.state / "presets.json")
+    # Whoever asks the configuration gets those that were saved meanwhile, too.
+    config = replace(config, presets=presets)
     paths, hub, estimates, disks = config.paths, EventHub(), Estimates(store), folders.disks
     redact = Redactor(paths)
     folders.settle(store)
@@ -194,6 +198,7 @@ def _wire(
         redact=redact,
         models=models,
         pulls=pulls,
+        presets=presets,
     )
 
     def described(job: Job) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from mcp_tools.described import Value, answer, names, with_parameters
 from mcp_tools.offering import ADDS, DESTROYS, READS, Answer, FilePath, Offer, TaskId, given, task_of
 
 Shown = Annotated[CallToolResult, Answer]
+_NAMED = "Name of a preset of the service, for all that is left out; a wrong name is answered with those there are"
+Preset = Annotated[str | None, Field(description=_NAMED)]
 # Those that the API document gives defaults for, in its order; all others of the service follow.
 OF_PICTURES = ("resolution", "dit_model", "color_correction", "seed")
 OF_VIDEOS = ("resolution", "batch_size", "dit_model", "color_correction", "seed")
@@ -47,13 +49,13 @@ class TaskTools:
             Offer(self.download_result, ADDS, _SAVED),
         ]
 
-    async def submit_image_task(self, file_path: FilePath, **options: Value) -> Answer:
+    async def submit_image_task(self, file_path: FilePath, preset: Preset = None, **options: Value) -> Answer:
         """Submit a picture for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
-        return await self._submit(file_path, options)
+        return await self._submit(file_path, {"preset": preset, **options})
 
-    async def submit_video_task(self, file_path: FilePath, **options: Value) -> Answer:
+    async def submit_video_task(self, file_path: FilePath, preset: Preset = None, **options: Value) -> Answer:
         """Submit a video for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
-        return await self._submit(file_path, options)
+        return await self._submit(file_path, {"preset": preset, **options})
 
     async def get_task_status(self, task_id: TaskId) -> Shown:
         """Get the state and progress of a task; once it is completed, its result with a small picture of it."""

@@ -58,7 +58,7 @@ def run_again(context: Context, job_id: str, fields: dict[str, Any]) -> Job:
     old = context.operations.find(job_id)
     if old.draft.refused:
         raise RequestError(409, "The inbox refused this file; retry it as it is, once it is mended.")
-    request = JobRequest.parse(context.config.defaults, fields)
+    request = JobRequest.parse(context.config.defaults, context.presets.layer(fields), fields)
     draft, media = old.draft, old.draft.media
     if result_suffix(media, request.options) is None:
         raise OptionError("output_format", wrong_format(media, request.options.output_format))

@@ -15,19 +15,23 @@ from daemon.api import (
     docs,
     download,
     events,
+    frames,
     gpu,
     health,
     holding,
+    many,
     metrics,
     models,
     page,
     plan,
+    presets,
     preview,
     process,
     pulls,
     queue,
     session,
     source,
+    system,
     tasks,
     thumbnails,
 )
@@ -42,7 +46,7 @@ from daemon.settings.keys import ServerSettings
 log = logging.getLogger(__name__)
 TOPICS = (
     *(health, gpu, models, pulls, queue, holding, process, plan, preview, tasks, adjust, download, source, thumbnails),
-    *(events, metrics),
+    *(frames, many, presets, system, events, metrics),
 )
 PAGES = (page, session)
 
@@ -96,7 +100,7 @@ def _admit(context: Context) -> None:
 def _allowed(path: str) -> str:
     """The methods that a path has, for the Allow header."""
     found = []
-    for method in ("GET", "HEAD", "POST", "DELETE"):
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
         try:
             bottle.request.app.match({"PATH_INFO": path, "REQUEST_METHOD": method})
         except bottle.HTTPError:
@@ -116,7 +120,7 @@ def _dress(server: ServerSettings) -> None:
         response.set_header("Access-Control-Allow-Origin", origin)
         response.set_header("Vary", "Origin")
         response.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Range")
-        response.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS")
+        response.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
         response.set_header("Access-Control-Expose-Headers", "Content-Disposition, Content-Range, ETag")
 
 

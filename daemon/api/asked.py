@@ -14,6 +14,8 @@ from daemon.api.form import FILE_FIELD
 from daemon.api.shapes import BINARY, TEXT, Number, TaskId, about, at_times
 from daemon.jobs.job import State
 from daemon.jobs.parameters import JOB_PARAMETERS, MODEL, PRIORITY, NullableModel, fields_of, typed
+from daemon.outside.logs import KEPT_LINES, LEVELS
+from daemon.store.presets import FIELD
 from seedvr2.options import Parameter
 from seedvr2.preview.wish import MOST_FRAMES, MOST_PATIENCE_S, MOST_STRENGTHS, PATIENCE_S, STRENGTHS
 
@@ -26,6 +28,10 @@ _LIMIT = Parameter("limit", int, 20, f"How many; brought into 1 to {MAX_HISTORY}
 _STATUS = Parameter(
     "status", str, State.COMPLETED.value, "Which ones", choices=(*(each.value for each in FINISHED), ALL)
 )
+_OF = Parameter("of", str, "result", "Which of the two", choices=("result", "source"))
+_AT = Parameter("at", float, 0.0, "Seconds from the beginning of a video", 0, 10**7)
+_LINES = Parameter("lines", int, 200, f"How many; brought into 1 to {KEPT_LINES}")
+_LEVEL = Parameter("level", str, "debug", "At least so serious", choices=tuple(LEVELS))
 
 # What may be told of a source that is not at hand: more than anybody has is 10 years of 100 frames a second, and the
 # largest picture that there is a format for.
@@ -36,6 +42,7 @@ FACTS = (
 )
 ModelName = Annotated[str, Constraints(strip_whitespace=True, min_length=1)]
 Flag = Annotated[bool, BeforeValidator(lambda text: text.lower() in ("1", "true", "yes")), Shown(TEXT)]
+PresetName = Annotated[str, Field(description="Name of a preset; what is said beside it goes before what is in it.")]
 File = Annotated[str, Shown({**BINARY, "description": "The picture or video."})]
 
 
@@ -93,6 +100,26 @@ class DownloadQuery(Query):
     inline: Flag = at_times("1: to be shown instead of saved.")
 
 
+class FrameQuery(Query):
+    """Which frame to draw."""
+
+    of: typed(_OF) = _OF.default  # type: ignore[valid-type]
+    at: typed(_AT) = _AT.default  # type: ignore[valid-type]
+
+
+class ManyQuery(Query):
+    """Whose results to send together."""
+
+    ids: str = at_times("Of completed tasks, with commas between them.")
+
+
+class LogQuery(Query):
+    """Which lines of the log."""
+
+    lines: Annotated[typed(_LINES), AfterValidator(lambda count: min(max(count, 1), KEPT_LINES))] = _LINES.default  # type: ignore[valid-type]
+    level: typed(_LEVEL) = _LEVEL.default  # type: ignore[valid-type]
+
+
 class HistoryQuery(Query):
     """Which finished tasks."""
 
@@ -134,16 +161,25 @@ def request_models(defaults: Mapping[str, Any]) -> list[type[BaseModel]]:
     exactly = ConfigDict(extra="forbid")
     again = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"resolution": 2160, "seed": 7}]})
     parameters = fields_of(JOB_PARAMETERS, defaults)
-    with_file: dict[str, Any] = {FILE_FIELD: (File, ...), **parameters}
+    preset: dict[str, Any] = {FIELD: (PresetName, "")}
+    with_file: dict[str, Any] = {FILE_FIELD: (File, ...), **preset, **parameters}
+    nullable = {MODEL.name: (NullableModel, None)}
+    wished = preset | _optional(JOB_PARAMETERS)
     return [
         create_model(SUBMIT_FORM, __config__=exactly, **with_file),
-        create_model("PreviewForm", __base__=Wishes, **_optional(JOB_PARAMETERS)),
-        create_model("PlanForm", __base__=FileOrTask, **_optional(FACTS), **_optional(JOB_PARAMETERS)),
+        create_model("PreviewForm", __base__=Wishes, **wished),
+        create_model("PlanForm", __base__=FileOrTask, **_optional(FACTS), **wished),
         create_model(
             "AgainRequest",
             __config__=again,
             __doc__="Parameters as for POST /api/process; one that is left out takes the server's default.",
-            **parameters | {MODEL.name: (NullableModel, None)},
+            **preset | parameters | nullable,
+        ),
+        create_model(
+            "PresetRequest",
+            __config__=ConfigDict(extra="forbid", json_schema_extra={"examples": [{"resolution": 2160}]}),
+            __doc__="Parameters as for POST /api/process.",
+            **_optional(JOB_PARAMETERS) | nullable,
         ),
         *(SwitchRequest, PullRequest, PauseRequest, PriorityRequest),
     ]

@@ -19,6 +19,7 @@ from daemon.outside.events import EventHub
 from daemon.outside.metrics import Metrics
 from daemon.settings.config import Config
 from daemon.store.job_store import JobStore
+from daemon.store.presets import Presets
 from daemon.work.estimates import Estimates
 from daemon.work.operations import Operations
 from daemon.work.worker import Worker
@@ -44,6 +45,7 @@ class Context:
     redact: Redactor
     models: Sequence[Path]
     pulls: Pulls
+    presets: Presets
     couriers: list[Courier] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -53,6 +55,13 @@ class Context:
         unreadable = self.store.unreadable
         damaged = f"{unreadable} records of the job store cannot be read; the log shows them." if unreadable else ""
         undelivered = [courier.problem for courier in self.couriers]
-        told = [*self.worker.problems, *self.inbox.problems, damaged, *undelivered, *look(self.models).problems]
+        told = [
+            *self.worker.problems,
+            *self.inbox.problems,
+            damaged,
+            self.presets.problem,
+            *undelivered,
+            *look(self.models).problems,
+        ]
         # The same disk may trouble both; it is named once.
         return list(dict.fromkeys(self.redact(text) for text in told if text))

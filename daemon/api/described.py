@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from daemon.api.answers.models import ModelRemoved, Models, PullAnswer, PullCancelled, Pulls, Switched
+from daemon.api.answers.presets import PresetChanged, Presets
 from daemon.api.answers.preview import Plan, Preview
 from daemon.api.answers.queue import Held, History, Position, QueueStatus
-from daemon.api.answers.service import ApiDocument, GpuStatus, Health, Offloaded
+from daemon.api.answers.service import ApiDocument, GpuStatus, Health, Log, Offloaded, System
 from daemon.api.answers.tasks import Cancelled, Deleted, Retried, Submitted, Task
-from daemon.api.asked import DownloadQuery, HistoryQuery, ModelsQuery, RemoveQuery
+from daemon.api.asked import DownloadQuery, FrameQuery, HistoryQuery, LogQuery, ManyQuery, ModelsQuery, RemoveQuery
 from daemon.api.bodies import Query
 from daemon.api.shapes import BINARY, TEXT, Schema
 from seedvr2.options import OUTPUT_FORMATS
@@ -58,6 +59,7 @@ PULL = {
     "model": "seedvr2_ema_7b-Q4_K_M.gguf", "state": "fetching", "file": "seedvr2_ema_7b-Q4_K_M.gguf",
     "done_bytes": 1200000000, "total_bytes": 4800000000, "percent": 25, "error": None,
 }  # fmt: skip
+PRESET = {"name": "film", "parameters": {"resolution": 2160, "batch_size": 21}, "saved": True}
 SUBMITTED = {"status": "queued", "task_id": ID, "queue_position": 1, "estimated_wait_seconds": 25}
 
 
@@ -72,6 +74,7 @@ class Operation:
         query: what may follow the address.
         form, body: the names of the models that are sent, as a form or as JSON.
         in_parts: whether a part of the file can be asked for, and whether it has changed.
+        kept: whether it is the same file the next time, which the client may have then.
     """
 
     tag: str
@@ -84,6 +87,7 @@ class Operation:
     form: str = ""
     body: str = ""
     in_parts: bool = False
+    kept: bool = True
     about: str = ""
 
 
@@ -332,6 +336,67 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         errors={404: "There is no thumbnail of this task.", 503: "Too many thumbnails are being made."},
         media=_files("image/webp"),
         about="At most 384 pixels wide and high.",
+    ),
+    ("GET", "/api/frame/<task_id>"): Operation(
+        "Tasks", "get_frame",
+        errors={
+            400: "of takes one of result, source, not 'both'.",
+            404: UNKNOWN_TASK,
+            503: "Too many frames are being drawn.",
+        },
+        query=FrameQuery,
+        media=_files("image/png"),
+        about="In the size that it is displayed in, up to 33 megapixels, with 8 bits: for programs that "
+        "cannot show the file itself, such as TIFF, ProRes or FFV1.",
+    ),
+    ("GET", "/api/system"): Operation(
+        "Service", "get_system", System,
+        {"one": {
+            "version": "1.0.0", "python": "3.12.3", "system": "Linux 6.8.0 x86_64", "uptime_s": 3600.0,
+            "config_file": "/etc/seedvr2d/config.toml", "libraries": [{"name": "torch", "version": "2.13.0"}],
+            "folders": [{
+                "name": "outputs", "path": "/srv/seedvr2/outputs", "free_bytes": 512000000000,
+                "total_bytes": 1000000000000, "problem": None,
+            }],
+            "problems": [],
+        }},
+    ),
+    ("GET", "/api/log"): Operation(
+        "Service", "get_log", Log,
+        {"one": {"lines": [
+            {"time": CREATED, "level": "info", "logger": "daemon.service", "message": "listening on 127.0.0.1:8200"}
+        ]}},
+        {400: "level takes one of debug, info, warning, error, not 'loud'."},
+        query=LogQuery,
+        about="Of this process, since its start; without secrets, and folders by their names. The engine's own lines "
+        "and what errors bring along are in the journal.",
+    ),
+    ("GET", "/api/presets"): Operation(
+        "Tasks", "list_presets", Presets, {"one": {"presets": [PRESET]}},
+        about="Those of the configuration, and those that were saved. A form, a sidecar, a folder of the inbox and an "
+        "assistant can name one.",
+    ),
+    ("PUT", "/api/presets/<preset>"): Operation(
+        "Tasks", "save_preset", PresetChanged, {"saved": {"status": "saved", "presets": [PRESET]}},
+        {
+            400: "resolution takes a whole number from 16 to 16384, not '12'.",
+            409: "The preset 'film' is in the configuration file; change it there.",
+        },
+        body="PresetRequest",
+    ),
+    ("DELETE", "/api/presets/<preset>"): Operation(
+        "Tasks", "delete_preset", PresetChanged, {"deleted": {"status": "deleted", "presets": []}},
+        {
+            404: "There is no preset 'flim'. Did you mean 'film'?",
+            409: "The preset 'film' is in the configuration file; change it there.",
+        },
+    ),
+    ("GET", "/api/tasks/download.zip"): Operation(
+        "Tasks", "download_results",
+        errors={400: "Say which: ids=3f9a1c07,77de0b12.", 404: UNKNOWN_TASK},
+        query=ManyQuery,
+        media={"application/zip": BINARY, "application/octet-stream": BINARY}, kept=False,
+        about="The files are stored, not packed; those of the same name are told apart. Made while it is sent.",
     ),
     ("POST", "/api/tasks/<task_id>/priority"): Operation(
         "Tasks", "set_task_priority", Task, {"waiting": WAITING},

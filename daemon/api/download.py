@@ -27,7 +27,7 @@ def routes(context: Context) -> list[Route]:
         job = context.operations.find(task_id)
         if job.state is not State.COMPLETED:
             raise RequestError(400, f"Task {job.id} is {job.state}; only a completed one has a result.")
-        return send(_result_path(job, context.config.paths.outputs))
+        return send(result_path(job, context.config.paths.outputs))
 
     return [Route("GET", "/api/download/<task_id>", download, "The result of a completed task")]
 
@@ -101,7 +101,8 @@ def _matches(header: str, etag: str) -> bool:
     return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
 
 
-def _result_path(job: Job, outputs: Path) -> Path:
+def result_path(job: Job, outputs: Path) -> Path:
+    """Where the result of a completed job is. Raises RequestError (404) where a link leads elsewhere by now."""
     assert job.result is not None
     path = Path(job.result.path)
     # The record has the true folder, also where a link leads there; one that has come since leads nowhere.

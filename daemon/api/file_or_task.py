@@ -39,7 +39,7 @@ def task_named(fields: dict[str, Any]) -> str:
 def request_of(context: Context, base: Mapping[str, Any], fields: dict[str, Any]) -> JobRequest:
     """What the job would be asked for: the values of `base` stand where nothing else is said. Raises RequestError."""
     fields.pop(PRIORITY.name, None)
-    request = JobRequest.parse(context.config.defaults, base, fields)
+    request = JobRequest.parse(context.config.defaults, base, context.presets.layer(fields), fields)
     if request.model:
         resolve(context, request.model)
     return request

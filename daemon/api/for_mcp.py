@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from daemon.api.answers.presets import PresetParameters
 from daemon.api.answers.tasks import Parameters
 from daemon.api.asked import SUBMIT_FORM, request_models
 from daemon.api.openapi import answers
@@ -31,7 +32,7 @@ def document() -> dict[str, Any]:
 
 def _plain(schema: Schema, answered: Mapping[str, Schema]) -> Schema:
     name = referred(schema)
-    if name == Parameters.__name__:
+    if name in (Parameters.__name__, PresetParameters.__name__):
         # They are told at full length where they are given; in answers they would fill an assistant's memory.
         return {"type": "object", "description": answered[name]["description"]}
     if name:

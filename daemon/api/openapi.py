@@ -52,6 +52,7 @@ IN_PATHS = (
     _in_path("task_id", "The id that submitting answered.", "3f9a1c07"),
     _in_path("preview_id", "The id of a preview.", PREVIEW_ID),
     _in_path("model", "File name of a model, or short: 3b-q4.", "3b-q4"),
+    _in_path("preset", "The name of a preset.", "film"),
     _in_path("name", "The name of one of its images.", "sheet.png"),
 )
 
@@ -166,7 +167,10 @@ def _content(described: Operation) -> dict[str, Any]:
 
 def _file_responses(described: Operation) -> dict[str, Any]:
     text: dict[str, Schema] = {"schema": TEXT}
-    headers, content = {"ETag": text}, _content(described)
+    content = _content(described)
+    if not described.kept:
+        return {"200": {"description": "The file.", "headers": {"Content-Disposition": text}, "content": content}}
+    headers = {"ETag": text}
     responses: dict[str, Any] = {"304": {"description": "It is the one that the client has."}}
     if described.in_parts:
         headers |= dict.fromkeys(("Content-Disposition", "Last-Modified", "Accept-Ranges"), text)

@@ -13,7 +13,7 @@ from daemon.api.route import Route
 WEB = Path(__file__).parent.parent / "web"
 # Nothing inline, nothing from elsewhere, and no text becomes markup (the last two lines).
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "
     # A video that was chosen is looked into before it is sent.
     "media-src 'self' blob:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
@@ -24,7 +24,9 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
 }
 
 

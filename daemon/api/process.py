@@ -42,7 +42,7 @@ def routes(context: Context) -> list[Route]:
 
 
 def _submit(context: Context, form: FormReceiver) -> Job:
-    request = JobRequest.parse(context.config.defaults, form.fields)
+    request = JobRequest.parse(context.config.defaults, context.presets.layer(form.fields), form.fields)
     if form.upload is None:
         raise RequestError(400, "The field 'file' is missing: it holds the picture or video.")
     context.operations.check_room()

@@ -118,7 +118,13 @@ def model_of(context: Context, job: Job) -> str:
 def media(job: Job) -> dict[str, Any]:
     """What was sent."""
     source = job.draft.media
-    return {"kind": source.kind, "width": source.width, "height": source.height, "frames": source.frames}
+    return {
+        "kind": source.kind,
+        "width": source.width,
+        "height": source.height,
+        "frames": source.frames,
+        "duration_s": source.duration_s,
+    }
 
 
 def output(job: Job) -> dict[str, Any]:

@@ -33,10 +33,13 @@ async def submit(api: Api, arguments: argparse.Namespace, output: Output) -> boo
 
 def fields_of(arguments: argparse.Namespace) -> dict[str, str | int | float]:
     """The parameters that were given, as a form has them."""
-    return {
+    fields = {
         name: str(value).lower() if value in (True, False) else value
         for name, value in given(arguments, JOB_PARAMETERS).items()
     }
+    if arguments.preset:
+        fields["preset"] = arguments.preset
+    return fields
 
 
 def open_files(paths: Sequence[Path]) -> Iterator[tuple[Path, BinaryIO]]:

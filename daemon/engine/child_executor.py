@@ -123,6 +123,10 @@ class ChildExecutor:
         """A small picture of `path`, made by a process of its own."""
         return self._probers.draw(path, kind, size)
 
+    def draw_frame(self, path: Path, at: float | None, size: tuple[int, int], target: Path) -> None:
+        """One frame of `path` at `target`, made by a process of its own."""
+        self._probers.draw_frame(path, at, size, target)
+
     def resolve(self, model: str) -> str:
         """The file name behind `model`; remembered as long as the folder of the models stays as it is."""
         answer = self._known(("resolve", model), lambda id: say.Resolve(id, model))

@@ -48,8 +48,8 @@ def never() -> bool:
 class Executor(Protocol):
     """Upscales files, one at a time. Every method but `model` may take long.
 
-    `model`, `probe`, `draw`, `resolve`, `models` and `foresee` may be called from any thread, the others from the
-    worker's only. All raise the errors of `seedvr2.errors`; anything else is a bug.
+    `model`, `probe`, `draw`, `draw_frame`, `resolve`, `models` and `foresee` may be called from any thread, the others
+    from the worker's only. All raise the errors of `seedvr2.errors`; anything else is a bug.
     """
 
     @property
@@ -68,6 +68,15 @@ class Executor(Protocol):
 
     def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
         """A small WebP picture of the picture or video `path`, shown in `size` (width, height); None if there is none.
+
+        Raises as `probe`. For any thread, like it.
+        """
+
+    def draw_frame(self, path: Path, at: float | None, size: tuple[int, int], target: Path) -> None:
+        """Write one frame of `path`, shown in `size` (width, height), as a PNG at `target`.
+
+        `at` is in seconds from the beginning of a video: the frame that is seen then, the last one where there is none
+        any more; None for the first. Of more pixels than browsers show, it is made smaller.
 
         Raises as `probe`. For any thread, like it.
         """

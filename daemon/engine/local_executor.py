@@ -79,6 +79,12 @@ class LocalExecutor:
             picture: bytes | None = stamp.draw(path, kind, size)
         return picture
 
+    def draw_frame(self, path: Path, at: float | None, size: tuple[int, int], target: Path) -> None:
+        """One frame of `path` at `target`, with no more than one other file decoded at the same time."""
+        still: Any = importlib.import_module("daemon.engine.still")
+        with decoding(path):
+            still.draw_frame(path, at, size, target)
+
     def resolve(self, model: str) -> str:
         """The file name behind `model`; with `auto_download`, a known model counts as here."""
         try:

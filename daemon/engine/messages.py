@@ -1,6 +1,6 @@
 """What the service and its child processes say to each other: one JSON object a line, and no more than is listed here.
 
-Frames never travel, a stamp of a file at the most: both sides open files by path. Nothing is ever unpickled, so the
+Frames never travel but as files, a stamp at the most: both sides open files by path. Nothing is ever unpickled, so the
 worst that a child which was taken over by a file can say is something that is not listed, and that ends it.
 """
 
@@ -154,6 +154,21 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawFrame:
+    """One frame of this file as a PNG at `target`, please. Answered by `Need`, and once it is let in, by `FrameDrawn`.
+
+    `at`: seconds from the beginning of a video; None: the first one.
+    """
+
+    id: int
+    path: str
+    at: float | None
+    width: int
+    height: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class LetIn:
     """There is room for what `Need` said."""
 
@@ -288,6 +303,13 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameDrawn:
+    """The frame lies where it was wanted."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """An error, in answer to `id`; 0: of the child as a whole, before it was ready.
 
@@ -306,7 +328,9 @@ class Fault:
     others_mb: int = 0
 
 
-ToChild = Setup | Run | Preview | Cancel | GiveWay | Load | Resolve | ListModels | Foresee | Probe | Draw | LetIn
+ToChild = (
+    Setup | Run | Preview | Cancel | GiveWay | Load | Resolve | ListModels | Foresee | Probe | Draw | DrawFrame | LetIn
+)
 _OfEngine = Ready | Beat | Pulse | Progress | Finished | Previewed | Loaded | Resolved | Listed | Foreseen
-FromChild = _OfEngine | Need | Looked | Drawn | Fault
+FromChild = _OfEngine | Need | Looked | Drawn | FrameDrawn | Fault
 Message = ToChild | FromChild

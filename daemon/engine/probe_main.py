@@ -20,7 +20,9 @@ from daemon.engine.messages import (
     VERSION,
     DeviceReport,
     Draw,
+    DrawFrame,
     Drawn,
+    FrameDrawn,
     FromChild,
     LetIn,
     Looked,
@@ -30,6 +32,10 @@ from daemon.engine.messages import (
 )
 from daemon.engine.serving import beat, connect, messages, starting
 from daemon.engine.stamp import draw
+from daemon.engine.still import draw_frame
+
+Question = Probe | Draw | DrawFrame
+Answer = Looked | Drawn | FrameDrawn
 
 
 def main() -> None:
@@ -40,10 +46,10 @@ def main() -> None:
         need: Any = importlib.import_module("seedvr2.media.need")
     beat(channel, lambda: None)
     channel.send(Ready(VERSION, DeviceReport()))
-    asked: Probe | Draw | None = None
+    asked: Question | None = None
     for message in messages(channel):
         match message:
-            case Probe() | Draw():
+            case Probe() | Draw() | DrawFrame():
                 asked = message
                 _answer(channel, asked, lambda asked: Need(asked.id, need.decoding_need(Path(asked.path))))
             case LetIn(id=number) if asked is not None and asked.id == number:
@@ -52,15 +58,18 @@ def main() -> None:
                 raise ProtocolError(f"no question for this process: {message}")
 
 
-def _made(asked: Probe | Draw) -> Looked | Drawn:
+def _made(asked: Question) -> Answer:
     path = Path(asked.path)
     if isinstance(asked, Probe):
         return Looked(asked.id, **asdict(look_into(path)))
+    if isinstance(asked, DrawFrame):
+        draw_frame(path, asked.at, (asked.width, asked.height), Path(asked.target))
+        return FrameDrawn(asked.id)
     picture = draw(path, asked.kind, (asked.width, asked.height))
     return Drawn(asked.id, b64encode(picture).decode("ascii") if picture is not None else None)
 
 
-def _answer(channel: Channel, asked: Probe | Draw, make: Callable[[Probe | Draw], Need | Looked | Drawn]) -> None:
+def _answer(channel: Channel, asked: Question, make: Callable[[Question], Need | Answer]) -> None:
     answer: FromChild
     try:
         answer = make(asked)

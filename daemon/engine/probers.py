@@ -14,11 +14,24 @@ from daemon.engine.call import Call, ChildGoneError
 from daemon.engine.child import Child
 from daemon.engine.decoding import AT_ONCE, PATIENCE_S, room
 from daemon.engine.faults import as_error
-from daemon.engine.messages import Draw, Drawn, Fault, LetIn, Looked, Message, Need, Probe, Setup
+from daemon.engine.messages import (
+    Draw,
+    DrawFrame,
+    Drawn,
+    Fault,
+    FrameDrawn,
+    LetIn,
+    Looked,
+    Message,
+    Need,
+    Probe,
+    Setup,
+)
 from daemon.jobs.job import Media
 from seedvr2.errors import MachineError, MediaError, OutOfMemoryError
 
 log = logging.getLogger(__name__)
+Question = Probe | Draw | DrawFrame
 MAIN = "daemon.engine.probe_main"
 # Decoders leak; a new process is there in a quarter of a second.
 MOST_PROBES = 500
@@ -66,6 +79,12 @@ class Probers:
             raise _unexpected(made)
         return b64decode(made.picture) if made.picture is not None else None
 
+    def draw_frame(self, path: Path, at: float | None, size: tuple[int, int], target: Path) -> None:
+        """One frame of `path` as a PNG at `target`. Errors as of `probe`."""
+        made = self._ask(path, lambda id: DrawFrame(id, str(path), at, *size, str(target)))
+        if not isinstance(made, FrameDrawn):
+            raise _unexpected(made)
+
     def end(self) -> None:
         """End the processes that do nothing at the moment."""
         with self._lock:
@@ -73,7 +92,7 @@ class Probers:
         for child, _ in idle:
             child.end()
 
-    def _ask(self, path: Path, question: Callable[[int], Probe | Draw]) -> Message:
+    def _ask(self, path: Path, question: Callable[[int], Question]) -> Message:
         if not self._places.acquire(timeout=PATIENCE_S):
             raise OutOfMemoryError(f"Too many large files are being read to look into {path.name}; try again soon.")
         try:
@@ -81,7 +100,7 @@ class Probers:
         finally:
             self._places.release()
 
-    def _ask_twice(self, path: Path, question: Callable[[int], Probe | Draw]) -> Message:
+    def _ask_twice(self, path: Path, question: Callable[[int], Question]) -> Message:
         for _ in range(_TRIES):
             child, done = self._take()
             try:
@@ -97,7 +116,7 @@ class Probers:
             f"{path.name} ends the program that reads it ({ended.why}); it is damaged, or made to do that."
         )
 
-    def _converse(self, child: Child, path: Path, question: Callable[[int], Probe | Draw]) -> Message:
+    def _converse(self, child: Child, path: Path, question: Callable[[int], Question]) -> Message:
         with child.call() as call:
             call.send(question(call.id))
             need = self._answer(child, call, path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from daemon.engine.still import still
 from seedvr2.media.pictures.mended import open_picture
 from seedvr2.trouble import is_out_of_memory
 
@@ -24,7 +25,8 @@ def draw(path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
             # Animations as well: what is a picture for the engine is one here.
             image: Image.Image | None = _picture(path)
         except UnidentifiedImageError:
-            image = _frame(path) if kind == "video" else None
+            # Pictures of light and film, and the TIFFs that Pillow does not know.
+            image = _frame(path) if kind == "video" else still(path, None)
     except (OSError, ValueError, UnidentifiedImageError, av.FFmpegError) as error:
         if is_out_of_memory(error):
             raise

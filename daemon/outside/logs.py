@@ -7,12 +7,16 @@ import logging
 import os
 import sys
 import threading
+from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 # syslog(3), as journald reads it from the beginning of a line.
+KEPT_LINES = 1000
+LONGEST_LINE = 2000
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
@@ -23,7 +27,7 @@ def set_up(level: str, form: str) -> None:
     handler = _Handler(sys.stderr)
     handler.setFormatter(FORMATTERS[form]())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, TAIL]
     root.setLevel(LEVELS[level])
     # Each request of a slow client would be a warning there; ours are counted in /metrics.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
@@ -31,6 +35,38 @@ def set_up(level: str, form: str) -> None:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     threading.excepthook = _thread_died
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the log; `time` in seconds since 1970, `level` as in LEVELS or `critical`."""
+
+    time: float
+    level: str
+    logger: str
+    message: str
+
+
+class Tail(logging.Handler):
+    """Keeps the last lines of the log of this process, for who cannot read the journal."""
+
+    def __init__(self, most: int = KEPT_LINES) -> None:
+        super().__init__()
+        self._lines: deque[Line] = deque(maxlen=most)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line; a longer text is cut, and what an error brings along stays in the log itself."""
+        try:
+            message = _plain(record.getMessage())[:LONGEST_LINE]
+        except Exception:
+            self.handleError(record)
+            return
+        self._lines.append(Line(record.created, record.levelname.lower(), record.name, message))
+
+    def last(self, count: int, level: int = logging.DEBUG) -> list[Line]:
+        """The last `count` lines of at least this level, oldest first."""
+        found = [line for line in list(self._lines) if logging.getLevelNamesMapping()[line.level.upper()] >= level]
+        return found[-count:]
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -82,6 +118,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
+TAIL = Tail()
 FORMATTERS: dict[str, type[logging.Formatter]] = {
     "text": TextFormatter,
     "journald": JournalFormatter,

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from daemon.engine.executor import OnProgress, Outcome, never
 from daemon.engine.stamp import draw
+from daemon.engine.still import draw_frame
 from daemon.jobs.job import Media
 from seedvr2.errors import Cancelled, MediaError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
@@ -65,6 +66,9 @@ class FakeExecutor:
     def draw(self, path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
         return draw(path, kind, size)
 
+    def draw_frame(self, path: Path, at: float | None, size: tuple[int, int], target: Path) -> None:
+        draw_frame(path, at, size, target)
+
     def resolve(self, model: str) -> str:
         name = MODELS[0] if model in ("", "auto") else model
         if name not in MODELS:
@@ -74,7 +78,7 @@ class FakeExecutor:
     def models(self, everything: bool) -> list[dict[str, object]]:
         names = MODELS if everything else MODELS[:1]
         about = {
-            "params": "3B", "precision": "FP8", "size": "3.2GB", "vram": "~8GB", "variant": "", "desc": {"en": "x"},
+            "params": "", "precision": "", "size": "", "vram": "", "variant": "", "desc": {"en": "x"},
             "downloadable": False, "sha256_ok": None, "bytes": None,
         }  # fmt: skip
         return [{"name": name, "available": name == MODELS[0], **about} for name in names]

@@ -48,7 +48,7 @@ def test_every_parameter_is_offered_as_the_service_takes_it(stubbed: Host) -> No
         schema = tools[name]["inputSchema"]
         assert schema["additionalProperties"] is False
         offered = schema["properties"]
-        assert offered.keys() == {"file_path"} | {row.name for row in JOB_PARAMETERS}
+        assert offered.keys() == {"file_path", "preset"} | {row.name for row in JOB_PARAMETERS}
         for row in JOB_PARAMETERS:
             shown = offered[row.name]
             assert [each for each in shown.get("enum", []) if each is not None] == list(row.choices)

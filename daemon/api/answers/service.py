@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import RootModel
 
 from daemon.api.shapes import Answer, Number, OneOf, TaskId, Time, Whole, about, at_times
+from daemon.outside.logs import LEVELS
 from daemon.work.worker import Activity
 
 
@@ -78,3 +79,48 @@ class Offloaded(Answer):
     status: Literal["success"]
     message: Literal["GPU memory released"]
     deferred: bool = at_times("true: a task runs; the memory is released when it has ended.")
+
+
+class Library(Answer):
+    """A package that the service or its engine uses."""
+
+    name: str
+    version: str
+
+
+class Folder(Answer):
+    """A folder of the service, and the room on its disk."""
+
+    name: str
+    path: str
+    free_bytes: Whole | None = about("Free on its disk.")
+    total_bytes: Whole | None
+    problem: str | None = about("Why its disk cannot be asked.")
+
+
+class System(Answer):
+    """What the service runs on."""
+
+    version: str
+    python: str
+    system: str
+    uptime_s: Number
+    config_file: str | None
+    libraries: list[Library]
+    folders: list[Folder]
+    problems: list[str] = about("What is wrong now, a sentence each.")
+
+
+class LogLine(Answer):
+    """One line of the log."""
+
+    time: Time
+    level: Annotated[str, OneOf((*LEVELS, "critical"))]
+    logger: str
+    message: str
+
+
+class Log(Answer):
+    """The last lines of the log, oldest first."""
+
+    lines: list[LogLine]

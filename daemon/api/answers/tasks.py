@@ -30,6 +30,7 @@ class Media(Answer):
     width: Whole
     height: Whole
     frames: Whole
+    duration_s: Number | None = Field(default=None, description="Of a video, where it is known.")
 
 
 class Result(Answer):

@@ -88,6 +88,11 @@ export const resumeQueue = () => post("/api/queue/resume");
 export const history = (limit, status) => get(`/api/queue/history?limit=${limit}&status=${status}`);
 export const plan = (about) => post("/api/plan", about);
 export const task = (id) => get(`/api/status/${id}`);
+export const system = () => get("/api/system");
+export const log = (lines, level) => get(`/api/log?lines=${lines}&level=${level}`);
+export const presets = () => get("/api/presets");
+export const savePreset = (name, parameters) => request("PUT", `/api/presets/${encodeURIComponent(name)}`, parameters);
+export const deletePreset = (name) => request("DELETE", `/api/presets/${encodeURIComponent(name)}`);
 export const cancel = (id) => post(`/api/tasks/${id}/cancel`);
 export const retry = (id) => post(`/api/tasks/${id}/retry`);
 export const again = (id, parameters) => post(`/api/tasks/${id}/again`, parameters);
@@ -95,5 +100,7 @@ export const prioritise = (id, priority) => post(`/api/tasks/${id}/priority`, { 
 export const remove = (id) => request("DELETE", `/api/tasks/${id}`);
 
 export const resultUrl = (id) => `/api/download/${id}`;
+export const frameUrl = (id, of, at) => `/api/frame/${id}?of=${of}&at=${at}`;
+export const zipUrl = (ids) => `/api/tasks/download.zip?ids=${ids.join(",")}`;
 export const sourceUrl = (id) => `/api/source/${id}`;
 export const thumbnailUrl = (id) => `/api/thumbnail/${id}`;

@@ -1,8 +1,10 @@
 // Files and folders that are dropped or picked, as one flat list of files.
 
+import { translate } from "./i18n.js";
+
 const HIDDEN = /^\.|^(Thumbs\.db|desktop\.ini)$/i;
 
-/** Call `onFiles(files)` with what is dropped anywhere on the page, or picked with the buttons. */
+/** Call `onFiles(files)` with what is dropped anywhere on the page, pasted, or picked with the buttons. */
 export function acceptFiles(onFiles) {
   const byId = (id) => document.getElementById(id);
   const veil = byId("drop-veil");
@@ -31,6 +33,14 @@ export function acceptFiles(onFiles) {
     onFiles(await droppedFiles(event.dataTransfer));
   });
 
+  addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    // A text beside a picture of it, as word processors copy it, is meant where one writes.
+    if (!files.length || document.querySelector("dialog[open]") || event.target.matches?.("input, select, textarea")) return;
+    event.preventDefault();
+    onFiles(files.map(named));
+  });
+
   for (const [button, input] of [["pick-files", "files"], ["pick-folder", "folder"]]) {
     byId(button).addEventListener("click", () => byId(input).click());
     byId(input).addEventListener("change", () => {
@@ -52,6 +62,14 @@ export function pickOne(button, input, onFile) {
     picker.value = "";
     if (file) onFile(file);
   });
+}
+
+// Browsers call every picture that is pasted the same.
+function named(file) {
+  if (!/^image\.\w+$/.test(file.name)) return file;
+  const now = new Date();
+  const when = new Date(now - now.getTimezoneOffset() * 60000).toISOString().slice(0, 19).replace("T", " ").replaceAll(":", ".");
+  return new File([file], `${translate("drop.pasted")} ${when}${file.name.slice(5)}`, { type: file.type });
 }
 
 /** Every file of a drop, from folders too; in a folder only what looks like a picture or video. */

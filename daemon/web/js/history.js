@@ -1,5 +1,6 @@
 // The finished tasks as cards: results to look at, failures with their reason.
 
+import { Chosen } from "./chosen.js";
 import { el, iconButton, reconcile, setText } from "./dom.js";
 import { duration, modelName, moment } from "./format.js";
 import { onLanguage, translate } from "./i18n.js";
@@ -17,7 +18,8 @@ export class HistoryView {
   constructor(parent, filter, tasks, act, { open, again }) {
     Object.assign(this, { tasks, act, open, again });
     this.#list.setAttribute("role", "list");
-    parent.append(this.#list, this.#empty, this.#more);
+    this.chosen = new Chosen(tasks, () => this.render());
+    parent.append(this.chosen.node, this.#list, this.#empty, this.#more);
     this.#more.addEventListener("click", () => tasks.showMore().catch(() => {}));
     this.buttons = FILTERS.map((name) =>
       el("button", { type: "button", i18n: `history.${name}`, data: { name }, on: { click: () => this.#filter(name) } }),
@@ -29,6 +31,7 @@ export class HistoryView {
 
   render() {
     const tasks = this.tasks.ended;
+    this.chosen.render();
     reconcile(this.#list, tasks, this.#views, (task) => `${task.id} ${task.status}`, (task) => this.#card(task));
     this.#empty.hidden = Boolean(!this.tasks.loaded || tasks.length);
     setText(this.#empty, translate(this.tasks.filter === "all" ? "history.empty" : "history.none"));
@@ -49,6 +52,7 @@ export class HistoryView {
     const title = completed
       ? el("button.row-name.plain", { type: "button", textContent: task.original_filename, on: { click: () => this.open(task) } })
       : el("span.row-name", { textContent: task.original_filename });
+    const box = this.chosen.box(task);
     const image = el("div.card-image", {}, stamp(task));
     if (completed) image.addEventListener("click", () => this.open(task));
     const node = el(
@@ -56,9 +60,10 @@ export class HistoryView {
       {},
       image,
       el("div.result-text", {}, el("div.row-head", {}, title, originBadge(task)), completed ? null : reason, detail, when),
-      this.#buttons(task, completed),
+      this.#buttons(task, completed, box.node),
     );
     const update = (now) => {
+      box.update();
       node.classList.toggle("gone", now.available === false);
       const [to, model] = [now.media?.width || completed ? sizes(now) : "", now.model && modelName(now.model)];
       setText(detail, [to, model].filter(Boolean).join(" · "));
@@ -70,7 +75,7 @@ export class HistoryView {
     return { node, update };
   }
 
-  #buttons(task, completed) {
+  #buttons(task, completed, box) {
     const named = (button) => {
       // The same button is on every card: its name says whose it is.
       button.setAttribute("aria-description", task.original_filename);
@@ -81,7 +86,7 @@ export class HistoryView {
     const retry = !completed && named(iconButton("again", "task.retry", () => this.act.retry(task)));
     const again = completed && named(iconButton("again", "task.again", () => this.again(task)));
     const remove = named(iconButton("trash", "task.delete", () => this.act.remove(this.tasks.get(task.id) ?? task)));
-    return el("div.result-actions", {}, [compare, download, again, retry, remove].filter(Boolean));
+    return el("div.result-actions", {}, [box, compare, download, again, retry, remove].filter(Boolean));
   }
 }
 

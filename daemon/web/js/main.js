@@ -9,13 +9,16 @@ import { GpuBar } from "./gpu.js";
 import { HistoryView } from "./history.js";
 import { chooseLanguage, currentLanguage, LANGUAGES, onLanguage, startLanguage, translate } from "./i18n.js";
 import { failed, notice, say } from "./messages.js";
+import { startNotifications } from "./notify.js";
 import { Models } from "./models.js";
 import { actions } from "./parts.js";
 import { QueueHold } from "./hold.js";
 import { Plans } from "./plans.js";
+import { Presets } from "./presets.js";
 import { Preview } from "./preview.js";
 import { QueueView } from "./queue.js";
 import { Settings } from "./settings.js";
+import { System } from "./system.js";
 import { Tasks } from "./tasks.js";
 import { startTheme } from "./theme.js";
 import { askForToken } from "./token.js";
@@ -37,17 +40,20 @@ async function start() {
   const tasks = new Tasks();
   const models = new Models(() => gpu.refresh().catch(() => {}));
   const settings = new Settings(byId("settings"), models);
+  const presets = new Presets(settings);
   const preview = new Preview(byId("preview"), settings, { askForToken, start: (file) => uploads.add([file], settings.changes) });
   const act = { ...actions(tasks), preview: (task) => preview.ofTask(task) };
   const gpu = new GpuBar(byId("gpu"), (current, loading) => models.loaded(current, loading));
   const again = new Again(byId("again"), settings);
   const viewer = new Viewer(byId("viewer"), settings, act, { again: (task) => again.prepare(task) });
+  startNotifications(byId("notify"), tasks, (task) => viewer.open(task));
   new QueueView(byId("queue"), byId("queue-note"), tasks, act, models.firstOffer);
   new QueueHold(byId("queue-hold"), tasks, act);
   new HistoryView(byId("history"), byId("history-filter"), tasks, act, {
     open: (task) => viewer.open(task),
     again: (task) => again.prepare(task),
   });
+  const system = new System(byId("system"));
   const uploads = new Uploads(byId("uploads"), {
     onSent: () => tasks.refresh().catch(() => {}),
     askForToken,
@@ -59,7 +65,7 @@ async function start() {
     try {
       await api.openSession();
       await tasks.refresh();
-      await Promise.all([gpu.refresh(), models.refresh(), checkHealth(tasks)]);
+      await Promise.all([gpu.refresh(), models.refresh(), presets.refresh(), checkHealth(tasks)]);
       setLine(true);
     } catch (error) {
       if (error.status === 0) setLine(false);
@@ -83,6 +89,7 @@ async function start() {
   setInterval(() => document.hidden || checkHealth(tasks).catch(() => {}), HEALTH_MS);
   onLanguage(showFoot);
   await viewer.follow();
+  system.follow();
   document.body.dataset.ready = "true";
 }
 

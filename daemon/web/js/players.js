@@ -1,5 +1,7 @@
 // Two videos that play as one: the result leads, the source follows it to the frame.
 
+import { Stills } from "./stills.js";
+
 const FRAME_SHARE = 0.4;
 const FAR_S = 0.25;
 const CHASE = 0.08;
@@ -25,6 +27,11 @@ export class Players {
 
   get fps() {
     return this.after.duration > 0 ? this.frames / this.after.duration : 25;
+  }
+
+  /** Whether there is a result that can play, rather than frames of it. */
+  get canPlay() {
+    return !(this.after instanceof Stills);
   }
 
   get playing() {
@@ -103,6 +110,11 @@ export class Players {
   #follow() {
     const { after, before } = this;
     if (!before || before.seeking || before.readyState < 1) return;
+    if (before instanceof Stills) {
+      // A frame takes the service longer than it is seen; so the source waits until the result does.
+      before.classList.toggle("behind", this.playing);
+      if (this.playing) return;
+    }
     const lag = after.currentTime - before.currentTime;
     if (!this.playing) {
       if (Math.abs(lag) > 1e-3) before.currentTime = after.currentTime;

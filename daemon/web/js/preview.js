@@ -5,6 +5,7 @@ import { el, icon, iconButton, setText } from "./dom.js";
 import { fileSize, modelName, size } from "./format.js";
 import { onLanguage, translate } from "./i18n.js";
 import { Stage, zoomButtons } from "./stage.js";
+import { picture } from "./stills.js";
 
 export class Preview {
   #subject = null;
@@ -116,7 +117,7 @@ export class Preview {
   }
 
   async #show(answer, request) {
-    const images = await Promise.all(answer.images.map(({ url }) => load(url)));
+    const images = await Promise.all(answer.images.map(({ url }) => picture(url)));
     if (request !== this.#request) return;
     if (images.some((image) => !image)) {
       this.#failed(translate("preview.gone"));
@@ -211,15 +212,6 @@ function formOf({ file, task }, settings, at) {
   for (const [name, value] of Object.entries(settings.changes)) form.append(name, String(value));
   form.append("file", file, file.name);
   return form;
-}
-
-function load(url) {
-  const node = el("img", { alt: "", draggable: false });
-  return new Promise((resolve) => {
-    node.addEventListener("load", () => resolve(node), { once: true });
-    node.addEventListener("error", () => resolve(null), { once: true });
-    node.src = url;
-  });
 }
 
 function parse(text) {

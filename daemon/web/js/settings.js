@@ -18,6 +18,7 @@ export class Settings {
   #controls = new Map();
   #listeners = [];
   #all = el("details.all");
+  top = el("div");
   #reset = el("button.link", { type: "button", i18n: "settings.reset", on: { click: () => this.apply({}) } });
 
   /** `form` is filled; `models` is the control of the model. */
@@ -28,20 +29,21 @@ export class Settings {
     form.addEventListener("submit", (event) => event.preventDefault());
   }
 
-  /** Hear of each change of a value. */
+  /** Call `listener()` whenever a value may have changed. */
   onChange(listener) {
     this.#listeners.push(listener);
   }
 
   /** Make the controls from the API document. */
   build(document) {
-    const { file: _file, ...schemas } = document.components.schemas.SubmitForm.properties;
+    const { file: _file, preset: _preset, ...schemas } = document.components.schemas.SubmitForm.properties;
     this.#schemas = schemas;
     this.#controls = new Map(Object.keys(schemas).map((name) => [name, this.#control(name)]));
     const grouped = Object.values(GROUPS).flat();
     const rest = Object.keys(schemas).filter((name) => !grouped.includes(name));
     this.#all.append(
       el("summary", {}, el("h2", { i18n: "settings.title" })),
+      this.top,
       el("div.group", {}, this.#nodes(GROUPS.basic)),
       this.#group("video", GROUPS.video),
       this.#group("coding", GROUPS.coding),
@@ -60,6 +62,11 @@ export class Settings {
     for (const [name, control] of this.#controls) control.set(values[name] ?? this.#schemas[name].default);
     this.applying = false;
     this.#changed();
+  }
+
+  /** Whether all is as `apply(values)` would set it. */
+  matches(values) {
+    return [...this.#controls].every(([name, control]) => control.get() === (values[name] ?? this.#schemas[name].default));
   }
 
   /** What differs from the server's defaults. */
@@ -110,6 +117,7 @@ export class Settings {
     if (this.applying || !this.#controls.size) return;
     const changes = this.changes;
     localStorage.setItem(KEY, JSON.stringify(changes));
+    for (const listener of this.#listeners) listener();
     this.#reset.hidden = Object.keys(changes).length === 0;
     // A closed group must not hide that something in it is not as usual.
     for (const mark of this.form.querySelectorAll(".changed")) {

@@ -3,6 +3,7 @@
 import { el, setI18n, setLabel } from "./dom.js";
 import { number } from "./format.js";
 import { translate } from "./i18n.js";
+import { smoothed } from "./smooth.js";
 
 const MAX_ZOOM = 32;
 const STEP = 1.25;
@@ -18,6 +19,8 @@ export class Stage {
   #handle = el("div.divider", { tabindex: 0, role: "slider", "aria-valuemin": 0, "aria-valuemax": 100 }, el("span.grip"));
   #labels = [el("span.tag.left"), el("span.tag.right")];
   #media = [];
+  #original = null;
+  #pixels = false;
   #size = { width: 1, height: 1 };
   #view = { scale: 1, x: 0, y: 0 };
   #fitted = true;
@@ -39,11 +42,15 @@ export class Stage {
   /** Show `after`, `width` × `height` pixels large, and `before` stretched to the same size, or null. */
   show(after, before, width, height) {
     this.#size = { width, height };
+    // What has the size of the result already is a resize by itself.
+    const smooth = before && before.naturalWidth !== width ? [smoothed(before, width, height)] : [];
+    this.#original = before;
     this.#media = [after, before].filter(Boolean);
+    for (const node of this.#media) node.classList.add("media");
+    this.#media.push(...smooth);
     this.#after.replaceChildren(after);
-    this.#before.replaceChildren(...(before ? [before] : []));
+    this.#before.replaceChildren(...(before ? [before] : []), ...smooth);
     for (const node of this.#media) {
-      node.classList.add("media");
       node.style.width = `${width}px`;
       node.style.height = `${height}px`;
     }
@@ -52,8 +59,16 @@ export class Stage {
     this.fit();
   }
 
+  /** Whether what is before is shown by its own pixels, as squares, in place of a smooth resize. */
+  set pixels(wanted) {
+    this.#pixels = wanted;
+    this.node.classList.toggle("pixels", wanted);
+    this.#draw();
+  }
+
   clear() {
     this.#media = [];
+    this.#original = null;
     this.#after.replaceChildren();
     this.#before.replaceChildren();
     this.node.classList.add("single");
@@ -149,7 +164,7 @@ export class Stage {
     const squares = scale * devicePixelRatio >= SQUARES;
     for (const node of this.#media) {
       node.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
-      node.classList.toggle("squares", squares);
+      node.classList.toggle("squares", squares && (node !== this.#original || this.#pixels));
     }
     this.onZoom(`${number(scale * devicePixelRatio * 100)} %`);
   }

@@ -20,6 +20,9 @@ export class Tasks {
   // The ids of all state events so far: what was heard while an answer was under way is newer than the answer.
   #heard = [];
   #listeners = [];
+  #endListeners = [];
+  // When the last one ended, by the clock of the service: what ended before is no news.
+  #newest = "";
   #timer = 0;
   #limit = PAGE;
   filter = "all";
@@ -33,6 +36,11 @@ export class Tasks {
 
   onChange(listener) {
     this.#listeners.push(listener);
+  }
+
+  /** Call `listener(task)` for each that ends while this page is there. */
+  onEnded(listener) {
+    this.#endListeners.push(listener);
   }
 
   get(id) {
@@ -127,6 +135,15 @@ export class Tasks {
     const old = this.#known.get(task.id);
     // The view of the history lacks what the view of a task has, and the other way round.
     this.#known.set(task.id, { ...old, ...task, speed: speedOf(task) });
+    if (hasEnded(task) && !(old && hasEnded(old))) this.#end(this.#known.get(task.id));
+  }
+
+  #end(task) {
+    // An older one comes when more of the history is asked for.
+    if (this.loaded && task.completed_at > this.#newest) for (const listener of this.#endListeners) listener(task);
+    // While the first answer is read, all of it is old.
+    if (this.loaded) return;
+    if (task.completed_at > this.#newest) this.#newest = task.completed_at;
   }
 
   // The tasks heard of since there were `mark` events, the last one first.

@@ -39,6 +39,7 @@ export class Transport {
     this.#players = players;
     this.#speed.value = "1";
     this.node.hidden = !players;
+    this.#play.disabled = this.#speed.disabled = this.#sound.disabled = !players?.canPlay;
   }
 
   /** Show the state that the players report. */
@@ -60,7 +61,7 @@ export class Transport {
     if (!this.#players) return false;
     if (event.key === ",") this.#players.step(-1);
     else if (event.key === ".") this.#players.step(1);
-    else if (event.key === " " && !event.target.matches("button, select, summary")) this.#players.toggle();
+    else if (event.key === " " && !event.target.matches("button, select, summary")) this.#players.canPlay && this.#players.toggle();
     else return false;
     return true;
   }

@@ -1,14 +1,17 @@
 // The result beside its source, over the whole window. `#task/ID` in the address opens it.
 
 import * as api from "./api.js";
-import { el, icon, iconButton, setText } from "./dom.js";
+import { el, icon, iconButton, setLabel, setText } from "./dom.js";
 import { facts } from "./facts.js";
 import { onLanguage, translate } from "./i18n.js";
 import { failed, notice } from "./messages.js";
 import { Players } from "./players.js";
 import { Stage, zoomButtons } from "./stage.js";
+import { picture, Stills } from "./stills.js";
 import { Transport } from "./transport.js";
 
+const PIXELS = "seedvr2.pixels";
+const FPS = 25;
 const ADDRESS = /^#task\/([0-9a-f]{8})$/;
 
 export class Viewer {
@@ -20,6 +23,8 @@ export class Viewer {
   #facts = el("div.viewer-facts");
   #stage = new Stage((text) => setText(this.#zoom, text));
   #transport = new Transport();
+  #smooth = el("button", { type: "button", i18n: "view.smooth", on: { click: () => this.#showPixels(false) } });
+  #pixels = el("button", { type: "button", i18n: "view.raw", on: { click: () => this.#showPixels(true) } });
   #download = el("a.button.primary", {}, icon("download"), el("span", { i18n: "task.download" }));
 
   constructor(dialog, settings, act, { again }) {
@@ -27,6 +32,7 @@ export class Viewer {
     dialog.append(this.#bar(), this.#stage.node, this.#side(), this.#note, this.#transport.node);
     dialog.addEventListener("keydown", (event) => this.#key(event));
     dialog.addEventListener("close", () => this.#closed());
+    this.#showPixels(localStorage.getItem(PIXELS) === "true");
     addEventListener("hashchange", () => this.follow());
     onLanguage(() => this.#task && this.#describe());
   }
@@ -64,10 +70,25 @@ export class Viewer {
       {},
       this.#name,
       el("div.segments.small.compare-only", {}, split("view.before", 100), split("view.both", 50), split("view.after", 0)),
+      this.#enlarged(),
       zoomButtons(this.#stage),
       this.#zoom,
       iconButton("cross", "page.close", () => this.close()),
     );
+  }
+
+  // How the source is enlarged to the size of the result.
+  #enlarged() {
+    const node = el("div.segments.small.compare-only", { role: "group" }, this.#smooth, this.#pixels);
+    setLabel(node, "view.enlarged");
+    return node;
+  }
+
+  #showPixels(pixels) {
+    this.#stage.pixels = pixels;
+    localStorage.setItem(PIXELS, String(pixels));
+    this.#smooth.setAttribute("aria-pressed", String(!pixels));
+    this.#pixels.setAttribute("aria-pressed", String(pixels));
   }
 
   #side() {
@@ -98,14 +119,21 @@ export class Viewer {
     this.dialog.focus();
     const video = task.media.kind === "video";
     const [width, height] = task.output_resolution.split("x").map(Number);
-    const [after, before] = await Promise.all([load(api.resultUrl(task.id), video), load(api.sourceUrl(task.id), video)]);
+    const sides = await Promise.all([shown(task, "result", video), shown(task, "source", video)]);
     if (this.#task !== task) return undefined;
-    if (!after) setText(this.#note, translate("view.cannot_show"));
-    else if (!before) setText(this.#note, translate("view.no_source"));
+    const [after, before] = sides;
+    setText(this.#note, this.#noteOn(after, before));
     this.dialog.classList.toggle("no-source", !before || !after);
     this.#attach(video && after ? new Players(after, before, task.frames_total, (state) => this.#transport.show(state)) : null);
     this.#stage.show(after ?? before ?? el("div"), after ? before : null, width, height);
     return undefined;
+  }
+
+  #noteOn(after, before) {
+    if (!after) return translate("view.cannot_show");
+    if (!before) return translate("view.no_source");
+    if (after instanceof Stills) return translate("view.stills");
+    return before instanceof Stills ? translate("view.source_stills") : "";
   }
 
   #attach(players) {
@@ -144,11 +172,21 @@ export class Viewer {
   }
 }
 
-/** A picture or video that is ready to be shown, or null if it is gone or of a kind that browsers do not know. */
-function load(url, video) {
-  const node = video ? el("video", { preload: "auto", playsInline: true }) : el("img", { alt: "", draggable: false });
+/**
+ * The result or source ("of") of a task, ready to be shown: by the browser itself, or else as the service draws it. Null
+ * if it is gone.
+ */
+async function shown(task, of, video) {
+  const url = of === "source" ? api.sourceUrl(task.id) : api.resultUrl(task.id);
+  if (!video) return (await picture(url)) ?? picture(api.frameUrl(task.id, of, 0));
+  return (await playable(url)) ?? Stills.of(task, of, task.media.duration_s ?? task.media.frames / FPS);
+}
+
+function playable(url) {
+  const node = el("video", { preload: "auto", playsInline: true });
   return new Promise((resolve) => {
-    node.addEventListener(video ? "loadeddata" : "load", () => resolve(node), { once: true });
+    // Some browsers play the sound of what they cannot show.
+    node.addEventListener("loadeddata", () => resolve(node.videoWidth ? node : null), { once: true });
     node.addEventListener("error", () => resolve(null), { once: true });
     node.src = url;
   });

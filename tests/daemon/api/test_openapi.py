@@ -91,7 +91,8 @@ def closed(schema: Any) -> Any:
 
 
 @pytest.fixture
-def live(start: Start) -> Running:
+def live(start: Start, tmp_path: Path) -> Running:
+    (tmp_path / "config.toml").write_text("[presets.configured]\nseed = 3\n")
     return start(DescribingExecutor())
 
 
@@ -236,7 +237,7 @@ def test_the_form_is_made_from_the_table_that_validates(start: Start) -> None:
     running = start(SEEDVR2_DEFAULTS_RESOLUTION="720", SEEDVR2_DEFAULTS_PRIORITY="low")
     document = running.get("/openapi.json").json()
     form = document["components"]["schemas"]["SubmitForm"]
-    assert list(form["properties"]) == ["file", *(row.name for row in JOB_PARAMETERS)]
+    assert list(form["properties"]) == ["file", "preset", *(row.name for row in JOB_PARAMETERS)]
     assert form["required"] == ["file"]
     resolution = form["properties"]["resolution"]
     assert (resolution["default"], resolution["minimum"], resolution["type"]) == (720, 16, "integer")
@@ -376,6 +377,29 @@ def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     checker.ask("GET", f"/api/source/{task}", 304, headers={"If-None-Match": source.headers["ETag"]})
     thumbnail = checker.ask("GET", f"/api/thumbnail/{task}")
     checker.ask("GET", f"/api/thumbnail/{task}", 304, headers={"If-None-Match": thumbnail.headers["ETag"]})
+    checker.ask("GET", f"/api/tasks/download.zip?ids={task}")
+    checker.ask("GET", "/api/tasks/download.zip", 400)
+    checker.ask("GET", "/api/tasks/download.zip?ids=ffffffff", 404)
+    checker.ask("GET", "/api/system")
+    checker.ask("GET", "/api/log?lines=5&level=warning")
+    checker.ask("GET", "/api/log?level=loud", 400)
+    film = {"resolution": 2160, "seed": 7}
+    saved = checker.ask("PUT", "/api/presets/film", json=film).json()
+    assert saved["presets"] == checker.ask("GET", "/api/presets").json()["presets"]
+    assert saved["presets"] == [
+        {"name": "configured", "parameters": {"seed": 3}, "saved": False},
+        {"name": "film", "parameters": film, "saved": True},
+    ]
+    checker.ask("PUT", "/api/presets/film", 400, json={"seed": -1})
+    checker.ask("PUT", "/api/presets/configured", 409, json={"seed": 1})
+    checker.ask("DELETE", "/api/presets/configured", 409)
+    checker.ask("DELETE", "/api/presets/flim", 404)
+    checker.ask("DELETE", "/api/presets/film")
+    drawn = checker.ask("GET", f"/api/frame/{task}")
+    checker.ask("GET", f"/api/frame/{task}?of=source&at=0.5")
+    checker.ask("GET", f"/api/frame/{task}", 304, headers={"If-None-Match": drawn.headers["ETag"]})
+    checker.ask("GET", f"/api/frame/{task}?of=both", 400)
+    assert drawn.content.startswith(b"\x89PNG")
     again = checker.ask("POST", f"/api/tasks/{task}/again", json={"seed": 7}).json()["task_id"]
     assert live.finished(again)["params"]["seed"] == 7
     checker.ask("POST", f"/api/tasks/{task}/again", 400, json={"seed": -1})
@@ -403,6 +427,7 @@ def refusals(checker: Checker, live: Running) -> None:
     checker.ask("GET", f"/api/tasks/{gone}/events", 404)
     checker.ask("GET", f"/api/source/{gone}", 404)
     checker.ask("GET", f"/api/thumbnail/{gone}", 404)
+    checker.ask("GET", f"/api/frame/{gone}", 404)
     checker.ask("POST", f"/api/tasks/{gone}/priority", 404, json={"priority": "low"})
     for action in ("cancel", "retry", "again"):
         checker.ask("POST", f"/api/tasks/{gone}/{action}", 404)

@@ -69,5 +69,5 @@ def test_a_picture_and_a_video_by_the_real_engine(start: Start, open_page: Open,
         page.locator("#history .result", has_text=name).locator(".card-image").click()
         expect(page.locator(f".stage .after {tag}")).to_have_js_property(property, 64)
         expect(page.locator(f".stage .before {tag}")).to_have_js_property(property, 32)
-        expect(page.locator(".facts")).to_contain_text("nano")
+        expect(page.locator("#viewer .facts")).to_contain_text("nano")
         page.keyboard.press("Escape")
