@@ -17,8 +17,9 @@ from pathlib import Path
 from daemon.client.parser import add_commands as add_client_commands
 from daemon.descriptors import raise_limit
 from daemon.engine.start_checks import check_device, check_models
-from daemon.errors import InstallError, ServiceError
+from daemon.errors import ClusterError, InstallError, ServiceError
 from daemon.install.run import add_commands as add_install_commands
+from daemon.machines.run import add_commands as add_machine_commands
 from daemon.settings.config import Config, load_config
 from seedvr2 import __version__
 from seedvr2.terminal import with_hyphens, written
@@ -66,9 +67,12 @@ def _main(arguments: list[str]) -> int:
 def _install(options: argparse.Namespace, file: Path | None) -> int:
     try:
         options.install(options, file)
-    except InstallError as error:
+    except (InstallError, ClusterError) as error:
         _say(str(error))
         return 1
+    except ServiceError as error:
+        _say(str(error))
+        return CONFIGURATION
     return 0
 
 
@@ -115,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("run", help="run the service (the default)")
     commands.add_parser("check-config", help="print the effective settings, where each comes from, and the errors")
     add_install_commands(commands)
+    add_machine_commands(commands)
     add_client_commands(commands)
     return parser
 

@@ -3,6 +3,7 @@
 ServiceError
 ├── ConfigError      config.toml or the environment says something that cannot be
 ├── InstallError     a configuration or a service of systemd could not be put in place
+├── ClusterError     machines could not be brought together
 ├── StoreError       the state folder cannot be read or written
 ├── RequestError     a request cannot be done; `.status` is its HTTP status, `.detail` goes into the answer
 ├── SidecarError     a sidecar or a preset is not valid
@@ -31,6 +32,10 @@ class ConfigError(ServiceError):
 
 class InstallError(ServiceError):
     """A configuration or a service of systemd could not be put in place."""
+
+
+class ClusterError(ServiceError):
+    """Machines could not be brought together: a secret, a certificate or a machine is not as it has to be."""
 
 
 class StoreError(ServiceError):

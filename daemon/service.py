@@ -66,6 +66,8 @@ class Service:
         self.context.hub.close()
         self.context.pulls.stop()
         ended = self.worker.stop(STOP_S)
+        if self.context.cluster is not None:
+            self.context.cluster.close()
         self._parts.retention.stop()
         for courier in self.context.couriers:
             courier.stop()
@@ -124,11 +126,11 @@ class Service:
 
     def _abandon(self) -> None:
         """The engine did not let go in time: record that this was no crash, then leave without it."""
-        current = self.worker.current
-        stored = self.store.get(current.id) if current else None
-        if stored is not None and not stored.finished and stored.result is None:
-            with contextlib.suppress(OSError):
-                self.store.save(stored.requeue(orderly=True))
+        for running, _ in self.worker.running:
+            stored = self.store.get(running.id)
+            if stored is not None and not stored.finished and stored.result is None:
+                with contextlib.suppress(OSError):
+                    self.store.save(stored.requeue(orderly=True))
         self.store.close()
         log.warning("the engine did not stop within %.0f s; leaving without it", STOP_S)
         logging.shutdown()

@@ -14,6 +14,8 @@ from daemon.api.context import Context
 from daemon.api.gate import Gate
 from daemon.api.redact import Redactor
 from daemon.api.server import ApiServer
+from daemon.cluster.building import make_executor
+from daemon.cluster.executor import ClusterExecutor
 from daemon.engine.child_executor import ChildExecutor
 from daemon.engine.executor import Executor
 from daemon.engine.gpu import GpuMonitor
@@ -106,6 +108,8 @@ def wire(config: Config, executor: Executor | None) -> Parts:
 
 
 def _engine(config: Config, gpu: GpuMonitor, models: Sequence[Path]) -> Executor:
+    if config.cluster.mode != "off":
+        return make_executor(config, models, gpu.observed)
     return ChildExecutor(
         models,
         config.model,
@@ -140,8 +144,10 @@ def _wire(
         ends.settle(job)
     pulls = Pulls(models, paths.state, lambda pull: hub.tell("model", pull.name, views.pull(redact, pull)))
     embedding = pulls.request_embedding if config.model.fetch_embedding else _nothing
+    cluster = executor if isinstance(executor, ClusterExecutor) else None
+    run_of = cluster.run_of if cluster else None
     worker = Worker(
-        JobRunner(store, executor, estimates, hub, paths.outputs, work, sources),
+        JobRunner(store, executor, estimates, hub, paths.outputs, work, sources, run_of),
         executor,
         queue,
         surroundings,
@@ -155,7 +161,10 @@ def _wire(
         estimates=estimates,
         hold=Hold(store, Hours.parse(config.queue.hours)),
         idle_timeout_s=config.model.idle_timeout_s,
+        capacity=(lambda: cluster.capacity) if cluster else None,
     )
+    if cluster:
+        cluster.foreman.changed = worker.notify
     worker.on_progress = hub.publish
     refusals = Refusals(config, store, executor, hub, worker.settle)
     operations = Operations(
@@ -199,6 +208,7 @@ def _wire(
         models=models,
         pulls=pulls,
         presets=presets,
+        cluster=cluster,
     )
 
     def described(job: Job) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class ServiceTools:
         return [
             Offer(self.get_queue_status, READS, answer("QueueStatus")),
             Offer(self.get_gpu_status, READS, answer("GpuStatus")),
+            Offer(self.list_machines, READS, answer("Cluster")),
             Offer(self.list_available_models, READS, answer("Models")),
             Offer(self.release_gpu_memory, SETS, answer("Offloaded")),
             Offer(self.switch_model, SETS, answer("Switched")),
@@ -42,6 +43,10 @@ class ServiceTools:
     async def get_gpu_status(self) -> Answer:
         """Get the GPU: its memory, and which model is loaded."""
         return await self._api.get("/api/gpu/status")
+
+    async def list_machines(self) -> Answer:
+        """List the GPUs of the cluster by machine: what each does, and why it does nothing."""
+        return await self._api.get("/api/cluster")
 
     async def list_available_models(self) -> Answer:
         """List the models that are installed, with size, precision and memory needed, and the downloads under way."""

@@ -96,6 +96,23 @@ def _make_and_join(workshop: Workshop, task: Task, clip: VideoSource, request: R
 
 def _attempt_smaller(workshop: Workshop, task: Task, failed: Plan) -> UpscaleResult:
     """Once more, with less than what failed."""
+    plan, note, request = smaller_plan(workshop, task, failed)
+    try:
+        result = _attempt(workshop, task, plan, note)
+    except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
+        if isinstance(error, OutOfMemoryError) or is_out_of_memory(error):
+            # Not tried a third time, but the next such job need not begin with it.
+            workshop.planner.ran_out(plan, request)
+        raise
+    return replace(result, warnings=tuple(dict.fromkeys((*result.warnings, note))))
+
+
+def smaller_plan(workshop: Workshop, task: Task, failed: Plan) -> tuple[Plan, str, Request]:
+    """What to try after memory ran out, what is to be said about it, and the request that it is for.
+
+    Raises:
+        OutOfMemoryError: there is nothing smaller.
+    """
     release_memory()
     planner = workshop.planner
     with open_source(task.source, task.options) as clip:
@@ -105,12 +122,4 @@ def _attempt_smaller(workshop: Workshop, task: Task, failed: Plan) -> UpscaleRes
     if plan is None:
         raise workshop.out_of_memory()
     log.warning("%s: out of memory with %s; again with %s", task.source.name, failed.words(), plan.words())
-    note = f"Memory ran out with {failed.words()}, so it was made again with {plan.words()}."
-    try:
-        result = _attempt(workshop, task, plan, note)
-    except (RuntimeError, MemoryError, OSError, OutOfMemoryError) as error:
-        if isinstance(error, OutOfMemoryError) or is_out_of_memory(error):
-            # Not tried a third time, but the next such job need not begin with it.
-            planner.ran_out(plan, request)
-        raise
-    return replace(result, warnings=tuple(dict.fromkeys((*result.warnings, note))))
+    return plan, f"Memory ran out with {failed.words()}, so it was made again with {plan.words()}.", request

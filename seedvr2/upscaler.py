@@ -10,6 +10,7 @@ from pathlib import Path
 from seedvr2.attempts import make, most_frames
 from seedvr2.catalogue.places import ModelsDir
 from seedvr2.errors import Cancelled
+from seedvr2.farm.beginning import Begun, Kept, begin
 from seedvr2.farm.job_plan import JobPlan
 from seedvr2.farm.segments import Made, make_segments, units_at
 from seedvr2.media import MediaInfo, open_source, output_suffix
@@ -184,6 +185,24 @@ class Upscaler:
             wish = task.options.wish
             disk = disk_need(clip.info, frozen.size, frozen.suffix, frozen.frames, frozen.source.bytes, wish)
         return JobPlan(source.absolute(), task.files.name, frozen, disk)
+
+    def begin(
+        self,
+        source: Path,
+        options: UpscaleOptions,
+        *,
+        model: str = "auto",
+        kept: Kept | None = None,
+        on_progress: OnProgress | None = None,
+        cancelled: IsCancelled | None = None,
+    ) -> Begun | None:
+        """As `freeze`, of a job of which there may be something already; None of what is not made in segments.
+
+        Args:
+            kept: what there is. Its plan is the answer where this machine would make the same by it.
+        """
+        task = Task.of(source, source, options, self._workshop.files(model), report=on_progress, stop=cancelled)
+        return begin(self._workshop, task, kept)
 
     def make_segments(
         self,

@@ -12,6 +12,7 @@ import bottle
 
 from daemon.api import (
     adjust,
+    cluster,
     docs,
     download,
     events,
@@ -45,8 +46,8 @@ from daemon.settings.keys import ServerSettings
 
 log = logging.getLogger(__name__)
 TOPICS = (
-    *(health, gpu, models, pulls, queue, holding, process, plan, preview, tasks, adjust, download, source, thumbnails),
-    *(frames, many, presets, system, events, metrics),
+    *(health, gpu, cluster, models, pulls, queue, holding, process, plan, preview, tasks, adjust, download, source),
+    *(thumbnails, frames, many, presets, system, events, metrics),
 )
 PAGES = (page, session)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.api.redact import Redactor
+from daemon.cluster.executor import ClusterExecutor
 from daemon.engine.executor import Executor
 from daemon.engine.gpu import GpuMonitor
 from daemon.engine.pulls import Pulls
@@ -46,6 +47,7 @@ class Context:
     models: Sequence[Path]
     pulls: Pulls
     presets: Presets
+    cluster: ClusterExecutor | None = None
     couriers: list[Courier] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -55,8 +57,10 @@ class Context:
         unreadable = self.store.unreadable
         damaged = f"{unreadable} records of the job store cannot be read; the log shows them." if unreadable else ""
         undelivered = [courier.problem for courier in self.couriers]
+        cluster = self.cluster.foreman.problems if self.cluster else []
         told = [
             *self.worker.problems,
+            *cluster,
             *self.inbox.problems,
             damaged,
             self.presets.problem,

@@ -13,7 +13,7 @@ from daemon.api.answers.models import ModelRemoved, Models, PullAnswer, PullCanc
 from daemon.api.answers.presets import PresetChanged, Presets
 from daemon.api.answers.preview import Plan, Preview
 from daemon.api.answers.queue import Held, History, Position, QueueStatus
-from daemon.api.answers.service import ApiDocument, GpuStatus, Health, Log, Offloaded, System
+from daemon.api.answers.service import ApiDocument, Cluster, GpuStatus, Health, Log, Offloaded, System
 from daemon.api.answers.tasks import Cancelled, Deleted, Retried, Submitted, Task
 from daemon.api.asked import DownloadQuery, FrameQuery, HistoryQuery, LogQuery, ManyQuery, ModelsQuery, RemoveQuery
 from daemon.api.bodies import Query
@@ -133,6 +133,19 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "no_gpu_reason": None,
         }},
     ),
+    ("GET", "/api/cluster"): Operation(
+        "GPU", "get_cluster", Cluster,
+        {"two": {
+            "mode": "head",
+            "places": [{
+                "id": "studio-2:0", "machine": "studio-2", "gpu_index": 0, "kind": "NVIDIA L40S", "vram_mb": 45709,
+                "free_mb": 9120, "engine": "1.0.0", "models": {MODEL: ""}, "state": "busy", "why": None,
+                "model": MODEL, "unit": 7, "task_id": ID,
+            }],
+            "problems": ["studio-3 does not answer any more"],
+        }},
+        about="With the cluster off there are no places, and the one GPU is that of GET /api/gpu/status.",
+    ),
     ("POST", "/api/gpu/offload"): Operation(
         "GPU", "offload_gpu", Offloaded,
         {
@@ -199,6 +212,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {"busy": {
             "queue_length": 1, "in_system": 2,
             "processing": {"task_id": ID, "progress": 50, "model": "3b_fp8", "eta_s": 12.5},
+            "running": [{"task_id": ID, "progress": 50, "model": "3b_fp8", "eta_s": 12.5}],
             "processing_task_id": ID, "processing_progress": 50,
             "pending_tasks": [
                 {

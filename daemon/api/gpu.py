@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from daemon.api.cluster import places
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.engine.messages import DeviceReport
@@ -55,6 +56,7 @@ def gpu_status(context: Context) -> dict[str, Any]:
         "temperature_c": facts.temperature_c if facts else None,
         "power_w": facts.power_w if facts else None,
         **_reported(report),
+        **({"places": places(context)} if context.cluster else {}),
     }
 
 

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from daemon.api import views
+from daemon.api.cluster import places
 from daemon.api.context import Context
 from daemon.api.replies import json_response
 from daemon.api.route import Route
@@ -34,6 +35,8 @@ def routes(context: Context) -> list[Route]:
             "kept_bytes": context.operations.kept_bytes,
             "problems": context.problems(),
         }
+        if context.cluster is not None:
+            body["places"] = {place["id"]: place["state"] for place in places(context)}
         return json_response(body, 200 if well else 503)
 
     return [Route("GET", "/health", health, "Whether the service is well")]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import bottle
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, SummaryMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -61,13 +62,14 @@ class State(Collector):
         yield InfoMetricFamily("seedvr2", "Version of the service", {"version": __version__})
         yield _gauge("seedvr2_uptime_seconds", "Since the start", time.monotonic() - self._context.started)
         yield from _work(self._context)
+        yield from _places(self._context)
         yield from _machine(self._context)
 
 
 def _work(context: Context) -> Iterator[Metric]:
     worker, waiting = context.worker, context.queue.waiting()
     yield _gauge("seedvr2_queue_length", "Jobs that wait", len(waiting))
-    wait = context.estimates.total(waiting) + context.operations.running_s()
+    wait = context.operations.total_s(waiting)
     yield _gauge("seedvr2_queue_wait_seconds", "Estimated time until the queue is empty", wait)
     activities = [([each.value], float(worker.activity is each)) for each in Activity]
     yield _gauges("seedvr2_worker_activity", "What the worker does", ["activity"], activities)
@@ -83,6 +85,29 @@ def _work(context: Context) -> Iterator[Metric]:
     yield _gauge("seedvr2_inbox_pending_files", "Files that are not complete yet", context.inbox.pending)
     jobs = [([state.value], float(count)) for state, count in context.store.totals().items()]
     yield _gauges("seedvr2_jobs", "Jobs remembered, by state", ["state"], jobs)
+
+
+def _places(context: Context) -> Iterator[Metric]:
+    if context.cluster is None:
+        return
+    foreman = context.cluster.foreman
+    counted = Counter((as_label(place.machine), as_label(place.kind), place.state) for place in foreman.places)
+    places = [(list(labels), float(count)) for labels, count in counted.items()]
+    yield _gauges("seedvr2_places", "GPUs of the cluster", ["machine", "kind", "state"], places)
+    units = CounterMetricFamily(
+        "seedvr2_units", "Segments and pictures, by what became of them", labels=["machine", "result"]
+    )
+    for (machine, result), count in foreman.units.items():
+        units.add_metric([as_label(machine), result], count)
+    yield units
+    took = SummaryMetricFamily(
+        "seedvr2_unit_seconds", "Time that one took, the way there and back included", labels=["kind"]
+    )
+    for kind, (count, seconds) in foreman.seconds.items():
+        took.add_metric([as_label(kind)], count, seconds)
+    yield took
+    free = [([as_label(place.machine), str(place.gpu_index)], float(place.free_mb * MIB)) for place in foreman.places]
+    yield _gauges("seedvr2_place_memory_free_bytes", "Of the GPU when it was last asked", ["machine", "gpu"], free)
 
 
 def _machine(context: Context) -> Iterator[Metric]:

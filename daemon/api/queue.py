@@ -11,7 +11,7 @@ from daemon.api.asked import ALL, FINISHED, HistoryQuery
 from daemon.api.bodies import query
 from daemon.api.context import Context
 from daemon.api.route import Route
-from daemon.jobs.job import Job, State
+from daemon.jobs.job import Job, Progress, State
 from daemon.work.naming import model_tag
 
 # The average is over this many of the last jobs.
@@ -47,17 +47,9 @@ def routes(context: Context) -> list[Route]:
 
 def queue_status(context: Context) -> dict[str, Any]:
     """The whole queue."""
-    current, progress = context.worker.current, context.worker.progress
     waiting = context.queue.waiting()
-    running_s = context.operations.running_s()
-    running = None
-    if current is not None:
-        running = {
-            "task_id": current.id,
-            "progress": progress.percent if progress else 0,
-            "model": model_tag(views.model_of(context, current) or context.config.model.default),
-            "eta_s": round(running_s, 1),
-        }
+    all_running = [_running(context, job, progress) for job, progress in context.worker.running]
+    running = all_running[0] if all_running else None
     pending = [
         {
             "task_id": job.id,
@@ -67,13 +59,14 @@ def queue_status(context: Context) -> dict[str, Any]:
             "params": views.parameters(job),
             "waiting_for": context.redact(context.worker.waits_for(job)) or None,
         }
-        for place, job in enumerate(waiting, 2 if running else 1)
+        for place, job in enumerate(waiting, len(all_running) + 1)
     ]
     totals = context.store.totals()
     return {
         "queue_length": len(waiting),
-        "in_system": len(waiting) + (running is not None),
+        "in_system": len(waiting) + len(all_running),
         "processing": running,
+        "running": all_running,
         "processing_task_id": running["task_id"] if running else None,
         "processing_progress": running["progress"] if running else 0,
         "pending_tasks": pending,
@@ -81,11 +74,20 @@ def queue_status(context: Context) -> dict[str, Any]:
         "total_failed": totals[State.FAILED],
         "total_cancelled": totals[State.CANCELLED],
         "avg_process_time": _average(context),
-        "estimated_total_wait": round(context.estimates.total(waiting) + running_s),
+        "estimated_total_wait": round(context.operations.total_s(waiting)),
         "paused": _paused(context, waiting) or context.worker.hold.reason or None,
         **holding.state(context),
         "hours": str(context.worker.hold.hours) or None,
         "inbox_path": str(context.config.paths.inbox),
+    }
+
+
+def _running(context: Context, job: Job, progress: Progress | None) -> dict[str, Any]:
+    return {
+        "task_id": job.id,
+        "progress": progress.percent if progress else 0,
+        "model": model_tag(views.model_of(context, job) or context.config.model.default),
+        "eta_s": round(context.operations.left_s(job, progress), 1),
     }
 
 

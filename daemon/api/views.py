@@ -8,6 +8,7 @@ from typing import Any
 
 from daemon.api.context import Context
 from daemon.api.redact import Redactor
+from daemon.cluster.executor import ClusterExecutor
 from daemon.engine.pulls import Pull
 from daemon.jobs.job import Job, Progress, State
 
@@ -32,7 +33,7 @@ def parameters(job: Job) -> dict[str, Any]:
 def position(context: Context, job: Job) -> int:
     """Its place in the service, the running job being first; 0 once it runs or has ended."""
     waiting = context.queue.position(job.id)
-    return waiting + (context.worker.current is not None) if waiting else 0
+    return waiting + len(context.worker.running) if waiting else 0
 
 
 def wait_s(context: Context, job: Job) -> int:
@@ -52,9 +53,7 @@ def process_time(job: Job) -> float | None:
 
 def task(context: Context, job: Job) -> dict[str, Any]:
     """A job as `GET /api/status/{id}` shows it."""
-    running = context.worker.progress
-    progress = running if running is not None and running.job_id == job.id else None
-    return task_with(context, job, progress, position(context, job))
+    return task_with(context, job, context.worker.progress_of(job.id), position(context, job))
 
 
 def task_with(context: Context, job: Job, progress: Progress | None, place: int) -> dict[str, Any]:
@@ -89,6 +88,8 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
         view["model"] = model
     if segments[1]:
         view |= {"segments_done": segments[0], "segments_total": segments[1]}
+    if context.cluster is not None and job.state is State.PROCESSING:
+        view |= _on_the_cluster(context.cluster, job, segments)
     if job.draft.duplicate_of:
         view["duplicate_of"] = job.draft.duplicate_of
     if job.draft.retry_of:
@@ -103,6 +104,18 @@ def task_with(context: Context, job: Job, progress: Progress | None, place: int)
     if job.state is State.COMPLETED:
         view |= output(job)
     return {key: value for key, value in view.items() if value is not None or key in ALWAYS}
+
+
+def _on_the_cluster(cluster: ClusterExecutor, job: Job, segments: tuple[int, int]) -> dict[str, Any]:
+    """What is made of a running job, where, and why not."""
+    done, total = segments if segments[1] else (0, 1)
+    waits = cluster.foreman.waits_for(job.id)
+    return {
+        "units_done": done,
+        "units_total": total,
+        "places": cluster.foreman.places_of(job.id),
+        **({"waiting_for": waits} if waits else {}),
+    }
 
 
 ALWAYS = ("stage", "frames_total", "eta_s")
@@ -139,6 +152,7 @@ def output(job: Job) -> dict[str, Any]:
         "frames_done": result.frames,
         "frames_total": result.frames,
         "warnings": list(result.warnings),
+        **({"places": list(result.places)} if result.places else {}),
     }
 
 

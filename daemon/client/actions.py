@@ -98,7 +98,22 @@ async def resume(api: Api, _arguments: argparse.Namespace, output: Output) -> bo
     return True
 
 
+async def cluster(api: Api, _arguments: argparse.Namespace, output: Output) -> bool:
+    """What each place of the cluster does, and what is wrong."""
+    seen = await api.get("/api/cluster")
+    lines = [
+        f"{place['id']}  {place['kind'] or '?'}  {place['state']}"
+        + (f"  {place['task_id']}" if place["task_id"] else "")
+        + (f"  {place['why']}" if place["why"] else "")
+        for place in seen["places"]
+    ]
+    problems = [f"problem: {problem}" for problem in seen["problems"]]
+    output.answer(seen, f"mode {seen['mode']}, {len(seen['places'])} places", *lines, *problems)
+    return True
+
+
 ACTIONS: dict[str, Action] = {
+    "cluster": cluster,
     "ps": ps,
     "submit": submit,
     "plan": plan,

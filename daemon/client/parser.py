@@ -14,11 +14,17 @@ EXIT_CODES = (
 )
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add all commands that ask a running daemon; `client` in the result names the command."""
+def asking_parser() -> argparse.ArgumentParser:
+    """The arguments of each command that asks a running daemon."""
     asking = argparse.ArgumentParser(add_help=False)
     asking.add_argument("--url", help="address of the daemon (default: SEEDVR2D_URL, else as configured)")
     asking.add_argument("--json", action="store_true", help="print JSON, errors too: {\"error\": …}")  # fmt: skip
+    return asking
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add all commands that ask a running daemon; `client` in the result names the command."""
+    asking = asking_parser()
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         parser = commands.add_parser(name, help=text, parents=[asking], epilog=EXIT_CODES)

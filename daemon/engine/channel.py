@@ -7,9 +7,9 @@ import select
 import socket
 import struct
 import threading
+from typing import Any
 
-from daemon.engine.codec import ProtocolError, decode, encode
-from daemon.engine.messages import Message
+from daemon.engine.codec import ENGINE, Codec, ProtocolError
 
 # A list of some thousand models; beyond it, whatever sends it has gone mad.
 LONGEST = 1 << 24
@@ -27,26 +27,28 @@ class Channel:
 
     Args:
         end: a connected stream socket, owned from now on.
+        codec: of the messages that go through it.
     """
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, codec: Codec = ENGINE) -> None:
         self._end = end
+        self._codec = codec
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_S, 0))
         self._sending = threading.Lock()
         self._poll = select.poll()
         self._poll.register(end, select.POLLIN)
         self._got = bytearray()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Any) -> None:
         """Send a message. Raises ChannelClosedError."""
-        line = encode(message)
+        line = self._codec.encode(message)
         try:
             with self._sending:
                 self._end.sendall(line)
         except OSError as error:
             raise ChannelClosedError from error
 
-    def receive(self, timeout: float | None = None) -> Message | None:
+    def receive(self, timeout: float | None = None) -> Any:
         """The next message, or None if there is none for `timeout` seconds.
 
         Raises:
@@ -67,7 +69,7 @@ class Channel:
             self._got += chunk
         line = bytes(self._got[:end])
         del self._got[: end + 1]
-        return decode(line)
+        return self._codec.decode(line)
 
     def shut(self) -> None:
         """Let both sides see the end, also a `receive` that another thread is in."""

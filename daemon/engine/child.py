@@ -34,6 +34,30 @@ START_S = 300.0
 END_S = 2.0
 
 
+def start_process(main: str, end: socket.socket, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the module `main`, which gets the number of its end of a pipe.
+
+    Args:
+        environment: what its environment is to have besides ours.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    fd = end.fileno()
+    # The settings it needs are in its first message; the secrets among them are none of its business.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SEEDVR2_")}
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.Popen(
+        # -P: what lies in the working folder is no part of the program.
+        [sys.executable, "-P", "-m", main, str(fd)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=(fd,),
+        env={**inherited, "PYTHONPATH": os.pathsep.join(paths), **environment},
+        # Ctrl-C is for the service, which ends its children in order.
+        start_new_session=True,
+    )
+
+
 class Child:
     """A child that runs the module `main`; begins at once. Thread-safe.
 
@@ -138,19 +162,7 @@ class Child:
             self._bury()
 
     def _start(self) -> None:
-        fd = self._theirs.fileno()
-        # The settings it needs are in its first message; the secrets among them are none of its business.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SEEDVR2_")}
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._process = subprocess.Popen(
-            # -P: what lies in the working folder is no part of the program.
-            [sys.executable, "-P", "-m", self._main, str(fd)],
-            stdin=subprocess.DEVNULL,
-            pass_fds=(fd,),
-            env={**inherited, "PYTHONPATH": os.pathsep.join(paths), **self._environment},
-            # Ctrl-C is for the service, which ends its children in order.
-            start_new_session=True,
-        )
+        self._process = start_process(self._main, self._theirs, self._environment)
         self._theirs.close()
         with contextlib.suppress(ChannelClosedError):
             self._channel.send(self._setup)

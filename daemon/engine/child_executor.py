@@ -42,10 +42,11 @@ ANSWER_S = 120.0
 # What is wrong with a file of the folder, or missing there, is so until the folder changes.
 _LASTING = ("CheckpointError", "ModelNotInstalledError", "IncompleteModelError")
 _STARTS = 3
-_Order: TypeAlias = say.Run | say.Preview
+_Order: TypeAlias = say.Run | say.Preview | say.Join
 # What the end of each order is called.
 _END_OF: dict[type[_Order], type[say.Finished] | type[say.Previewed]] = {
     say.Run: say.Finished,
+    say.Join: say.Finished,
     say.Preview: say.Previewed,
 }
 
@@ -181,6 +182,22 @@ class ChildExecutor:
             on_progress,
             cancelled,
             give_way,
+        )
+        assert isinstance(message, say.Finished)
+        return _outcome(message)
+
+    def join(
+        self,
+        source: Path,
+        target: Path,
+        keep: Path,
+        *,
+        on_progress: OnProgress,
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
+        """Make `target` of the segments in `keep`, which are all there, with their plan. Raises as `run`."""
+        message = self._follow_new(
+            lambda id: say.Join(id, str(source), str(target), str(keep)), on_progress, cancelled, never
         )
         assert isinstance(message, say.Finished)
         return _outcome(message)

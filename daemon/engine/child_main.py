@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from daemon.engine import messages as say
 from daemon.engine.channel import Channel, ChannelClosedError
-from daemon.engine.executor import Executor
+from daemon.engine.executor import Executor, OnProgress, Outcome
 from daemon.engine.faults import as_fault
 from daemon.engine.local_executor import LocalExecutor
 from daemon.engine.serving import FAILED, beat, connect, leave, messages, starting
@@ -39,6 +39,17 @@ class Engine(Executor, Protocol):
 
     def device(self) -> say.DeviceReport:
         """What it computes on, once something small was computed there."""
+
+    def join(
+        self,
+        source: Path,
+        target: Path,
+        keep: Path,
+        *,
+        on_progress: OnProgress,
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
+        """Make `target` of the segments in `keep`."""
 
     def others_mb(self) -> int:
         """MiB of the GPU that other programs hold, if that is much."""
@@ -75,7 +86,7 @@ class _Server:
     def __init__(self, channel: Channel, engine: Engine) -> None:
         self._channel = channel
         self._engine = engine
-        self._work: queue.SimpleQueue[say.Run | say.Preview | say.Load] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[say.Run | say.Preview | say.Join | say.Load] = queue.SimpleQueue()
         self._questions: queue.SimpleQueue[say.Resolve | say.ListModels | say.Foresee] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
         self._giving_way: set[int] = set()
@@ -94,6 +105,9 @@ class _Server:
                 case say.Run() as run:
                     with self._answering(run.id):
                         self._run(run)
+                case say.Join() as join:
+                    with self._answering(join.id):
+                        self._join(join)
                 case say.Preview() as preview:
                     with self._answering(preview.id):
                         self._preview(preview)
@@ -105,7 +119,7 @@ class _Server:
                     self._cancelled.add(number)
                 case say.GiveWay(id=number, wanted=wanted):
                     (self._giving_way.add if wanted else self._giving_way.discard)(number)
-                case say.Run() | say.Preview() | say.Load():
+                case say.Run() | say.Preview() | say.Join() | say.Load():
                     self._work.put(message)
                 case say.Resolve() | say.ListModels() | say.Foresee():
                     self._questions.put(message)
@@ -158,24 +172,42 @@ class _Server:
 
         return cancelled
 
-    def _run(self, run: say.Run) -> None:
+    def _progress_of(self, number: int) -> OnProgress:
         def on_progress(
             stage: str, done: int, total: int | None, share: float | None, segments: Segments | None = None
         ) -> None:
             cut = (segments.done, segments.total, segments.border) if segments else ()
-            self._channel.send(say.Progress(run.id, stage, done, total, share, *cut))
+            self._channel.send(say.Progress(number, stage, done, total, share, *cut))
 
+        return on_progress
+
+    def _run(self, run: say.Run) -> None:
         outcome = self._engine.run(
             Path(run.source),
             Path(run.target),
             UpscaleOptions.parse(run.options),
             model=run.model,
-            on_progress=on_progress,
+            on_progress=self._progress_of(run.id),
             cancelled=self._cancelled_of(run.id),
             give_way=lambda: run.id in self._giving_way,
             keep=Path(run.keep),
         )
-        self._channel.send(say.Finished(run.id, **asdict(outcome) | {"warnings": list(outcome.warnings)}))
+        self._finished(run.id, outcome)
+
+    def _join(self, join: say.Join) -> None:
+        outcome = self._engine.join(
+            Path(join.source),
+            Path(join.target),
+            Path(join.keep),
+            on_progress=self._progress_of(join.id),
+            cancelled=self._cancelled_of(join.id),
+        )
+        self._finished(join.id, outcome)
+
+    def _finished(self, number: int, outcome: Outcome) -> None:
+        values = asdict(outcome) | {"warnings": list(outcome.warnings)}
+        del values["places"]
+        self._channel.send(say.Finished(number, **values))
 
     @contextlib.contextmanager
     def _answering(self, number: int) -> Iterator[None]:

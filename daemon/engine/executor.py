@@ -29,7 +29,10 @@ class OnProgress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run gave: display size of the result in pixels, the model that ran, whether it used tiles."""
+    """What one run gave: display size of the result in pixels, the model that ran, whether it used tiles.
+
+    `places`: the kinds of GPU and the machines that made it; empty: this one, as ever.
+    """
 
     model: str
     width: int
@@ -38,6 +41,7 @@ class Outcome:
     seconds: float
     tiled: bool
     warnings: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 def never() -> bool:

@@ -86,6 +86,21 @@ class GpuMonitor:
         return True
 
 
+def look(gpu: str) -> GpuFacts | None:
+    """The GPU of that number or UUID now, asked once; None without a driver. `gpu`: as the setting `model.gpu`."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    try:
+        return _read(_handle(gpu))
+    except pynvml.NVMLError:
+        return None
+    finally:
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """One GPU as the driver lists it, by slot; `divided`: into MIG instances, whose UUIDs are `instances`."""

@@ -40,6 +40,7 @@ from seedvr2.preview.wish import Wish
 from seedvr2.trouble import MACHINE_TROUBLE, is_out_of_memory
 
 if TYPE_CHECKING:
+    from seedvr2.result import UpscaleResult
     from seedvr2.upscaler import Upscaler
 
 log = logging.getLogger(__name__)
@@ -177,15 +178,26 @@ class LocalExecutor:
             give_way=give_way,
             keep=keep,
         )
-        return Outcome(
-            model=result.model,
-            width=result.width,
-            height=result.height,
-            frames=result.frames,
-            seconds=result.seconds,
-            tiled=result.tiled,
-            warnings=tuple(result.warnings),
-        )
+        return as_outcome(result)
+
+    def join(
+        self,
+        source: Path,
+        target: Path,
+        keep: Path,
+        *,
+        on_progress: OnProgress,
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
+        """Make `target` of the segments in `keep`, which are all there, with their plan."""
+        joining: Any = importlib.import_module("seedvr2.farm.joining")
+
+        def report(now: Any) -> None:
+            if cancelled():
+                raise Cancelled(f"{target.name} was cancelled; nothing was written.")
+            on_progress(now.stage, now.frames_done, now.frames_total, now.fraction, now.segments)
+
+        return as_outcome(joining.join_kept(keep, source, target, on_progress=report))
 
     def preview(
         self,
@@ -204,6 +216,11 @@ class LocalExecutor:
         wanted = model or self._settings.default
         made = engine.preview(source, options, wish, model=wanted, speed=speed, cancelled=cancelled)
         return dict(files.describe(made, files.write_preview(made, folder)))
+
+    def upscaler(self, model: str, cancelled: Callable[[], bool], on_step: Callable[[], None]) -> Upscaler:
+        """The engine itself, with the files of `model` here; fetched, where that is allowed. Errors as for `run`."""
+        self._fetch(model, cancelled, on_step)
+        return self._engine()
 
     def _to_fetch(self, model: str) -> str | None:
         """The name of a published model that may be fetched, or None."""
@@ -255,6 +272,19 @@ class LocalExecutor:
                 memory=self._memory,
             )
         return self._upscaler
+
+
+def as_outcome(result: UpscaleResult) -> Outcome:
+    """What the engine answers, for the service."""
+    return Outcome(
+        model=result.model,
+        width=result.width,
+        height=result.height,
+        frames=result.frames,
+        seconds=result.seconds,
+        tiled=result.tiled,
+        warnings=tuple(result.warnings),
+    )
 
 
 @contextmanager

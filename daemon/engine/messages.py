@@ -83,6 +83,16 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """Make `target` of the segments in `keep`, all of which are there; answered by `Finished` or `Fault`."""
+
+    id: int
+    source: str
+    target: str
+    keep: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """Stop what `id` asked for."""
 
@@ -216,7 +226,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of a `Run`; as `Outcome`."""
+    """The end of a `Run` or a `Join`; as `Outcome`."""
 
     id: int
     model: str
@@ -329,7 +339,20 @@ class Fault:
 
 
 ToChild = (
-    Setup | Run | Preview | Cancel | GiveWay | Load | Resolve | ListModels | Foresee | Probe | Draw | DrawFrame | LetIn
+    Setup
+    | Run
+    | Preview
+    | Join
+    | Cancel
+    | GiveWay
+    | Load
+    | Resolve
+    | ListModels
+    | Foresee
+    | Probe
+    | Draw
+    | DrawFrame
+    | LetIn
 )
 _OfEngine = Ready | Beat | Pulse | Progress | Finished | Previewed | Loaded | Resolved | Listed | Foreseen
 FromChild = _OfEngine | Need | Looked | Drawn | FrameDrawn | Fault

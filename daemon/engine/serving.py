@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from daemon.engine.channel import Channel, ChannelClosedError
-from daemon.engine.codec import ProtocolError
+from daemon.engine.codec import ENGINE, Codec, ProtocolError
 from daemon.engine.faults import as_fault
 from daemon.engine.messages import VERSION, Beat, Message, Setup
 from daemon.outside import logs
@@ -29,21 +30,26 @@ FAILED = 70
 _PR_SET_PDEATHSIG = 1
 
 
-def connect() -> tuple[Channel, Setup]:
-    """The pipe that the command line names, and the first message on it."""
+def attach(codec: Codec = ENGINE) -> Channel:
+    """The pipe that the command line names, for a process that lives as long as the service does."""
     # The service ends its children itself; what ends the service must not end them before it has said so.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        # A handler, unlike SIG_IGN, is not handed on to what the child starts itself.
+        signal.signal(number, _ignore)
     # If memory is short, what can be started again goes first.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
     # Also while something holds the interpreter, which would not see the end of the pipe.
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     # A crash in a library shows where, and `kill -USR1` shows what a process does that seems to hang.
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    return Channel(socket.socket(fileno=int(sys.argv[1])), codec)
+
+
+def connect() -> tuple[Channel, Setup]:
+    """The pipe that the command line names, and the first message on it."""
+    channel = attach()
     try:
         setup = channel.receive()
     except ChannelClosedError:
@@ -53,6 +59,16 @@ def connect() -> tuple[Channel, Setup]:
         raise ProtocolError(f"not a setup of version {VERSION}: {setup}")
     logs.set_up(setup.level, setup.form)
     return channel, setup
+
+
+def die_with_parent() -> None:
+    """Have this process end with the thread that has started it."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """The end of the pipe is what counts."""
 
 
 def beat(channel: Channel, model: Callable[[], str | None]) -> None:

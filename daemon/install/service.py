@@ -27,11 +27,11 @@ def install(environment: Mapping[str, str], *, user: bool, dry_run: bool) -> Non
     """Install, enable and start the unit. Raises InstallError."""
     words = unit.program()
     if not user:
-        _check_system(words, dry_run=dry_run)
+        check_system(words, dry_run=dry_run)
     file = unit_file(environment, user=user)
     text = unit.user_unit(words) if user else unit.system_unit(words)
-    _check_replaceable(file)
-    before = [] if user else _around()
+    check_replaceable(file)
+    before = [] if user else around()
     systemctl = _systemctl(user)
     steps = [
         *before,
@@ -49,7 +49,7 @@ def uninstall(environment: Mapping[str, str], *, user: bool, dry_run: bool) -> N
     file = unit_file(environment, user=user)
     if not file.exists():
         raise InstallError(f"{file} is not there; nothing is installed that could be removed.")
-    _check_replaceable(file)
+    check_replaceable(file)
     if not user and not dry_run:
         _check_root()
     systemctl = _systemctl(user)
@@ -80,7 +80,8 @@ def _check_root() -> None:
         raise InstallError("A service of the machine is installed by root: use sudo, or --user for one of your own.")
 
 
-def _check_system(words: list[str], *, dry_run: bool) -> None:
+def check_system(words: list[str], *, dry_run: bool) -> None:
+    """Raise InstallError where a service of the machine cannot be installed, or could not reach the program."""
     if not dry_run:
         _check_root()
     if unit.is_hidden(words):
@@ -90,7 +91,8 @@ def _check_system(words: list[str], *, dry_run: bool) -> None:
         )
 
 
-def _check_replaceable(file: Path) -> None:
+def check_replaceable(file: Path) -> None:
+    """Raise InstallError where a unit is somebody else's."""
     try:
         if file.exists() and not unit.is_ours(file.read_text(encoding="utf-8", errors="replace")):
             raise InstallError(f"{file} was not written by this program; move it away first.")
@@ -98,7 +100,7 @@ def _check_replaceable(file: Path) -> None:
         raise InstallError(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def _around() -> list[Step]:
+def around() -> list[Step]:
     """The user, the folders and the configuration of a service of the machine, as far as they are missing."""
     steps = []
     try:

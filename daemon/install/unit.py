@@ -32,13 +32,13 @@ def user_unit(words: list[str]) -> str:
     folder = str(ROOT) if is_checkout() else "%h"
     text = shipped(f"systemd/user/{NAME}")
     text = _with(text, "WorkingDirectory", folder.replace("%", "%%") if is_checkout() else folder)
-    return _without_head(_with(text, "ExecStart", _quoted(words)))
+    return _without_head(_with(text, "ExecStart", quoted(words)))
 
 
 def system_unit(words: list[str]) -> str:
     """The unit of the machine, which reads `/etc/seedvr2d/config.toml`."""
     text = shipped(f"systemd/{NAME}")
-    return _without_head(_with(text, "ExecStart", _quoted([*words, "--config", str(SYSTEM_CONFIG / CONFIG_NAME)])))
+    return _without_head(_with(text, "ExecStart", quoted([*words, "--config", str(SYSTEM_CONFIG / CONFIG_NAME)])))
 
 
 def is_ours(text: str) -> bool:
@@ -58,6 +58,7 @@ def _without_head(text: str) -> str:
     )
 
 
-def _quoted(words: list[str]) -> str:
+def quoted(words: list[str]) -> str:
+    """Words as systemd takes them in `ExecStart=`."""
     escaped = (word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$") for word in words)
     return " ".join(f'"{word}"' if re.search(r"[\s\"']", word) else word for word in escaped)

@@ -73,7 +73,8 @@ class Media:
 class Result:
     """What came out: where it is, its size, what made it and how long that took.
 
-    `identity` is size and time of modification (ns) of the file as it was put in place; empty before that.
+    `identity` is size and time of modification (ns) of the file as it was put in place; empty before that. `places` are
+    the kinds of GPU and the machines that made it; empty: the engine of the service.
     """
 
     path: str
@@ -86,6 +87,7 @@ class Result:
     options: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
     identity: tuple[int, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,7 @@ class Job:
         values["state"] = State(values["state"])
         if values.get("result") is not None:
             result = _known(Result, values["result"])
-            result |= {name: tuple(result.get(name, ())) for name in ("warnings", "identity")}
+            result |= {name: tuple(result.get(name, ())) for name in ("warnings", "identity", "places")}
             values["result"] = _checked(Result(**result))
         job = _checked(cls(**values))
         # The store files it under this number.

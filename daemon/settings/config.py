@@ -18,6 +18,7 @@ from daemon.jobs.parameters import check, check_together, suggest
 from daemon.settings.hours import Hours
 from daemon.settings.keys import (
     SECTIONS,
+    ClusterSettings,
     InboxSettings,
     JobSettings,
     LoggingSettings,
@@ -33,6 +34,7 @@ from seedvr2.errors import OptionError
 from seedvr2.standard_folders import CONFIG_NAME, default_folder, find_config
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+GPUS = re.compile(r"all|none|\d+( *, *\d+)*")
 # Read by mcp_server.py, which is configured by the environment alone, such as the one of a container with both.
 FOREIGN_VARIABLES = (
     *("SEEDVR2_API_URL", "SEEDVR2_API_TOKEN"),
@@ -50,6 +52,7 @@ class Config:
     inbox: InboxSettings
     jobs: JobSettings
     queue: QueueSettings
+    cluster: ClusterSettings
     webhook: WebhookSettings
     notify: NotifySettings
     logging: LoggingSettings
@@ -151,6 +154,7 @@ def _check_whole(config: Config) -> None:
         where = config.origins.get("model.device", "model.device")
         raise ConfigError(f"{where}: model.device takes auto, cpu, cuda or cuda:N, not {config.model.device!r:.80}.")
     Hours.parse(config.queue.hours)
+    _check_cluster(config)
     server = config.server
     if not is_loopback(server.host) and not server.token and not server.allow_anonymous:
         raise ConfigError(
@@ -159,6 +163,22 @@ def _check_whole(config: Config) -> None:
         )
     if config.webhook.url and not config.webhook.url.startswith(("http://", "https://")):
         raise ConfigError("webhook.url takes an address that starts with http:// or https://.")
+
+
+def _check_cluster(config: Config) -> None:
+    cluster = config.cluster
+    if not GPUS.fullmatch(cluster.gpus):
+        where = config.origins.get("cluster.gpus", "cluster.gpus")
+        raise ConfigError(f"{where}: cluster.gpus takes all, none, or numbers such as 0,1, not {cluster.gpus!r:.80}.")
+    if cluster.mode == "local" and cluster.gpus == "none":
+        raise ConfigError('cluster.mode = "local" has the GPUs of this machine work, and cluster.gpus names none.')
+    if cluster.mode not in ("head", "join"):
+        return
+    host, colon, port = cluster.address.rpartition(":")
+    if not (host and colon and port.isdigit() and 0 < int(port) < 65536):
+        raise ConfigError(
+            f"cluster.mode = {cluster.mode!r} needs cluster.address, an address and a port such as 192.168.1.10:8210."
+        )
 
 
 def _check_paths(paths: PathSettings) -> None:

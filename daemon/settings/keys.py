@@ -218,6 +218,28 @@ class LoggingSettings(Section):
     format: str = setting("auto", "auto: text, or journald under systemd", choices=("auto", "text", "journald", "json"))
 
 
+class ClusterSettings(Section):
+    """`[cluster]`: several GPUs, several machines (docs/cluster.md)."""
+
+    mode: str = setting(
+        "off",
+        "off: one job at a time here; local: all GPUs of this machine; head: other machines may join; join: use a Ray "
+        "cluster that is there",
+        choices=("off", "local", "head", "join"),
+    )
+    address: str = setting("", "head: address and port to listen on, 192.168.1.10:8210; join: those of the Ray head")
+    gpus: str = setting("all", "GPUs of this machine that work: all, none, or numbers such as 0,1")
+    share: str = setting(
+        "auto", "Whether machines share the folders of sources and results", choices=("auto", "always", "never")
+    )
+    mixed_gpus: bool = setting(False, "Let GPUs of several kinds make one video, though seams may show")
+    max_places_per_job: int = setting(0, "GPUs that one job may have at a time; 0: all", minimum=0)
+    lost_s: float = setting(10.0, "Seconds until a machine that does not answer is given up", minimum=3, maximum=600)
+    unit_attempts: int = setting(3, "Times that a segment may be lost with its process until its job fails", minimum=1)
+    cache_gb: float = setting(50.0, "Disk for copies of sources on a machine that shares no folder", minimum=1)
+    secrets: Path = setting("", "Folder of the token and the certificates; empty: cluster, in the state", path=True)
+
+
 SECTIONS: dict[str, type[Section]] = {
     "paths": PathSettings,
     "server": ServerSettings,
@@ -225,6 +247,7 @@ SECTIONS: dict[str, type[Section]] = {
     "inbox": InboxSettings,
     "jobs": JobSettings,
     "queue": QueueSettings,
+    "cluster": ClusterSettings,
     "webhook": WebhookSettings,
     "notify": NotifySettings,
     "logging": LoggingSettings,

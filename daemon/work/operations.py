@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from daemon.errors import RequestError
-from daemon.jobs.job import Draft, Job, State
+from daemon.jobs.job import Draft, Job, Progress, State
 from daemon.jobs.queue import JobQueue
 from daemon.outside.events import EventHub
 from daemon.store.files import is_gone
@@ -107,13 +107,21 @@ class Operations:
         border_s = progress.border_s if progress is not None else None
         if current is not None and border_s is not None and goes_before(job, seconds, current, running_s):
             running_s = border_s
-        return running_s + sum(estimate(each) for each in before if not goes_before(job, seconds, each, estimate(each)))
+        ahead = (estimate(each) for each in before if not goes_before(job, seconds, each, estimate(each)))
+        return running_s + sum(ahead) / self._worker.lanes
+
+    def total_s(self, waiting: Sequence[Job]) -> float:
+        """Seconds until those that wait, and those that run, will probably be done."""
+        return self.running_s() + self._estimates.total(waiting) / self._worker.lanes
 
     def running_s(self) -> float:
-        """Seconds that the running job will probably still take."""
-        current, progress = self._worker.current, self._worker.progress
-        if current is None:
-            return 0.0
+        """Seconds that what runs will probably still take."""
+        left = [self.left_s(job, progress) for job, progress in self._worker.running]
+        # Each is timed as it runs, at many places or at one, beside the others.
+        return max(left, default=0.0)
+
+    def left_s(self, current: Job, progress: Progress | None) -> float:
+        """Seconds that a running job will probably still take."""
         if progress is not None and progress.eta_s is not None:
             return progress.eta_s
         elapsed = max(time.time() - (current.started_at or time.time()), 0.0)

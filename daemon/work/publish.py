@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from daemon.jobs.job import Job, Result
 from daemon.store.files import free_names, probe_writable, sync_file
@@ -157,7 +158,7 @@ def _refusal(folder: Path, kept: Path, error: OSError) -> str:
 def _describe(job: Job) -> None:
     assert job.result is not None
     result, draft = job.result, job.draft
-    description = {
+    description: dict[str, Any] = {
         "id": job.id,
         "source": draft.original_filename,
         "source_sha256": draft.sha256,
@@ -171,6 +172,8 @@ def _describe(job: Job) -> None:
         "warnings": list(result.warnings),
         "made_by": f"seedvr2d {draft.engine_version}",
     }
+    if result.places:
+        description["made_on"] = list(result.places)
     text = json.dumps(description, ensure_ascii=False, indent=2) + "\n"
     target = description_path(Path(result.path))
     # By the job's own name, so that the start after a crash, which publishes again, takes it over.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,7 @@ class RefusedError(Exception):
 
 
 class JobRunner:
-    """Takes one job after the other through the engine."""
+    """Takes jobs through the engine; several at a time, where `run_of` allows that."""
 
     def __init__(
         self,
@@ -58,14 +59,18 @@ class JobRunner:
         outputs: Path,
         work: WorkFolder,
         sources: Sources,
+        run_of: Callable[[Job], Callable[..., Outcome]] | None = None,
     ) -> None:
+        """`run_of`: answers what runs a job, as `Executor.run`; the executor itself where None."""
         self._store = store
-        self._executor = executor
         self._estimates = estimates
         self._hub = hub
         self._outputs = outputs
         self._work = work
         self._sources = sources
+        self._resolve = executor.resolve
+        self._run_of = run_of or (lambda _job: executor.run)
+        self._noting = threading.Lock()
         self.engine = EngineTrouble()
 
     def run(
@@ -99,7 +104,8 @@ class JobRunner:
     def _run(self, job: Job, on_progress: OnProgress, orders: Orders) -> Job:
         try:
             result = self._result_of(job, on_progress, orders)
-            self.engine.did(job)
+            with self._noting:
+                self.engine.did(job)
             return job.with_result(result)
         except Cancelled:
             if orders.interrupted and not orders.cancelled():
@@ -110,7 +116,8 @@ class JobRunner:
         except (EngineError, CardFullError, MemoryTakenError) as error:
             reached = self._work.reached(job.id)
             self._work.clear(job.id)
-            return self.engine.failed(job, error, reached)
+            with self._noting:
+                return self.engine.failed(job, error, reached)
         except MachineError as error:
             raise self._refused(job, str(error), error.errno) from error
         except (SeedVR2Error, EngineBugError) as error:
@@ -127,7 +134,7 @@ class JobRunner:
     def _model_of(self, job: Job) -> str:
         """The file of its model; empty if there is none, which the engine will say."""
         try:
-            return self._executor.resolve(job.draft.model)
+            return self._resolve(job.draft.model)
         except Exception as error:
             # It is only told: whatever is wrong, the run itself meets it and knows what that means for the job.
             log.debug("job %s: its model cannot be named: %s", job.id, error)
@@ -137,7 +144,8 @@ class JobRunner:
         reached = self._work.reached(job.id)
         if job.draft.media.kind == "video" and reached > job.reached:
             # A segment more is as good as a job: the engine is well.
-            self.engine.did(job)
+            with self._noting:
+                self.engine.did(job)
         return job.requeue(orderly=True, reached=reached).with_progress(orders.progress())
 
     def _refused(self, job: Job, reason: str, number: int) -> RefusedError:
@@ -190,7 +198,7 @@ class JobRunner:
         orders: Orders,
     ) -> Outcome:
         try:
-            return self._executor.run(
+            return self._run_of(job)(
                 source,
                 target,
                 options,
@@ -226,6 +234,7 @@ class JobRunner:
             tiled=outcome.tiled,
             options=options.as_dict(),
             warnings=outcome.warnings,
+            places=outcome.places,
         )
 
 

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -30,13 +31,15 @@ _NOTE, _REACHED = "result.json", "reached"
 
 
 class WorkFolder:
-    """The work folder of this daemon. But for `forget`, used by one thread at a time."""
+    """The work folder of this daemon. What is one job's is used by one thread at a time, but for `forget`."""
 
     def __init__(self, outputs: Path, owner: str) -> None:
         self.root = outputs / WORK / owner
         self._shared = outputs / WORK
         self._lock: int | None = None
         self._kept: dict[str, int] = {}
+        # Between the moments when the folder of all is there and when something is in it.
+        self._making = threading.RLock()
 
     @property
     def kept_bytes(self) -> int:
@@ -72,9 +75,10 @@ class WorkFolder:
     def fresh(self, job_id: str) -> Path:
         """A folder for a job that begins, with nothing in it but its finished segments. Raises OSError."""
         self.clear(job_id)
-        self.claim()
-        folder = self.of(job_id)
-        folder.mkdir(exist_ok=True)
+        with self._making:
+            self.claim()
+            folder = self.of(job_id)
+            folder.mkdir(exist_ok=True)
         return folder
 
     def clear(self, job_id: str) -> None:
@@ -98,8 +102,9 @@ class WorkFolder:
     def inherit(self, job_id: str, former: str) -> None:
         """Go on with the segments of a failed job, `former`, of which this one is a retry. Raises OSError."""
         if self.segments(former).is_dir() and not self.segments(job_id).is_dir():
-            self.claim()
-            self.of(job_id).mkdir(exist_ok=True)
+            with self._making:
+                self.claim()
+                self.of(job_id).mkdir(exist_ok=True)
             hand_over(self.segments(former), self.segments(job_id))
             self.discard(former)
 
@@ -117,7 +122,7 @@ class WorkFolder:
 
     def leave(self) -> None:
         """Leave nothing behind in the users' folder while there is no work in it."""
-        with contextlib.suppress(OSError):
+        with self._making, contextlib.suppress(OSError):
             self.root.rmdir()
             self.release()
 
@@ -164,7 +169,7 @@ class WorkFolder:
         """What the engine gave, if the record does not know yet and the file is whole."""
         try:
             noted = json.loads((self.of(job.id) / _NOTE).read_bytes())
-            result = Result(**noted | {name: tuple(noted[name]) for name in ("warnings", "identity")})
+            result = Result(**noted | {name: tuple(noted.get(name, ())) for name in ("warnings", "identity", "places")})
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return result if self.hidden(job.id, result) else None

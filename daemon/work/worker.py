@@ -5,6 +5,7 @@ Nobody waits for it but those who ask for a model: everything else reads plain a
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import threading
@@ -18,12 +19,14 @@ from daemon.errors import RequestError
 from daemon.jobs.job import Job, Progress
 from daemon.jobs.queue import JobQueue
 from daemon.work.between import Between, stopped
+from daemon.work.crowd import Crowd, CrowdSchedule, Ended
 from daemon.work.ends import EndRefusedError, Ends
 from daemon.work.estimates import Estimates
 from daemon.work.hold import Hold
 from daemon.work.model_trouble import ModelTrouble
 from daemon.work.orders import Abandoned, Orders
 from daemon.work.runner import JobRunner, RefusedError
+from daemon.work.running import RunningJobs
 from daemon.work.schedule import Schedule
 from daemon.work.surroundings import Surroundings
 
@@ -49,6 +52,7 @@ class Worker:
         ends: what is left to do for jobs that the engine is done with. models: whether the models of jobs are there.
         ends: what is left to do for jobs that the engine is done with.
         hold: whether the queue is held though nothing is wrong.
+        capacity: how many units the executor makes at a time, where it is one that runs several jobs; None: one job.
         idle_timeout_s: seconds without work until the model is unloaded; 0 never.
     """
 
@@ -64,12 +68,20 @@ class Worker:
         estimates: Estimates,
         hold: Hold,
         idle_timeout_s: float,
+        capacity: Callable[[], int] | None = None,
     ) -> None:
         self._runner = runner
         self._executor = executor
         self._queue = queue
         self._estimates = estimates
-        self._schedule = Schedule(queue, estimates, self._ready)
+        self._running = RunningJobs()
+        self._capacity = capacity
+        self._crowd = Crowd() if capacity else None
+        self._schedule: Schedule | CrowdSchedule = (
+            CrowdSchedule(queue, estimates, self._ready, capacity, self._running)
+            if capacity
+            else Schedule(queue, estimates, self._ready)
+        )
         self._surroundings = surroundings
         self._ends = ends
         self._models = models
@@ -81,13 +93,43 @@ class Worker:
         self._news = False
         self._thread = threading.Thread(target=self._main, name="worker", daemon=True)
         self.hold = hold
-        self.current: Job | None = None
-        self.progress: Progress | None = None
         self.paused = ""
         self.heartbeat = time.monotonic()
         self.on_progress: Callable[[Job, Progress], None] = lambda _job, _progress: None
 
     # -- for other threads --------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> list[tuple[Job, Progress | None]]:
+        """The jobs that run, with how far they are; the one that began first comes first."""
+        return self._running.all
+
+    @property
+    def current(self) -> Job | None:
+        """The first of them."""
+        with contextlib.suppress(IndexError):
+            return self._running.first[0]
+        return None
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far that is."""
+        with contextlib.suppress(IndexError):
+            return self._running.first[1]
+        return None
+
+    @progress.setter
+    def progress(self, progress: Progress) -> None:
+        self._running.progressed(progress)
+
+    def progress_of(self, job_id: str) -> Progress | None:
+        """How far a job is; None if it does not run."""
+        return self._running.progress(job_id)
+
+    @property
+    def lanes(self) -> int:
+        """How many units can be made at a time, at least one."""
+        return max(self._capacity(), 1) if self._capacity else 1
 
     @property
     def activity(self) -> Activity:
@@ -109,8 +151,7 @@ class Worker:
     @property
     def alone(self) -> bool:
         """Whether the running job ended the process before: no probe may run beside it that could be at fault too."""
-        current = self.current
-        return current is not None and current.starts > 1
+        return any(job.starts > 1 for job, _ in self._running.all)
 
     @property
     def model_idle_s(self) -> float | None:
@@ -143,8 +184,7 @@ class Worker:
     def cancel(self, job_id: str) -> bool:
         """Stop this job if it is the running one, or one whose end is still to be carried out; it ends soon after."""
         with self._wake:
-            running = self.current is not None and self.current.id == job_id
-            if not running and not self._ends.holds(job_id):
+            if job_id not in self._running and not self._ends.holds(job_id):
                 return False
             self._cancelled.add(job_id)
             return True
@@ -223,6 +263,7 @@ class Worker:
                     with self._wake:
                         if not self._has_work():
                             self._wake.wait(TICK_S)
+            self._see_out()
             self._executor.unload()
         except Exception:
             # /health turns to 503 and the watchdog is let go: systemd starts the service again.
@@ -242,8 +283,25 @@ class Worker:
         # What was refused is tried again at the next tick, not at once.
         return self._stop.is_set() or self._news or bool(self._between)
 
+    def _see_out(self) -> None:
+        """The jobs that still run were told to stop: what they are to be is recorded, as of a single one."""
+        while self._crowd is not None and self._crowd.busy:
+            with self._wake:
+                if not self._crowd.ended:
+                    self._wake.wait(TICK_S)
+            self._next_ended()
+
+    def _next_ended(self) -> bool:
+        ended = self._crowd.next_ended() if self._crowd is not None else None
+        if ended is None:
+            return False
+        self._ran(*ended)
+        return True
+
     def _step(self) -> bool:
         """Do one thing; False if there was nothing to do."""
+        if self._next_ended():
+            return True
         if self._between.do_next():
             return True
         self._ends.settle_left(self._alive)
@@ -260,35 +318,45 @@ class Worker:
         with self._wake:
             # Under the lock, so that a cancel finds the job in the queue or here, never in neither.
             job = None if self.paused or self.hold.by else self._schedule.take()
-            self.current, self.progress = job, Progress.of(job) if job else None
+            if job is not None:
+                self._running.begin(job, Progress.of(job))
         if job is None:
-            self._between.unload_when_idle()
+            if not len(self._running):
+                self._between.unload_when_idle()
             return False
-        self._process(job)
+        if self._crowd is None:
+            self._ran(job, self._run(job))
+        else:
+            self._crowd.begin(job, lambda: self._run(job), self.notify)
         return True
 
     def _ready(self, job: Job) -> bool:
         return self._surroundings.ready(job) and self._runner.engine.ready(job) and self._models.ready(job)
 
-    def _process(self, job: Job) -> None:
+    def _run(self, job: Job) -> Ended:
+        """What is to become of a job, or what kept it from being run. In its own thread, where there are several."""
         try:
-            ended = self._runner.run(
+            return self._runner.run(
                 job,
                 on_start=self._started,
                 on_progress=self._progressed,
                 orders=self._orders(job),
             )
-        except RefusedError as refusal:
-            ended = self._refused(refusal)
-        except OSError as error:
-            log.error("job %s: its start cannot be recorded: %s", job.id, error)
-            self._surroundings.blame(job, error.errno or 0, str(error))
+        except Exception as error:
+            return error
+
+    def _ran(self, job: Job, ended: Ended) -> None:
+        if isinstance(ended, RefusedError):
+            ended = self._refused(ended)
+        elif isinstance(ended, OSError):
+            log.error("job %s: its start cannot be recorded: %s", job.id, ended)
+            self._surroundings.blame(job, ended.errno or 0, str(ended))
             self._let_go(job)
             self._queue.put(job)
             return
-        except Exception:
+        elif isinstance(ended, Exception):
             # One odd record must not end the thread that all others need; the next start takes it up.
-            log.exception("job %s: it cannot be started", job.id)
+            log.error("job %s: it cannot be started", job.id, exc_info=ended)
             self._let_go(job)
             return
         self._schedule.ran(ended)
@@ -300,16 +368,17 @@ class Worker:
             job,
             cancelled=lambda: self._alive() and job.id in self._cancelled,
             stopping=self._stop.is_set,
-            urgent_s=lambda: self._between.urgent_s,
+            # Who runs several jobs has its own thread for what is urgent.
+            urgent_s=lambda: self._between.urgent_s if self._crowd is None else None,
             others=lambda: self._others_first(job),
             at_once=lambda: self.hold.at_once,
-            progress=lambda: self.progress,
+            progress=lambda: self._running.progress(job.id),
             abandoned=self._abandoned,
             expected_s=self._schedule.expected_s(job),
         )
 
     def _others_first(self, job: Job) -> bool:
-        if self.hold.by:
+        if self.hold.by or (self._crowd is not None and self.paused):
             return True
         running = self.current or job
         # Where no other one could begin, the running one goes on.
@@ -329,13 +398,13 @@ class Worker:
         """Carry out the end that is next, that of `job`; False if it is refused."""
         with self._wake:
             # So that it shows as the running one, and a cancel finds it.
-            if self.current is None:
-                self.current = job
+            if job.id not in self._running and (self._crowd is not None or not len(self._running)):
+                self._running.started(job)
         try:
             ended = self._ends.carry_out(lambda job_id: job_id in self._cancelled)
         except EndRefusedError as refusal:
             if self._surroundings.all_well():
-                self._let_wait()
+                self._let_wait(job)
             else:
                 self._pause(str(refusal))
             return False
@@ -357,16 +426,16 @@ class Worker:
             self._let_go(job)
             return True
 
-    def _let_wait(self) -> None:
+    def _let_wait(self, job: Job) -> None:
         with self._wake:
-            self.current = self.progress = None
+            self._running.drop(job.id)
         self._pause("")
 
     def _let_go(self, job: Job) -> None:
         with self._wake:
             self._cancelled.discard(job.id)
             self._between.used()
-            self.current = self.progress = None
+            self._running.drop(job.id)
 
     def _pause(self, reason: str) -> None:
         if reason and reason != self.paused:
@@ -378,13 +447,13 @@ class Worker:
     def _started(self, job: Job) -> None:
         # The record that waited says neither that it runs nor since when.
         with self._wake:
-            self.current = job
+            self._running.started(job)
 
     def _progressed(self, progress: Progress) -> None:
         self.heartbeat = time.monotonic()
-        self.progress = progress
-        if self.current is not None:
-            self.on_progress(self.current, progress)
+        job = self._running.progressed(progress)
+        if job is not None:
+            self.on_progress(job, progress)
 
     def _alive(self) -> bool:
         # The engine asks for cancellation between its smallest steps: as good a pulse as there is.

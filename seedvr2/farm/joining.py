@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seedvr2.errors import MediaError, OptionError
 from seedvr2.farm.agreement import check_encoder, check_source
-from seedvr2.farm.job_plan import JobPlan
+from seedvr2.farm.job_plan import JobPlan, read_job_plan
 from seedvr2.farm.unit import Flaw, Unit, unit_in
 from seedvr2.making import joined_result
 from seedvr2.media import open_source
@@ -22,7 +22,8 @@ from seedvr2.result import UpscaleResult
 from seedvr2.segments.finishing import make_result
 from seedvr2.segments.freezing import encoding
 from seedvr2.segments.frozen import SourceMark
-from seedvr2.segments.journal import Done
+from seedvr2.segments.handing_over import PLAN
+from seedvr2.segments.journal import Done, Journal
 
 
 def join(
@@ -47,6 +48,48 @@ def join(
         MachineError: the disk refuses.
     """
     plan, source = job.frozen, source or job.source
+    units = [unit_in(folder, index, plan.fingerprint) for index in range(len(plan.segments))]
+    files = [unit.path for unit in units]
+    return _joined(job, source, target, files, lambda report: _all_done(job, units, report), on_progress)
+
+
+def join_kept(
+    keep: Path,
+    source: Path,
+    target: Path,
+    *,
+    on_progress: OnProgress = lambda _progress: None,
+) -> UpscaleResult:
+    """Make the result of a job whose segments are all in its folder, with the journal that tells of them.
+
+    Args and errors as for `join`. `keep`: as of `Upscaler.upscale`; `write_plan` has put the plan there.
+    """
+    job = read_job_plan(keep / PLAN)
+    with reading(source):
+        journal = Journal(keep)
+    count = len(job.frozen.segments)
+    files = [journal.file(index) for index in range(count)]
+
+    def all_done(_report: Callable[[], None]) -> list[Done]:
+        missing = [index for index in range(count) if index not in journal.done or not files[index].is_file()]
+        if missing:
+            raise MediaError(
+                f"{target.name} cannot be joined: the segments {_numbers(missing)} are missing; start again."
+            )
+        return [journal.done[index] for index in range(count)]
+
+    return _joined(job, source, target, files, all_done, on_progress)
+
+
+def _joined(
+    job: JobPlan,
+    source: Path,
+    target: Path,
+    files: list[Path],
+    all_done: Callable[[Callable[[], None]], list[Done]],
+    on_progress: OnProgress,
+) -> UpscaleResult:
+    plan = job.frozen
     if usual_suffix(target) not in ("", plan.suffix):
         what = f"The plan makes {plan.suffix[1:]}"
         raise OptionError("target", f"{what}; give {target.name} a name that ends in {plan.suffix}, or plan anew.")
@@ -60,10 +103,8 @@ def join(
 
     with open_source(source, plan.options) as clip:
         check_encoder(plan.encoder, encoding(clip, plan.options, plan.suffix, plan.size))
-        units = [unit_in(folder, index, plan.fingerprint) for index in range(len(plan.segments))]
-        done = _all_done(job, units, report)
+        done = all_done(report)
         told = [warning for each in done for warning in each.warnings]
-        files = [unit.path for unit in units]
         if isinstance(clip, VideoSource):
             told = list(make_result(plan, clip, target, files, told, report))
         else:

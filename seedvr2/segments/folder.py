@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from seedvr2.errors import MediaError
-from seedvr2.segments.frozen import NAME, FrozenPlan, SourceMark, read_plan, write_plan
-from seedvr2.segments.handing_over import RETRIED
+from seedvr2.segments.frozen import FrozenPlan, SourceMark, read_plan, write_plan
+from seedvr2.segments.handing_over import PLAN, RETRIED
 from seedvr2.segments.journal import Journal
 from seedvr2.segments.shots import Scan
 
@@ -68,7 +68,7 @@ class SegmentFolder:
 
     def forget_plan(self) -> None:
         """Follow none. Raises OSError."""
-        (self.path / NAME).unlink(missing_ok=True)
+        (self.path / PLAN).unlink(missing_ok=True)
 
     def scan(self, source: SourceMark) -> Scan:
         """What an earlier run found out about the shots of that source. Raises OSError."""

@@ -20,8 +20,8 @@ from seedvr2.pipeline.latent_windows import LatentGrid
 from seedvr2.planning.plan import Plan
 from seedvr2.publishing import sync_folder
 from seedvr2.segments.cutting import Segment
+from seedvr2.segments.handing_over import PLAN
 
-NAME = "plan.json"
 # Of this layout of the file; a plan of another one is made anew.
 _FORMAT = 2
 # The beginning and the end tell a file that was replaced; a film is not read twice for it.
@@ -185,19 +185,19 @@ def _segment(entry: Mapping[str, Any]) -> Segment:
 
 def write_plan(folder: Path, plan: FrozenPlan) -> None:
     """Keep a plan in a folder, whole or not at all. Raises OSError."""
-    part = folder / f"{NAME}.part"
+    part = folder / f"{PLAN}.part"
     with part.open("w", encoding="ascii") as file:
         json.dump(plan.as_dict(), file)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(folder / NAME)
+    part.replace(folder / PLAN)
     sync_folder(folder)
 
 
 def read_plan(folder: Path) -> FrozenPlan | None:
     """The plan in a folder; None if there is none that can be used. Raises OSError."""
     try:
-        return FrozenPlan.from_dict(json.loads((folder / NAME).read_bytes()))
+        return FrozenPlan.from_dict(json.loads((folder / PLAN).read_bytes()))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 # While it is there, a source that is another one by now is taken instead of refused.
 RETRIED = "retried"
+# The plan that the segments follow.
+PLAN = "plan.json"
 
 
 def hand_over(former: Path, folder: Path) -> None:

@@ -21,7 +21,7 @@ NAME = "units.jsonl"
 class Done:
     """A finished segment: its number, frames, and what its file holds.
 
-    `seconds` it took to make, and `warnings` came up meanwhile.
+    `seconds` it took to make, and `warnings` came up meanwhile. `by`: the kind of GPU and the machine; empty: this one.
     """
 
     index: int
@@ -30,6 +30,7 @@ class Done:
     sha256: str
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    by: str = ""
 
 
 class Journal:
@@ -66,7 +67,7 @@ class Journal:
         """Where a segment is while it is made."""
         return self._folder / f"seg-{index:05d}.part"
 
-    def add(self, index: int, frames: int, seconds: float = 0.0, warnings: tuple[str, ...] = ()) -> Done:
+    def add(self, index: int, frames: int, seconds: float = 0.0, warnings: tuple[str, ...] = (), by: str = "") -> Done:
         """Take over the finished `part` of a segment: its bytes first, then its name, then the line.
 
         Raises:
@@ -75,7 +76,7 @@ class Journal:
         part, file = self.part(index), self.file(index)
         with part.open("rb") as opened:
             os.fsync(opened.fileno())
-        done = Done(index, frames, part.stat().st_size, sha256_of(part), seconds, warnings)
+        done = Done(index, frames, part.stat().st_size, sha256_of(part), seconds, warnings, by)
         part.replace(file)
         sync_folder(self._folder)
         line = json.dumps(asdict(done), separators=(",", ":")).encode("ascii") + b"\n"
@@ -138,9 +139,9 @@ def _parse(line: bytes) -> Done | None:
 def parse_done(values: Any) -> Done | None:
     """What `asdict` gave, of a JSON value; None if that is something else."""
     try:
-        done = Done(**{field.name: values[field.name] for field in fields(Done)})
+        done = Done(**{"by": "", **{field.name: values[field.name] for field in fields(Done) if field.name in values}})
         warnings = tuple(str(warning) for warning in done.warnings)
         counts = int(done.index), int(done.frames), int(done.bytes)
-        return Done(*counts, str(done.sha256), float(done.seconds), warnings)
+        return Done(*counts, str(done.sha256), float(done.seconds), warnings, str(done.by))
     except (ValueError, TypeError, KeyError):
         return None

@@ -87,7 +87,7 @@ class VideoJob:
             wanted = unmeasured(self._clip, self._options, self.suffix, circumstances, settings, mark)
             changed = kept is not None and kept.source != mark and replace(kept, source=mark).makes_the_same(wanted)
             if changed and done and not self._folder.retried:
-                raise MediaError(self._changed())
+                raise self._changed()
             if kept is not None and not anew and kept.makes_the_same(wanted):
                 self.plan = wanted.taking_over(kept)
                 self._folder.follow(self.plan)
@@ -196,15 +196,20 @@ class VideoJob:
         with reading(self._clip.path):
             seen = _seen(self._clip.path)
             if seen != self._seen and SourceMark.of(self._clip.path) != self.plan.source:
-                raise MediaError(self._changed())
+                raise self._changed()
         self._seen = seen
 
-    def _changed(self) -> str:
+    def _changed(self) -> MediaError:
         anew = f"delete {self._folder.path.name} beside the result" if self._own else "retry it"
-        return (
-            f"{self._clip.path.name} has changed since its work began, and the part that is done would not fit; put "
-            f"the former file back, or {anew} to begin with this one."
-        )
+        return other_source(self._clip.path, anew)
+
+
+def other_source(path: Path, anew: str = "retry it") -> MediaError:
+    """What is to be raised where a source is another one than the finished segments are of. `anew`: how to begin."""
+    return MediaError(
+        f"{path.name} has changed since its work began, and the part that is done would not fit; put the former file "
+        f"back, or {anew} to begin with this one."
+    )
 
 
 def _seen(path: Path) -> tuple[int, int, int]:

@@ -53,6 +53,7 @@ BEYOND = {
         "file_path": "", "task_id": "", "width": None, "height": None, "frames": None,
         **{name: None for name in OTHERS if name != "priority"},
     },
+    "list_machines": {},
     "preview": {
         "file_path": "", "task_id": "", "at": None, "crop": "auto", "strengths": None, **dict.fromkeys(SHOWN),
     },
@@ -152,10 +153,8 @@ async def annotations(client: Client) -> None:
     assert "wait_for_task" in client.instructions
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     reading = {name for name, tool in tools.items() if tool.annotations and tool.annotations.read_only_hint}
-    assert reading == {name for name in DOCUMENTED if name.startswith(("get_", "list_", "wait_"))} | {
-        "preview",
-        "plan_task",
-    }
+    questions = {name for name in DOCUMENTED | BEYOND if name.startswith(("get_", "list_", "wait_"))}
+    assert reading == questions | {"preview", "plan_task"}
     assert [name for name, tool in tools.items() if tool.annotations and tool.annotations.destructive_hint] == [
         "cancel_task",
         "remove_model",

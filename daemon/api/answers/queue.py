@@ -51,6 +51,7 @@ class QueueStatus(Holding):
     queue_length: Whole = about("Tasks that wait.")
     in_system: Whole = about("Tasks that wait or run.")
     processing: Processing | None
+    running: list[Processing] = about("All that run; processing is the first of them.")
     processing_task_id: TaskId | None
     processing_progress: Percent
     pending_tasks: list[Pending]

@@ -43,6 +43,33 @@ class Health(Answer):
     inbox_pending: Whole = about("Files that are not complete yet.")
     kept_bytes: Whole = about("What is done of failed videos and kept for a retry, on the disk.")
     problems: list[str] = about("What is wrong now, a sentence each.")
+    places: dict[str, str] = at_times("Of a cluster: state by name.")
+
+
+class Place(Answer):
+    """A GPU of the cluster."""
+
+    id: str
+    machine: str
+    gpu_index: Whole
+    kind: str = about("The name of the GPU, or cpu; empty: not known yet.")
+    vram_mb: Whole
+    free_mb: Whole
+    engine: str
+    models: dict[str, str] = about("SHA-256 by name, where known.")
+    state: Literal["idle", "loading", "busy", "suspect", "refused"]
+    why: str | None = about("It does not answer, or cannot work.")
+    model: str | None = about("In memory.")
+    unit: Whole | None = about("The segment that is made there.")
+    task_id: TaskId | None
+
+
+class Cluster(Answer):
+    """The GPUs that work, on this machine and others."""
+
+    mode: Literal["off", "local", "head", "join"]
+    places: list[Place]
+    problems: list[str]
 
 
 class GpuStatus(Answer):
@@ -71,6 +98,7 @@ class GpuStatus(Answer):
     cuda_version: str | None
     torch_version: str | None
     no_gpu_reason: str | None = about("Why the processor computes, in words.")
+    places: list[Place] = at_times()
 
 
 class Offloaded(Answer):

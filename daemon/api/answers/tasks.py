@@ -43,6 +43,7 @@ class Result(Answer):
     frames_done: Whole = at_times()
     frames_total: Whole = at_times()
     warnings: list[str] = at_times()
+    places: list[str] = at_times("On a cluster: where it is made; and what has made it, when it is done.")
 
 
 class Task(Result):
@@ -68,6 +69,8 @@ class Task(Result):
     waiting_for: str = at_times("Why it does not begin though it is its turn, or what it lets go first.")
     segments_done: Whole = at_times("Of a video: it goes on after these if it is interrupted.")
     segments_total: Whole = at_times()
+    units_done: Whole = at_times("On a cluster, while it runs: segments, or the one picture.")
+    units_total: Whole = at_times()
     duplicate_of: TaskId = at_times()
     retry_of: TaskId = at_times()
 

@@ -276,7 +276,15 @@ def test_every_operation_answers_as_documented(live: Running, document: dict[str
 
 
 def quiet_operations(checker: Checker) -> None:
-    for path in ("/health", "/metrics", "/openapi.json", "/api/gpu/status", "/api/models", "/api/models?all=1"):
+    for path in (
+        "/health",
+        "/metrics",
+        "/openapi.json",
+        "/api/gpu/status",
+        "/api/cluster",
+        "/api/models",
+        "/api/models?all=1",
+    ):
         checker.ask("GET", path)
     checker.ask("GET", "/api/queue/status")
     checker.ask("GET", "/api/queue/history?limit=3&status=all")

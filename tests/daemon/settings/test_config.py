@@ -80,9 +80,15 @@ def test_a_section_takes_only_what_its_keys_take() -> None:
 def test_every_key_has_its_variable(tmp_path: Path) -> None:
     for setting in SETTINGS:
         name = setting.parameter.name
-        value = {"port": "1", "host": "localhost", "url": "http://x", "device": "cuda:1", "hours": "22:00-06:00"}.get(
-            name
-        )
+        value = {
+            "port": "1",
+            "host": "localhost",
+            "url": "http://x",
+            "device": "cuda:1",
+            "hours": "22:00-06:00",
+            "mode": "local",
+            "gpus": "0, 1",
+        }.get(name)
         if value is None and setting.parameter.kind is str and not setting.parameter.choices:
             value = str(tmp_path / name)
         value = value or str(setting.parameter.choices[-1] if setting.parameter.choices else 10)

@@ -1,0 +1,44 @@
+"""A gateway whose slots do nothing for as long as they are told: what is measured is the cluster alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from daemon.cluster.gateway_main import main
+
+STEP_S = 0.02
+
+
+class Sleeper:
+    """In place of `Bench`."""
+
+    model = "none"
+
+    def __init__(self, setup: Mapping[str, Any]) -> None:
+        """There is nothing to set up."""
+
+    def facts(self) -> dict[str, Any]:
+        """As of `Bench`."""
+        numbers = dict.fromkeys(("gpu_index", "vram_mb", "free_mb"), 0)
+        return {**numbers, "kind": "sleeper", "engine": "", "models": {}, "model": self.model, "why": ""}
+
+    def carry_out(
+        self,
+        order: Mapping[str, Any],
+        _on_step: Callable[[str, int, int | None, float | None], None],
+        cancelled: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """Sleep for `order["seconds"]`."""
+        ends = time.monotonic() + float(order["seconds"])
+        while (left := ends - time.monotonic()) > 0 and not cancelled():
+            time.sleep(min(left, STEP_S))
+        return {"frames": 1}
+
+
+if __name__ == "__main__":
+    # The class by the name that it has in the slots.
+    from benchmarks.cluster_gateway import Sleeper as Named
+
+    main(Named)

@@ -1,0 +1,1 @@
+"""Many GPUs, here and on other machines: Ray behind the executor."""

@@ -1,0 +1,204 @@
+"""What a place does with an order: the engine, in the process of a slot. Nothing here knows of Ray."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from daemon.cluster.share import Mark, here, is_shared, mappings_of
+from daemon.engine.gpu import GpuFacts, cards, look
+from daemon.engine.local_executor import LocalExecutor, as_outcome
+from daemon.settings.keys import ModelSettings
+from seedvr2 import __version__
+from seedvr2.errors import MachineError
+from seedvr2.options import UpscaleOptions
+
+MIB = 1 << 20
+PROCESSOR = "cpu"
+
+
+class OnStep(Protocol):
+    """Told how far an order is."""
+
+    def __call__(self, stage: str, done: int, total: int | None, share: float | None, /) -> None:
+        """As `OnProgress` of the executor."""
+
+
+class Bench:
+    """The engine on one GPU, or on the processor.
+
+    Args:
+        setup: as `engine_setup` makes it; on a machine with settings of its own, the `mark` of the results' folder.
+    """
+
+    def __init__(self, setup: Mapping[str, Any]) -> None:
+        self._mark = Mark(**setup["mark"]) if setup.get("mark") else None
+        self._paths = mappings_of(os.environ)
+        setup = setup if "models_dirs" in setup else _own_setup()
+        self._models_dirs = [Path(folder) for folder in setup["models_dirs"]]
+        self._device, self._fetches = str(setup["device"]), bool(setup["auto_download"])
+        settings = ModelSettings(
+            default=setup["default"],
+            auto_download=setup["auto_download"],
+            device=setup["device"],
+            dtype=setup["dtype"],
+            compile=setup["compile"],
+            gpu="all",
+        )
+        memory = Path(setup["memory_file"]) if setup["memory_file"] else None
+        self._engine = LocalExecutor(self._models_dirs, settings, memory)
+
+    @property
+    def model(self) -> str:
+        """The model in memory; empty: none."""
+        return self._engine.model or ""
+
+    def facts(self) -> dict[str, Any]:
+        """What there is to know of this place, without importing the engine; keys as of `Place`."""
+        gpu = self._gpu()
+        return {
+            "gpu_index": gpu.index if gpu else 0,
+            "kind": gpu.name if gpu else PROCESSOR,
+            "vram_mb": gpu.memory_total_mb if gpu else 0,
+            "free_mb": gpu.memory_total_mb - gpu.memory_used_mb if gpu else _free_memory_mb(),
+            "engine": __version__,
+            # Where any may be fetched, none is missing.
+            "models": {} if self._fetches else self._models(),
+            "model": self.model,
+            "why": self._why(),
+        }
+
+    def _why(self) -> str:
+        """Why nothing can be made here; empty if all is well."""
+        if self._mark is None or is_shared(self._mark, self._paths, writable=True):
+            return ""
+        folder = self._mark.folder
+        return f"it does not see {folder}, or may not write there; share it, or join with --path {folder}=FOLDER"
+
+    def carry_out(self, order: Mapping[str, Any], on_step: OnStep, cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Do what is asked for. Raises as `Executor.run`; OptionError of `plan`: here something differs from it."""
+        source = Path(order["source"])
+        if self._mark is not None:
+            # The name under which the service holds it open means nothing on another machine.
+            source = here(order["path"], self._paths)
+            order = {**order, "target": here(order["target"], self._paths)}
+            if not source.exists():
+                where = f"{source} is not on this machine; share its folder, or join with --path"
+                raise MachineError(f"{where} {Path(order['path']).parent}=FOLDER.", errno.ENOENT)
+        if order["what"] == "segment":
+            return self._segment(source, order, on_step, cancelled)
+        return self._begin(source, order, on_step, cancelled)
+
+    def _begin(
+        self, source: Path, order: Mapping[str, Any], on_step: OnStep, cancelled: Callable[[], bool]
+    ) -> dict[str, Any]:
+        """The plan of a video, or the whole result of anything else."""
+        model, target = str(order["model"]), Path(order["target"])
+        options = UpscaleOptions.parse(order["options"])
+        upscaler = self._engine.upscaler(model, cancelled, lambda: on_step("downloading", 0, None, None))
+        report = _reporter(on_step)
+        begun = upscaler.begin(
+            source, options, model=model, kept=_kept(order["kept"]), on_progress=report, cancelled=cancelled
+        )
+        if begun is not None:
+            return {"plan": begun.plan.as_dict(), "goes_on": begun.goes_on}
+        result = upscaler.upscale(source, target, options, model=model, on_progress=report, cancelled=cancelled)
+        outcome = as_outcome(result)
+        return {
+            "outcome": {
+                "model": outcome.model,
+                "width": outcome.width,
+                "height": outcome.height,
+                "frames": outcome.frames,
+                "seconds": outcome.seconds,
+                "tiled": outcome.tiled,
+                "warnings": list(outcome.warnings),
+            },
+            "bytes": target.stat().st_size,
+        }
+
+    def _segment(
+        self, source: Path, order: Mapping[str, Any], on_step: OnStep, cancelled: Callable[[], bool]
+    ) -> dict[str, Any]:
+        job_plan: Any = importlib.import_module("seedvr2.farm.job_plan")
+        plan = job_plan.JobPlan.from_dict(order["plan"])
+        upscaler = self._engine.upscaler(plan.model, cancelled, lambda: on_step("downloading", 0, None, None))
+        made = upscaler.make_segments(
+            plan,
+            [int(order["index"])],
+            Path(order["target"]),
+            source=source,
+            on_progress=_reporter(on_step),
+            cancelled=cancelled,
+        )
+        ((unit, done),) = made.units
+        # The journal of the job says the same, as soon as the service has taken the segment over.
+        unit.record.unlink(missing_ok=True)
+        return {
+            "frames": done.frames,
+            "bytes": done.bytes,
+            "sha256": done.sha256,
+            "seconds": done.seconds,
+            "warnings": list(done.warnings),
+        }
+
+    def _gpu(self) -> GpuFacts | None:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        if self._device == PROCESSOR or not cards():
+            return None
+        return look(visible)
+
+    def _models(self) -> dict[str, str]:
+        folder: Any = importlib.import_module("seedvr2.catalogue.folder")
+        hashes: Any = importlib.import_module("seedvr2.catalogue.hashes")
+        nano: Any = importlib.import_module("seedvr2.nano")
+        found = {
+            model.name: hashes.known_sha256(model.path) or "" for model in folder.installed_models(self._models_dirs)
+        }
+        return {**found, nano.NAME: ""}
+
+
+def _reporter(on_step: OnStep) -> Callable[[Any], None]:
+    return lambda now: on_step(now.stage, now.frames_done, now.frames_total, now.fraction)
+
+
+def _kept(kept: Mapping[str, Any] | None) -> Any:
+    if kept is None:
+        return None
+    beginning: Any = importlib.import_module("seedvr2.farm.beginning")
+    frozen: Any = importlib.import_module("seedvr2.segments.frozen")
+    try:
+        plan = frozen.FrozenPlan.from_dict(kept["plan"])
+    except (ValueError, TypeError, KeyError, IndexError):
+        # Of another version of this program.
+        return None
+    return beginning.Kept(plan, int(kept["frames"]), bool(kept["retried"]), bool(kept["too_large"]))
+
+
+def _own_setup() -> dict[str, Any]:
+    """That of a machine which has a configuration of its own."""
+    config: Any = importlib.import_module("daemon.settings.config")
+    own = config.load_config()
+    return engine_setup(own.model, [str(folder) for folder in own.paths.models], "")
+
+
+def engine_setup(settings: ModelSettings, models_dirs: list[str], memory_file: str) -> dict[str, Any]:
+    """How the engine is set up, as JSON."""
+    return {
+        "models_dirs": models_dirs,
+        "memory_file": memory_file,
+        "default": settings.default,
+        "device": settings.device if settings.device == PROCESSOR else "auto",
+        "dtype": settings.dtype,
+        "compile": settings.compile,
+        "auto_download": settings.auto_download,
+    }
+
+
+def _free_memory_mb() -> int:
+    memory: Any = importlib.import_module("seedvr2.planning.host_memory")
+    return int(memory.obtainable()) // MIB

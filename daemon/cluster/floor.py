@@ -1,0 +1,260 @@
+"""The places as Ray shows them, and the attempts that run there. In the gateway's process, in its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ray
+from ray.exceptions import ActorUnavailableError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from daemon.cluster import messages as say
+from daemon.cluster.head import LABEL
+from daemon.cluster.slot import GROUPS, GpuSlot, Workbench, rested
+
+log = logging.getLogger(__name__)
+LOOK_S = 1.0
+# A slot that was started may have to wait for a GPU that somebody else holds.
+HELLO_S = 60.0
+# Until a slot that could not be started is tried again, each time twice as long.
+FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
+# Between two questions to a place that has nothing to do: its memory may be taken by others.
+FACTS_S = 30.0
+# What Ray calls the machine that it was started on first.
+_HEAD = "node:__internal_head__"
+
+
+@dataclass(slots=True)
+class _Bay:
+    """One place: what is known of it, and the slot that is there."""
+
+    place: say.Place
+    node: str
+    own: bool = False
+    slot: Any = None
+    used: float = field(default_factory=time.monotonic)
+    asked: float = 0.0
+    tries: int = 0
+    resting_until: float = 0.0
+    busy: bool = False
+    opening: bool = False
+
+
+class Floor:
+    """Sees places come and go, and has orders carried out there.
+
+    Args:
+        send: to the service. make: what does the work in a slot.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[say.FromGateway], None],
+        make: Callable[[Mapping[str, Any]], Workbench],
+        setup: say.Setup,
+    ) -> None:
+        self._send = send
+        self._make = make
+        self._setup = setup
+        self._bays: dict[str, _Bay] = {}
+        self._attempts: dict[str, _Bay] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        # No CPU is asked for: a GPU is what there is one of.
+        options = {"num_cpus": 0, "num_gpus": 1, "max_restarts": 0, "max_task_retries": 0}
+        self._class = ray.remote(**options, concurrency_groups=GROUPS)(GpuSlot)
+
+    def take(self, message: Any) -> None:
+        """Do what the service says."""
+        match message:
+            case say.Run():
+                self._go(self._run(message))
+            case say.Cancel(attempt=attempt):
+                bay = self._attempts.get(attempt)
+                if bay is not None and bay.slot is not None:
+                    bay.slot.cancel.remote(attempt)
+            case say.Kill(place=place, why=why):
+                if place in self._bays:
+                    log.warning("what runs at %s is ended: %s", place, why)
+                    self._drop(self._bays[place])
+            case say.Rest():
+                for bay in self._bays.values():
+                    self._give_back(bay)
+
+    async def look_around(self) -> None:
+        """Look who is there, for ever."""
+        while True:
+            nodes = await asyncio.to_thread(ray.nodes)
+            self._see([node for node in nodes if node["Alive"]])
+            for bay in list(self._bays.values()):
+                self._look_at(bay)
+            await asyncio.sleep(LOOK_S)
+
+    # -- places -------------------------------------------------------------------------------------------
+
+    def _see(self, nodes: list[dict[str, Any]]) -> None:
+        there = {place.id: (place, node) for node, name in named(nodes) for place in _places_of(node, name)}
+        for name in [name for name in self._bays if name not in there]:
+            bay = self._bays.pop(name)
+            bay.slot = None
+            self._send(say.Gone(name, f"{bay.place.machine} does not answer any more"))
+        for name, (place, node) in there.items():
+            known, owner = self._bays.get(name), str(node["NodeID"])
+            if known is None:
+                self._bays[name] = _Bay(replace(place, state="loading"), owner, own=_HEAD in node["Resources"])
+            elif known.node != owner:
+                # The machine was started anew between two looks.
+                self._drop(known)
+                known.node = owner
+
+    def _look_at(self, bay: _Bay) -> None:
+        now = time.monotonic()
+        if bay.busy or bay.opening or now < bay.resting_until:
+            return
+        idle_s = self._setup.idle_s
+        if bay.slot is not None and bay.place.model and idle_s and now - bay.used >= idle_s:
+            log.info("%s has had nothing to do for %.0f s and gives its memory back", bay.place.id, idle_s)
+            self._give_back(bay)
+        elif (bay.slot is None and not bay.place.kind) or (bay.slot is not None and now - bay.asked >= FACTS_S):
+            self._go(self._ask(bay))
+
+    async def _ask(self, bay: _Bay) -> None:
+        """Find out what a place is and has; start its slot for that."""
+        bay.opening = True
+        try:
+            slot = bay.slot or self._open(bay)
+            facts = await asyncio.wait_for(_answer(slot.hello.remote()), HELLO_S)
+        except TimeoutError:
+            self._refuse(bay, "suspect", "its GPU is not free, or it does not answer")
+        except RayError as error:
+            self._refuse(bay, "refused", _first_line(error))
+        else:
+            if facts["why"]:
+                self._refuse(bay, "refused", facts["why"])
+                return
+            bay.asked, bay.tries = time.monotonic(), 0
+            known = {name: facts[name] for name in ("gpu_index", "kind", "vram_mb", "free_mb", "engine", "models")}
+            self._tell(bay, **known, model=facts["model"], state="idle", why="")
+        finally:
+            bay.opening = False
+
+    def _open(self, bay: _Bay) -> Any:
+        here = NodeAffinitySchedulingStrategy(bay.node, soft=False)
+        # Other machines have settings of their own, and their own folders of models.
+        setup = self._setup.engine if bay.own and self._setup.mode != "join" else {"mark": self._setup.mark}
+        bay.slot = self._class.options(scheduling_strategy=here).remote(self._make, setup)
+        return bay.slot
+
+    def _refuse(self, bay: _Bay, state: str, why: str) -> None:
+        log.warning("%s: %s", bay.place.id, why)
+        pause = min(FIRST_REST_S * 2**bay.tries, LONGEST_REST_S)
+        bay.tries, bay.resting_until = min(bay.tries + 1, 30), time.monotonic() + pause
+        self._drop(bay)
+        # It is asked anew what it is.
+        self._tell(bay, kind="", state=state, why=why, model="", unit="")
+
+    def _give_back(self, bay: _Bay) -> None:
+        if not bay.busy and not bay.opening and bay.slot is not None:
+            self._drop(bay)
+            self._tell(bay, model="")
+
+    def _drop(self, bay: _Bay) -> None:
+        slot, bay.slot = bay.slot, None
+        if slot is not None:
+            with contextlib.suppress(RayError):
+                ray.kill(slot)
+
+    def _tell(self, bay: _Bay, **changes: Any) -> None:
+        place = replace(bay.place, **changes)
+        if place != bay.place:
+            bay.place = place
+            if self._bays.get(place.id) is bay:
+                self._send(say.Seen(place))
+
+    # -- attempts -----------------------------------------------------------------------------------------
+
+    async def _run(self, run: say.Run) -> None:
+        bay = self._bays.get(run.place)
+        if bay is None or bay.busy or bay.place.state != "idle":
+            self._send(say.Lost(run.attempt, "the place is not there any more", begun=False))
+            return
+        bay.busy = True
+        self._attempts[run.attempt] = bay
+        self._tell(bay, state="busy" if bay.place.model else "loading", unit=run.attempt)
+        slot = bay.slot or self._open(bay)
+        telling = asyncio.create_task(self._follow(bay, slot, run.attempt))
+        try:
+            said = await _answer(slot.run.remote(run.attempt, run.order))
+        except ActorUnavailableError as error:
+            self._lost(bay, run.attempt, "suspect", f"{bay.place.machine} does not answer ({_first_line(error)})")
+        except RayError as error:
+            self._lost(bay, run.attempt, "loading", f"its process ended ({_first_line(error)})")
+        else:
+            self._ended(bay, run.attempt, said)
+        finally:
+            telling.cancel()
+            del self._attempts[run.attempt]
+
+    def _ended(self, bay: _Bay, attempt: str, said: dict[str, Any]) -> None:
+        bay.busy, bay.used = False, time.monotonic()
+        fault = said.get("fault")
+        if fault is not None and fault.get("device"):
+            # After an error of the GPU nothing would work in that process.
+            self._drop(bay)
+        self._tell(bay, state="idle", unit="", model=said["model"] if bay.slot is not None else "")
+        self._send(say.Done(attempt, said["answer"]) if fault is None else say.Failed(attempt, **fault))
+
+    def _lost(self, bay: _Bay, attempt: str, state: str, why: str) -> None:
+        bay.busy = False
+        # A slot that is cut off would go on; what it makes is not wanted any more.
+        self._drop(bay)
+        self._tell(bay, kind="", state=state, why="", model="", unit="")
+        self._send(say.Lost(attempt, why))
+
+    async def _follow(self, bay: _Bay, slot: Any, attempt: str) -> None:
+        seen = 0
+        while True:
+            since = time.monotonic()
+            try:
+                told = await _answer(slot.told.remote(attempt, seen))
+            except RayError:
+                # Who waits for the end of the attempt learns of it, too.
+                return
+            if told is not None and told["number"] > seen:
+                seen = told["number"]
+                self._tell(bay, state="busy", model=told["model"])
+                self._send(say.Progress(attempt, told["stage"], told["done"], told["total"], told["share"]))
+            await asyncio.sleep(rested(since))
+
+    def _go(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _answer(ref: Any) -> Any:
+    return await ref
+
+
+def named(nodes: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Machines as Ray lists them, each with the name that it goes by: its label, or that of the host."""
+    taken: set[str] = set()
+    for node in nodes:
+        name = str(node["Labels"].get(LABEL) or node["NodeManagerHostname"])
+        name = f"{name}-{str(node['NodeID'])[:6]}" if name in taken else name
+        taken.add(name)
+        yield node, name
+
+
+def _places_of(node: Mapping[str, Any], machine: str) -> Iterator[say.Place]:
+    for number in range(int(node["Resources"].get("GPU", 0))):
+        yield say.Place(f"{machine}:{number}", machine)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:200]

@@ -1,0 +1,54 @@
+"""Which machines have been given a file to join with."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+from daemon.cluster.secrets import write_secret
+from daemon.errors import ClusterError
+
+FILE = "machines.json"
+# As a label of Ray takes it.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,40}[a-z0-9])?")
+
+
+def check_name(name: str) -> None:
+    """Raise ClusterError if a machine cannot be called so."""
+    if not _NAME.fullmatch(name):
+        raise ClusterError(
+            f"A machine takes a name of small letters, digits, - and ., such as studio-2, not {name!r:.60}."
+        )
+
+
+def machines(folder: Path) -> dict[str, float]:
+    """Names, each with the time (Unix) at which it was added. Raises ClusterError."""
+    try:
+        entries = json.loads((folder / FILE).read_bytes())
+        return {str(name): float(when) for name, when in entries.items()}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ClusterError(f"{folder / FILE} cannot be read: {error.strerror}.") from error
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ClusterError(f"{folder / FILE} is damaged; move it away and add the machines again.") from error
+
+
+def add(folder: Path, name: str) -> None:
+    """Put a machine on the list. Raises ClusterError."""
+    _write(folder, machines(folder) | {name: round(time.time())})
+
+
+def remove(folder: Path, name: str) -> None:
+    """Take a machine off the list. Raises ClusterError: it is not there."""
+    listed = machines(folder)
+    if name not in listed:
+        raise ClusterError(f"There is no machine {name!r:.60}; there are: {', '.join(sorted(listed)) or 'none'}.")
+    del listed[name]
+    _write(folder, listed)
+
+
+def _write(folder: Path, listed: dict[str, float]) -> None:
+    write_secret(folder, FILE, json.dumps(listed, indent=1).encode("ascii"))

@@ -1,0 +1,181 @@
+"""What the service and the gateway to Ray say to each other: one JSON object a line, no more than is listed here."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon.engine.codec import Codec
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one unit at a time can be made: one GPU.
+
+    Attributes:
+        id: by which it is asked for. machine: its name. gpu_index: of the GPU there, as its driver counts.
+        kind: the name of the GPU, or `cpu`. vram_mb, free_mb: its memory, and what was free of it when last asked.
+        engine: version of this program. models: names and, where known, SHA-256 of those that are there.
+        state: idle, loading, busy, suspect (it does not answer) or refused (it cannot work). why: of the last two.
+        model, unit: in memory, and which attempt is being made; empty: none.
+    """
+
+    id: str
+    machine: str
+    gpu_index: int = 0
+    kind: str = ""
+    vram_mb: int = 0
+    free_mb: int = 0
+    engine: str = ""
+    models: dict[str, Any] = field(default_factory=dict)
+    state: str = "idle"
+    why: str = ""
+    model: str = ""
+    unit: str = ""
+
+
+# -- to the gateway -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The first message.
+
+    Attributes:
+        mode: as the setting. address: of the Ray head; empty: a Ray of its own, on the loopback interface.
+        head: what starts that head first; empty: it is there.
+        gpus: how many places of this machine there are; of a Ray of its own.
+        folder: of its own, for sockets; its path is short.
+        engine: how the engine is set up on this machine, as `Bench` takes it; others have settings of their own.
+        mark: of the folder of the results, by which other machines see that they share it; as `Mark`. Empty: none.
+        idle_s: seconds without work until a place gives its memory back; 0: never.
+        level, form: of the log.
+    """
+
+    version: int
+    mode: str
+    address: str
+    head: list[Any]
+    gpus: int
+    folder: str
+    engine: dict[str, Any]
+    mark: dict[str, Any]
+    idle_s: float
+    level: str
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Carry out an order at a place, as that `attempt`; answered by `Done`, `Failed` or `Lost`."""
+
+    attempt: str
+    place: str
+    order: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop an attempt."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End what runs at a place, whatever it does."""
+
+    place: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Give back the memory of all places that have nothing to do."""
+
+
+# -- from the gateway -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """The first message: it is connected to Ray."""
+
+    version: int
+    ray: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why there is no Ray to work with; the gateway ends."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The process runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A place that is new, or has changed."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A place is not there any more."""
+
+    place: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an attempt is; as `OnProgress` of the executor."""
+
+    attempt: str
+    stage: str
+    done: int
+    total: int | None
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An attempt is carried out: what the bench answered."""
+
+    attempt: str
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt failed, and the place goes on; as `Fault` of the engine's messages."""
+
+    attempt: str
+    kind: str
+    message: str
+    number: int = 0
+    name: str = ""
+    device: bool = False
+    others_mb: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The place ended over an attempt, or does not answer; what it made of it is unknown. `begun`: if it had it."""
+
+    attempt: str
+    why: str
+    begun: bool = True
+
+
+ToGateway = Setup | Run | Cancel | Kill | Rest
+FromGateway = Up | Trouble | Beat | Seen | Gone | Progress | Done | Failed | Lost
+CODEC = Codec((*typing.get_args(ToGateway), *typing.get_args(FromGateway)), (Place,))
