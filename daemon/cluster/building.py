@@ -49,7 +49,7 @@ def make_executor(
     def child(device: str) -> ChildExecutor:
         return ChildExecutor(
             models,
-            replace(config.model, device=device),
+            config.model.model_copy(update={"device": device}),
             config.logging,
             memory=memory,
             stall_s=config.jobs.stall_s,
@@ -64,7 +64,7 @@ def make_executor(
         gpus=len(visible),
         folder="",
         engine=engine_setup(
-            replace(config.model, device=PROCESSOR) if PROCESSOR in visible else config.model,
+            config.model.model_copy(update={"device": PROCESSOR}) if PROCESSOR in visible else config.model,
             [str(folder) for folder in models],
             str(memory),
         ),

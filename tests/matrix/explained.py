@@ -153,6 +153,14 @@ def _plain_layout(each: Difference) -> bool:
     return {each.before, each.after} in ({None, "mono"}, {None, "stereo"})
 
 
+def _deep(each: Difference) -> bool:
+    """More than 8 bits stay so, in HEVC."""
+    source, result = (fields["video0.pix_fmt"] for fields in (each.source, each.result))
+    return bool(re.search(r"p1\d(le|be)$", source) and result.endswith("p10le")) and (
+        each.result["video0.codec_name"] == "hevc"
+    )
+
+
 def _pcm_in_mp4(each: Difference) -> bool:
     pcm = all("pcm" in fields["audio0.codec_name"] for fields in (each.source, each.result))
     return pcm and each.result["format.format_name"].startswith("mov")
@@ -198,8 +206,10 @@ VIDEO_RULES: tuple[Rule, ...] = (
     Rule(r"video0\.(coded_)?(width|height)", "twice the size", _doubled),
     Rule(r"video0\.(sample|display)_aspect_ratio", "square pixels", _same_shape),
     Rule(r"video0\.codec_(long_)?name", "H.264", lambda each: bool(re.match(r"h264|H\.264", each.after or ""))),
+    Rule(r"video0\.codec_(long_)?name", "HEVC, which has 10 bits everywhere", _deep),
     Rule(rf"video0\.({_CODING})", "of the new coding"),
-    Rule(r"video0\.pix_fmt", "8 bits, 4:2:0", became("yuv420p")),
+    Rule(r"video0\.pix_fmt", "8 bits, 4:2:0", lambda each: each.after == "yuv420p" and not _deep(each)),
+    Rule(r"video0\.pix_fmt", "10 bits, 4:2:0", lambda each: each.after == "yuv420p10le" and _deep(each)),
     Rule(r"video0\.bits_per_raw_sample", "8 bits", became("8", None)),
     Rule(r"video0\.color_range", "limited range", became("tv")),
     Rule(
@@ -208,6 +218,7 @@ VIDEO_RULES: tuple[Rule, ...] = (
     Rule(r"video0\.color_(transfer|primaries)", "the guess that was made", was(None, "unknown")),
     Rule(r"video0\.chroma_location", "the usual place", became("left")),
     Rule(r"video0\.field_order", "nobody knew", was("unknown", None)),
+    Rule(r"video0\.field_order", "HEVC says it of fields alone", lambda each: each.after is None and _deep(each)),
     Rule(r"video0\.field_order", "whole frames", became("progressive"), "interlaced"),
     Rule(r"video0\.(side_data_list\.Display Matrix\..*|tags\.rotate)", "upright now", became(None)),
     Rule(r"video0\.side_data_list\.CPB properties\..*", "of the old coding"),

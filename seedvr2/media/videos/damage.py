@@ -73,11 +73,18 @@ class Damage:
         if spans:
             places = _places(_merged(spans, _MERGED * self._step), time_base, zero)
             yield f"The damage is {places}; where frames are missing, the one before stands still."
-        holes = [span for _, span in self._holes if span[1] - span[0] >= 2 * self._step]
+        holes = self._lost()
         rare = self._others <= min(max(self._number // _RARE, 1), _MOST) and self._number >= _FEW
         if regular and holes and rare:
             places = _places(_merged(holes, self._step), time_base, zero)
             yield f"There are no frames {places}; the one before stands still."
+
+    def _lost(self) -> list[Span]:
+        """Places at which more than a single frame is missing, be it here and there."""
+        spans = [span for _, span in self._holes]
+        places = _merged(spans, _MERGED * self._step)
+        missing = [sum(b - a for a, b in spans if begin <= a and b <= end) for begin, end in places]
+        return [place for place, ticks in zip(places, missing, strict=True) if ticks >= 2 * self._step]
 
 
 def _merged(spans: Sequence[Span], near: int) -> list[Span]:

@@ -102,7 +102,7 @@ def test_an_interrupted_job_gives_the_same_to_the_last_byte(
     nano: Upscaler, tmp_path: Path, encoder: str, source: str
 ) -> None:
     clip = clip_of(tmp_path, source)
-    options = UpscaleOptions.parse({"resolution": 144 if encoder == "dnxhd" else 32, **WORDS[encoder]})
+    options = UpscaleOptions.parse({"resolution": 180 if encoder == "dnxhd" else 32, **WORDS[encoder]})
     with open_source(clip) as opened:
         assert isinstance(opened, VideoSource)
         suffix, light, tags = output_suffix(opened.info, options), opened.light, opened.tags

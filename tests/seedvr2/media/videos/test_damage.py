@@ -96,6 +96,10 @@ def test_what_is_not_damaged_keeps_its_pictures_and_its_times(
     assert len(found) == known.frames
     times = [time for time, _ in found]
     assert times == sorted(set(times))
+    if "clock of the recording" in " ".join(warnings):
+        # The damage made it look as if it had been set, which is told: what follows goes on without the gap.
+        assert abs(times[-1] - max(good)) <= 4 * STEP and len(found) > len(good) - 3 * GOP
+        return
     # As long as the whole, within two frames: nothing behind the damage has moved.
     assert abs(times[-1] - max(good)) <= 2 * STEP and abs(times[0] - min(good)) <= 2 * STEP
     tolerance = STEP / 4
