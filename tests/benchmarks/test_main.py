@@ -51,6 +51,7 @@ def test_a_case_is_printed_recorded_and_compared(
     assert len(file.read_text().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_a_case_that_fails_is_told_and_leaves_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -350,6 +350,7 @@ def test_what_failed_twice_is_not_where_the_next_job_begins(
     assert tiles == [None, 768, 512]
 
 
+@pytest.mark.long
 def test_200_jobs_keep_their_model_and_their_plan(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ def test_together_they_gain_and_leave_the_path_of_the_condition_alone(folder: Pa
     assert not changed.any()
 
 
+@pytest.mark.long
 def test_the_transformer_first_learns_to_tell_the_faults(folder: Path, example: Example) -> None:
     run = Run(folder, PHASES)
     before = run.trainee.decoder.entry.matrix.detach().clone()

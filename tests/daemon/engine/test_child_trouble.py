@@ -77,7 +77,7 @@ def kill_at_random(start: Start, make: Make, times: int) -> None:
 
 
 def test_killed_at_random_instants(start: Start, make: Make) -> None:
-    kill_at_random(start, make, 25)
+    kill_at_random(start, make, 6)
 
 
 @pytest.mark.long
@@ -103,6 +103,7 @@ def test_a_gpu_that_fails_with_every_file_fails_none(start: Start, make: Make, c
     eventually(lambda: not problems(running))
 
 
+@pytest.mark.long
 def test_a_file_that_is_alone_with_a_failing_gpu_waits(start: Start, make: Make, control: Control) -> None:
     running = begin(start, make)
     control("run.sticky", 1000)

@@ -347,6 +347,7 @@ def test_a_disk_that_fills_up_during_a_job_is_waited_for(running: Running, monke
     assert len(running.executor.runs) == 2
 
 
+@pytest.mark.long
 def test_a_thousand_files_at_once_all_come_out(start: Start, tmp_path: Path) -> None:
     # In memory where possible: what a disk's fsync costs is not the question here.
     memory = Path("/dev/shm")

@@ -109,6 +109,7 @@ def test_a_picture_is_done_before_the_film_whose_frames_stay_the_same(
     assert 'seedvr2_jobs_submitted_total{source="api"} 2' in running.get("/metrics").text
 
 
+@pytest.mark.long
 def test_a_film_goes_on_between_many_pictures(
     start: Start, tmp_path: Path, film: Path, undisturbed: list[tuple[int | None, bytes]]
 ) -> None:

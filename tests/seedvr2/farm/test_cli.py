@@ -65,6 +65,7 @@ def tools(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_the_script_for_slurm_gives_what_one_machine_gives(farm: Farm, tools: Path, tmp_path: Path) -> None:
     text = (ROOT / "docs" / "farms.md").read_text()
     (script,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)

@@ -40,9 +40,9 @@ def test_segments_made_apart_in_any_order_are_joined_to_what_one_machine_makes(f
     "way",
     [
         {},
-        {"temporal_overlap": 2, "prepend_frames": 3},
+        pytest.param({"temporal_overlap": 2, "prepend_frames": 3}, marks=pytest.mark.long),
         {"stitching": "batch", "temporal_overlap": 3, "prepend_frames": 2},
-        {"shots": "off", "temporal_overlap": 1},
+        pytest.param({"shots": "off", "temporal_overlap": 1}, marks=pytest.mark.long),
     ],
 )
 def test_segments_within_shots_are_the_same_alone_and_together(

@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.long
 def test_what_is_compiled_gives_the_same_or_is_left() -> None:
     cases = Path(__file__).with_name("compiled_cases.py")
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", str(cases)]

@@ -163,6 +163,7 @@ def test_tiles_of_such_a_clip_too() -> None:
     torch.testing.assert_close(decoded, decode_tiled(vae, latent, tiling), atol=1e-6, rtol=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("roomy", [False, True])
 def test_a_long_pass_takes_no_more_than_the_table_says_of_many_slices(roomy: bool) -> None:
     vae = meta_vae(VAE)
