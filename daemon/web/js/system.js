@@ -5,6 +5,7 @@ import * as api from "./api.js";
 import { el, iconButton, setText } from "./dom.js";
 import { duration, fileSize, memory, number } from "./format.js";
 import { onLanguage, translate } from "./i18n.js";
+import { machineCards } from "./machines.js";
 import { sentence } from "./messages.js";
 
 const ADDRESS = "#system";
@@ -19,6 +20,8 @@ export class System {
   #folders = el("tbody");
   #facts = el("dl.facts");
   #versions = el("dl.facts");
+  #cards = el("ul.machines");
+  #machines = el("section", { hidden: true }, el("h2", { i18n: "system.machines" }), this.#cards);
   #problem = el("p.wrong", { role: "alert" });
   #level = el("select.small", { id: "log-level", on: { change: () => this.#refresh() } });
   // A scroller must be reached by the keyboard, and so have a name.
@@ -34,6 +37,7 @@ export class System {
         {},
         this.#problem,
         el("section", {}, title("system.folders"), el("table", {}, this.#head(), this.#folders)),
+        this.#machines,
         el("div.system-columns", {}, el("section", {}, title("gpu.title"), this.#facts), el("section", {}, title("system.versions"), this.#versions)),
         el(
           "section",
@@ -82,6 +86,9 @@ export class System {
     if (!this.#system) return;
     const { folders, libraries, ...system } = this.#system;
     this.#folders.replaceChildren(...folders.map(folderRow));
+    const places = this.#gpu.places ?? [];
+    this.#machines.hidden = !places.length;
+    this.#cards.replaceChildren(...machineCards(places));
     this.#facts.replaceChildren(...rows(gpuFacts(this.#gpu)));
     this.#versions.replaceChildren(
       ...rows([
