@@ -32,6 +32,7 @@ def test_a_clip_by_the_command_line() -> None:
     assert figures["seconds"] > 0 and figures["peak_mb"] > 50 and figures["matmul_tflops"] > 0
 
 
+@pytest.mark.long
 def test_a_picture_through_a_daemon() -> None:
     figures = Job((48, 32), 1, 64, service=True).measure()
     assert figures["seconds"] >= figures["process_s"] > 0
@@ -46,6 +47,7 @@ def test_a_job_knows_its_necessary_arithmetic() -> None:
     assert 2.4e13 < picture < 6e13 < clip
 
 
+@pytest.mark.long
 def test_where_the_time_of_a_job_went() -> None:
     figures = Part("upscale", ("nano", "6", "48", "32", "64", "float32")).measure()
     stages = sum(figures[f"{stage}_s"] for stage in ("encode", "transformer", "decode", "outside"))
@@ -62,6 +64,7 @@ def test_the_networks_are_timed_only_within_the_job() -> None:
     assert (VideoVAE.encode, VideoVAE.decode, DiT.forward) == before
 
 
+@pytest.mark.long
 def test_the_engines_process_is_started_and_ended() -> None:
     figures = Part("start").measure()
     assert figures["best_of"] == 3 and figures["peak_mb"] > 50

@@ -31,6 +31,7 @@ def test_only_networks_of_a_commit_are_compared(capsys: pytest.CaptureFixture[st
     assert "no-such-commit" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_case_is_printed_recorded_and_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

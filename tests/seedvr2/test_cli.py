@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 CLIP = Path(__file__).parents[2] / "benchmarks" / "assets" / "city.mp4"
@@ -81,6 +82,7 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_plan_as_text_and_as_json() -> None:
     text = _run("plan", CLIP, "--resolution", "360", "--model", "nano")
     assert text.returncode == 0 and "320x180 to 640x360" in text.stdout and "8 batches of 5" in text.stdout

@@ -99,6 +99,7 @@ def example(folder: Path) -> Example:
     return next(iter(Samples(folder, SETTING, 0)))
 
 
+@pytest.mark.long
 def test_together_they_gain_and_leave_the_path_of_the_condition_alone(folder: Path, example: Example) -> None:
     run = Run(folder, PHASES)
     path = run.trainee.dit.vid_out.proj.weight.detach().clone()

@@ -32,6 +32,7 @@ def run_bare(folder: Path, *arguments: str) -> tuple[int, dict, str]:
     return ended.returncode, json.loads(report.read_text()) if report.exists() else {}, ended.stdout + ended.stderr
 
 
+@pytest.mark.long
 def test_steps_that_were_asked_for_run_with_torch_alone(tmp_path: Path) -> None:
     status, report, said = run_bare(tmp_path, "--only", "1,5")
     assert status == 0, said

@@ -47,6 +47,7 @@ def peak(bench: Bench, tile: int | None) -> int:
     return found.allocated
 
 
+@pytest.mark.long
 def test_where_memory_runs_out_a_smaller_plan_is_tried(bench: Bench, small_tiles: None) -> None:
     whole, tiled = peak(bench, None), peak(bench, 64)
     assert tiled < whole

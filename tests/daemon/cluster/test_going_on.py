@@ -26,6 +26,7 @@ StartCluster = Callable[..., Clustered]
 Alone = Callable[[Path], list[tuple[int | None, bytes]]]
 
 
+@pytest.mark.long
 def test_a_film_goes_on_with_the_cluster_off_and_on_again(
     start_cluster: StartCluster, start: Start, tmp_path: Path, alone: Alone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,7 +115,12 @@ def strike(running: Clustered, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "parts", [("slot", "gateway"), pytest.param(("raylet", "gcs_server", "slot"), marks=pytest.mark.long)]
+    "parts",
+    [
+        ("slot",),
+        pytest.param(("slot", "gateway"), marks=pytest.mark.long),
+        pytest.param(("raylet", "gcs_server", "slot"), marks=pytest.mark.long),
+    ],
 )
 def test_whatever_of_the_cluster_is_killed_only_what_ran_is_made_again(
     clustered: Clustered,

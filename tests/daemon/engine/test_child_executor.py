@@ -253,6 +253,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
         assert daemon.stop() == 0, daemon.log.read_text()[-3000:]
 
 
+@pytest.mark.long
 def test_nothing_is_left_of_a_model_that_was_unloaded(daemon: Daemon, tmp_path: Path) -> None:
     """Main memory of the daemon after two jobs and an unload is that of one that never had any."""
     daemon.start()
@@ -321,6 +322,7 @@ def _resident_mb(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") >> 20
 
 
+@pytest.mark.long
 def test_compiling_is_asked_for_in_the_settings_and_is_left_where_there_is_no_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -155,6 +155,7 @@ def test_an_engine_that_cannot_start_is_waited_for(
     eventually(lambda: not problems(running))
 
 
+@pytest.mark.long
 def test_a_gpu_that_goes_is_not_replaced_by_the_processor(start: Start, make: Make, control: Control) -> None:
     running = begin(start, make)
     drop(running, "a.png")

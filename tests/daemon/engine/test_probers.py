@@ -64,6 +64,7 @@ def test_what_the_system_kills_is_short_of_memory(make: Make, control: Control, 
     assert executor.probe(path).width == 32
 
 
+@pytest.mark.long
 def test_a_file_that_never_ends_and_a_disk_that_does_not_answer(
     make: Make, control: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

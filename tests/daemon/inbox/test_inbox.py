@@ -335,6 +335,7 @@ def test_a_full_disk_starts_no_job_until_there_is_room(start: Start) -> None:
     eventually((running.inbox / "_done" / "a.png").exists)
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_during_a_job_is_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     room = [1 << 30]
     monkeypatch.setattr(surroundings, "free_bytes", lambda _folder: room[0])

@@ -158,6 +158,7 @@ def _foreign() -> dict[str, str]:
     return {name: text.decode("ascii") for name, text in texts.items()}
 
 
+@pytest.mark.long
 def test_work_goes_to_a_machine_that_joined_and_the_cable_tells_nothing(
     lan: Lan, head: Path, file: Path, other: tuple[str, ...]
 ) -> None:

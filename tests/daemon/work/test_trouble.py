@@ -82,7 +82,10 @@ def test_outputs_that_go_away_as_a_job_begins(running: Running, monkeypatch: pyt
     assert running.finished(sent)["status"] == "completed"
 
 
-@pytest.mark.parametrize("number", [errno.EROFS, errno.EMFILE, errno.ENOSPC])
+@pytest.mark.parametrize(
+    "number",
+    [errno.EROFS, *(pytest.param(number, marks=pytest.mark.long) for number in (errno.EMFILE, errno.ENOSPC))],
+)
 def test_what_no_file_can_be_at_fault_for_is_tried_for_ever(running: Running, number: int) -> None:
     running.executor.errors += [MachineError("The machine refuses.", number)] * (MAX_TRIES + 2)
     assert running.finished(running.submit())["status"] == "completed"

@@ -93,6 +93,7 @@ def test_the_script_for_slurm_gives_what_one_machine_gives(farm: Farm, tools: Pa
     assert len(pairs) == FRAMES and all((one.image == two.image).all() for one, two in pairs)
 
 
+@pytest.mark.long
 def test_a_task_is_run_again_and_says_what_was_there(farm: Farm, tmp_path: Path) -> None:
     plan = tmp_path / "p.json"
     plan.write_text(json.dumps(farm.plan.as_dict()))

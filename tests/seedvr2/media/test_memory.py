@@ -20,6 +20,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell")
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     peaks = []

@@ -112,6 +112,7 @@ def test_a_device_with_little_room_holds_a_slice_of_full_size_and_no_more(frames
     assert encoding.peak <= most * GIB and decoding.peak - result.nbytes <= most * GIB
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("frames", [1, pytest.param(5, marks=pytest.mark.long)])
 @torch.no_grad()
 def test_half_precision_loses_little_at_real_widths(frames: int) -> None:
