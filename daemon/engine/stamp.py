@@ -9,6 +9,7 @@ import av
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from daemon.engine.still import still
+from seedvr2.errors import MediaError
 from seedvr2.media.pictures.mended import open_picture
 from seedvr2.trouble import is_out_of_memory
 
@@ -27,7 +28,7 @@ def draw(path: Path, kind: str, size: tuple[int, int]) -> bytes | None:
         except UnidentifiedImageError:
             # Pictures of light and film, and the TIFFs that Pillow does not know.
             image = _frame(path) if kind == "video" else still(path, None)
-    except (OSError, ValueError, UnidentifiedImageError, av.FFmpegError) as error:
+    except (OSError, ValueError, UnidentifiedImageError, av.FFmpegError, MediaError) as error:
         if is_out_of_memory(error):
             raise
         return None
