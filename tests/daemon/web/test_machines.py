@@ -32,5 +32,7 @@ def test_each_machine_has_a_card_that_says_what_it_does(open_page: Open, tmp_pat
         running.submit("film.mp4", clip.read_bytes(), resolution="720", batch_size="1")
         expect(card.locator(".badge", has_text="working").first).to_be_visible()
         expect(card).to_contain_text("nano")
+        # A page that is open while the service ends says so.
+        page.close()
     finally:
         running.service.stop()
