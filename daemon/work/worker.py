@@ -50,7 +50,6 @@ class Worker:
 
     Args:
         ends: what is left to do for jobs that the engine is done with. models: whether the models of jobs are there.
-        ends: what is left to do for jobs that the engine is done with.
         hold: whether the queue is held though nothing is wrong.
         capacity: how many units the executor makes at a time, where it is one that runs several jobs; None: one job.
         idle_timeout_s: seconds without work until the model is unloaded; 0 never.
