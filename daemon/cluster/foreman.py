@@ -180,9 +180,7 @@ class Foreman:
     def again(self, job: str) -> None:
         """Plan a job anew."""
         with self._lock:
-            for name, attempt in list(self._attempts.items()):
-                if attempt.job == job:
-                    self._withdraw(name)
+            self._withdraw_all(job)
             self._dispatcher.again(job)
             self._assign()
 
@@ -205,9 +203,7 @@ class Foreman:
     def leave(self, job: str) -> None:
         """A job ends; what is still made of it is not wanted any more."""
         with self._lock:
-            for name, attempt in list(self._attempts.items()):
-                if attempt.job == job:
-                    self._withdraw(name)
+            self._withdraw_all(job)
             self._dispatcher.remove(job)
             self._desks.pop(job, None)
             self._assign()
@@ -364,6 +360,11 @@ class Foreman:
             name = secrets.token_hex(4)
             self._attempts[name] = _Attempt(job, index, spot.id, now, now)
             self._send(say.Run(name, spot.id, self._desks[job].order(index, name)))
+
+    def _withdraw_all(self, job: str) -> None:
+        for name, attempt in list(self._attempts.items()):
+            if attempt.job == job:
+                self._withdraw(name)
 
     def _withdraw(self, name: str) -> None:
         attempt = self._attempts[name]
