@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import re
@@ -38,11 +39,13 @@ class Pull:
     """One download. `state`: waiting, fetching, verifying, done, failed or cancelled.
 
     Attributes:
+        number: which request this answers: a model that is given up and wanted again at once is another download.
         file: the one of its files that is on its way. done, total: its bytes; 0 in all if that is not known.
         error: why it failed, in a sentence.
     """
 
     name: str
+    number: int = 0
     state: str = "waiting"
     file: str = ""
     done: int = 0
@@ -80,6 +83,7 @@ class Pulls:
         self._main = main
         self._changed = threading.Condition()
         self._pulls: dict[str, Pull] = {}
+        self._numbers = itertools.count()
         self._process: tuple[str, PullProcess] | None = None
         self._stopping = False
         self._tried: dict[str, float] = {}
@@ -89,7 +93,7 @@ class Pulls:
         """Go on with what an earlier run left, and wait for more."""
         for name in self._noted():
             log.info("the download of %s goes on", name)
-            self._pulls[name] = Pull(name)
+            self._pulls[name] = Pull(name, next(self._numbers))
         self._thread.start()
 
     def stop(self) -> None:
@@ -136,7 +140,7 @@ class Pulls:
         with self._changed:
             pull = self._pulls.get(entry.name)
             if pull is None or not pull.open:
-                pull = Pull(entry.name)
+                pull = Pull(entry.name, next(self._numbers))
                 self._pulls.pop(entry.name, None)
                 self._pulls[entry.name] = pull
                 self._forget_old()
@@ -189,36 +193,41 @@ class Pulls:
                 self._process = (pull.name, process)
             log.info("fetching %s", pull.name)
             try:
-                error = process.run(lambda step, name=pull.name: self._step(name, step))  # type: ignore[misc]
+                error = process.run(lambda step, begun=pull: self._step(begun, step))  # type: ignore[misc]
             except OSError as problem:
                 error = f"{pull.name} cannot be fetched now: {problem.strerror}."
-            self._ended(pull.name, error)
+            self._ended(pull, error)
 
     def _next(self) -> Pull | None:
         return next((pull for pull in self._pulls.values() if pull.open), None)
 
-    def _step(self, name: str, step: Step) -> None:
+    def _step(self, begun: Pull, step: Step) -> None:
         with self._changed:
-            pull = self._pulls[name]
-            if not pull.open:
+            pull = self._still(begun)
+            if pull is None:
                 return
             pull = replace(pull, state=step.stage, file=step.file, done=step.done, total=step.total)
-            self._pulls[name] = pull
+            self._pulls[pull.name] = pull
         self._tell(pull)
 
-    def _ended(self, name: str, error: str) -> None:
+    def _ended(self, begun: Pull, error: str) -> None:
         with self._changed:
             self._process = None
-            pull = self._pulls[name]
-            if self._stopping or not pull.open:
+            pull = self._still(begun)
+            if self._stopping or pull is None:
                 return
-            pull = self._pulls[name] = replace(pull, state="failed" if error else "done", error=error)
+            pull = self._pulls[pull.name] = replace(pull, state="failed" if error else "done", error=error)
         if error:
             log.error("%s", error)
         else:
-            log.info("%s is here", name)
+            log.info("%s is here", pull.name)
         self._note()
         self._tell(pull)
+
+    def _still(self, begun: Pull) -> Pull | None:
+        """The same download as it is now, unless it was given up; the model may be wanted anew by then."""
+        pull = self._pulls.get(begun.name)
+        return pull if pull is not None and pull.number == begun.number and pull.open else None
 
     # -- what is noted ------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from daemon.engine import pulls as pulls_module
+from daemon.engine.pull_process import PullProcess, Step
 from daemon.engine.pulls import FILE, Pull, Pulls
 from daemon.errors import RequestError
 from seedvr2.catalogue import find
@@ -131,6 +133,32 @@ def test_what_was_cancelled_goes_on_where_it_was(hub: Hub, begin: Begin, tmp_pat
     pulls.request(MODEL)
     eventually(lambda: state_of(pulls) == "done")
     assert ranges(hub) == [f"bytes={kept}-"]
+
+
+def test_what_is_wanted_again_before_the_cancelled_process_has_ended_is_really_fetched(
+    hub: Hub, begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, run = threading.Event(), PullProcess.run
+
+    def held(process: PullProcess, on_step: Callable[[Step], None]) -> str:
+        try:
+            return run(process, on_step)
+        finally:
+            ended.wait()
+
+    monkeypatch.setattr(PullProcess, "run", held)
+    hub.gate.clear()
+    pulls, told = begin()
+    pulls.request(MODEL)
+    eventually(lambda: any(sizes(tmp_path)))
+    pulls.cancel(MODEL)
+    again = pulls.request(MODEL)
+    assert again is not None and again.state == "waiting"
+    hub.gate.set()
+    ended.set()
+    eventually(lambda: state_of(pulls) == "done")
+    assert (tmp_path / "models" / MODEL).read_bytes() == (GOLDEN / "quant/model-Q6_K.gguf").read_bytes()
+    assert told.states() == ["waiting", "fetching", "cancelled", "verifying", "done"]
 
 
 def test_the_next_start_takes_up_what_was_being_fetched(hub: Hub, begin: Begin, tmp_path: Path) -> None:
