@@ -73,6 +73,8 @@ def command(settings: ClusterSettings, gpus: int) -> list[str]:
         *("--num-cpus", str(max(gpus, 1)), "--num-gpus", str(gpus)),
         *("--object-store-memory", str(OBJECT_STORE_BYTES)),
         *("--include-dashboard=false", "--include-log-monitor=false", "--disable-usage-stats"),
+        # It starts machines in clouds, of which there are none here, and shows its figures to everybody on port 44217.
+        "--no-monitor",
     ]
 
 
