@@ -68,6 +68,7 @@ def make_executor(
             [str(folder) for folder in models],
             str(memory),
         ),
+        listed=str(secrets_folder(config.cluster, config.paths.state)) if config.cluster.mode == "head" else "",
         mark={},
         idle_s=config.model.idle_timeout_s,
         level=config.logging.level,

@@ -1,7 +1,7 @@
 """Folders for Ray's sockets and logs: short paths, for this user alone, and removed once nobody alive has them.
 
 Ray lets everybody write into the folder that it is given (`try_make_directory_shared` in its `_common/utils.py`), and
-who can enter there can speak to its sockets. So that one lies in another, which Ray leaves alone and others cannot enter.
+who can enter there can speak to its sockets. So it lies in another, which Ray leaves alone and others cannot enter.
 """
 
 from __future__ import annotations

@@ -1,15 +1,19 @@
-"""As `short_gateway`, with segments that take their time: there is always something to be killed over."""
+"""As `short_gateway`, with segments that take their time, and each that is begun is put on record."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from daemon.cluster.bench import OnStep
 from tests.daemon.cluster.short_gateway import ShortBench
 
 REST_S = 1.0
+# Names the file, with a line for each.
+RECORD = "UNITS_BEGUN"
 
 
 class SlowBench(ShortBench):
@@ -17,6 +21,8 @@ class SlowBench(ShortBench):
 
     def carry_out(self, order: Mapping[str, Any], on_step: OnStep, cancelled: Callable[[], bool]) -> dict[str, Any]:
         if order["what"] == "segment":
+            with Path(os.environ[RECORD]).open("a", encoding="ascii") as file:
+                file.write(f"{order['index']}\n")
             time.sleep(REST_S)
         return super().carry_out(order, on_step, cancelled)
 
