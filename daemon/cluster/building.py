@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from daemon.cluster import messages as say
+from daemon.cluster.addresses import address_of
 from daemon.cluster.bench import PROCESSOR, engine_setup
 from daemon.cluster.executor import ClusterExecutor
 from daemon.cluster.gateway import COMMON, MAIN, Gateway, ray_environment
-from daemon.cluster.head import command, member_environment, patience, secrets_folder
-from daemon.cluster.secrets import CA_KEY
+from daemon.cluster.head import command, member_environment, patience, secrets_folder, token_mode
+from daemon.cluster.secrets import CA_KEY, check_secrets
 from daemon.cluster.share import leave_mark
 from daemon.engine.child_executor import ChildExecutor
 from daemon.engine.gpu import cards
@@ -98,12 +99,16 @@ def _environment(config: Config, visible: list[str]) -> dict[str, str]:
     if cluster.mode == "local":
         return {**ray_environment(), **seen}
     folder = secrets_folder(cluster, config.paths.state)
+    if cluster.mode == "head":
+        # Other machines reach it, whatever the address says.
+        check_secrets(folder)
+        address_of(config)
     if cluster.mode == "head" and (folder / CA_KEY).exists():
         # Of an extra, and slow to import.
         from daemon.cluster.renewal import renew
 
         renew(config, folder)
-    secrets = member_environment(folder, cluster.address)
+    secrets = member_environment(folder, cluster.address) or token_mode(os.environ)
     return {**COMMON, "RAY_ADDRESS": "", **secrets, **patience(cluster.lost_s), **seen}
 
 

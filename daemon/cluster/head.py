@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.cluster.secrets import CA, NODE, NODE_KEY, TOKEN, check_secrets
@@ -51,6 +52,17 @@ def member_environment(secrets: Path, address: str) -> dict[str, str]:
         "RAY_TLS_SERVER_KEY": str(files[NODE_KEY]),
         "RAY_TLS_CA_CERT": str(files[CA]),
     }
+
+
+def token_mode(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a Ray that was started on this machine without a word about tokens has decided for itself.
+
+    `ray start` asks for a token where it finds one, as of Ray 2.60; who names an address is told nothing of it.
+    """
+    if "RAY_AUTH_MODE" in environment:
+        return {}
+    named = environment.get("RAY_AUTH_TOKEN") or environment.get("RAY_AUTH_TOKEN_PATH")
+    return {"RAY_AUTH_MODE": "token"} if named or (Path.home() / ".ray/auth_token").is_file() else {}
 
 
 def patience(lost_s: float) -> dict[str, str]:

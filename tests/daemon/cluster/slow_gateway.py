@@ -11,7 +11,7 @@ from typing import Any
 from daemon.cluster.bench import OnStep
 from tests.daemon.cluster.short_gateway import ShortBench
 
-REST_S = 1.0
+REST_S = 2.0
 # Names the file, with a line for each.
 RECORD = "UNITS_BEGUN"
 
