@@ -60,6 +60,7 @@ def main(make: Callable[[Mapping[str, Any]], Workbench] = Bench) -> None:
     os.chdir(setup.folder)
     try:
         if setup.head:
+            check_own(setup.address)
             start_head([str(word) for word in setup.head], setup.folder)
             wait_for(setup.address)
         elif setup.address:
@@ -132,6 +133,20 @@ def connect(setup: say.Setup) -> None:
         raise NoRayError(
             f"what listens at {setup.address} does not let this service in: it is another Ray, or its token or its "
             "certificates are others; see RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH, and cluster.secrets for TLS"
+        ) from error
+
+
+def check_own(address: str) -> None:
+    """Raise NoRayError where this machine does not have the address: Ray would try for a minute."""
+    host, _ = parted(address)
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.bind(place)
+    except OSError as error:
+        what = "see to the network, or correct cluster.address"
+        raise NoRayError(
+            f"this machine does not have the address {host} ({error.strerror or error}); {what}"
         ) from error
 
 

@@ -111,7 +111,7 @@ class Apart:
     def strike(self, what: str) -> None:
         """Kill one of `PARTS`, and wait until all is there again, without what was killed."""
         if what.startswith("daemon"):
-            self._kill_service(gateway_too="gateway" in what)
+            self.kill(gateway_too="gateway" in what)
             self.start()
             return
         gateway = self.gateway()
@@ -122,7 +122,8 @@ class Apart:
         os.kill(victim, signal.SIGKILL)
         eventually(lambda: self._is_whole_without(victim if what == "slot" else gateway), 120)
 
-    def _kill_service(self, gateway_too: bool) -> None:
+    def kill(self, *, gateway_too: bool) -> None:
+        """Kill the service; the processes of its cluster end with it."""
         process, gateway = self._process, self.gateway()
         assert process is not None
         family = [gateway, child_of(gateway, "raylet"), child_of(gateway, "gcs_server"), *self.slots()]

@@ -81,6 +81,19 @@ def test_a_head_does_not_start_without_secrets_or_with_open_ones(config: Path) -
         start()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_head_that_no_machine_can_call_is_none(
+    config: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text().replace("192.0.2.10", address))
+    assert _cluster(config, "init") == 1
+    assert 'mode = "local"' in capsys.readouterr().err
+    # Ray would listen on every interface all the same, for everybody.
+    pytest.importorskip("ray", reason="Ray (the extra `cluster`) is not installed")
+    with pytest.raises(ClusterError, match="seedvr2d cluster init"):
+        make_executor(load_config(config, {}), [config.parent], lambda report: None)
+
+
 def test_a_head_that_moved_gets_a_certificate_for_its_new_address(config: Path) -> None:
     pytest.importorskip("ray", reason="Ray (the extra `cluster`) is not installed")
     folder = config.parent / "state/cluster"
