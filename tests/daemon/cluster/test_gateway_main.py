@@ -13,7 +13,7 @@ def test_an_address_that_is_not_of_this_machine_is_named() -> None:
     from daemon.cluster.gateway_main import NoRayError, check_own
 
     check_own("127.0.0.1:8210")
-    with pytest.raises(NoRayError, match="does not have the address 192.0.2.250 "):
+    with pytest.raises(NoRayError, match=r"does not have the address 192\.0\.2\.250 "):
         check_own("192.0.2.250:8210")
     with pytest.raises(NoRayError, match="does not have the address 2001:db8::1 "):
         check_own("[2001:db8::1]:8210")
