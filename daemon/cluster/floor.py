@@ -117,6 +117,8 @@ class Floor:
                 known.node = owner
             unlisted = "" if own else why_not(str(node["Labels"].get(LABEL, "")))
             if unlisted != known.unlisted:
+                if unlisted:
+                    log.warning("%s: %s", name, unlisted)
                 # What it is at work on it may finish.
                 known.unlisted = unlisted
                 self._tell(known, state="loading" if not known.place.unit else known.place.state, why="")

@@ -21,7 +21,9 @@ from tests.daemon.machines.lan import HEAD, HEAD_6, OTHER, OTHER_6, Lan, made_la
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="network namespaces need root and ip"),
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray (the extra `cluster`) is not installed"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'seedvr2d[cluster]'"
+    ),
 ]
 PORT = 8210
 DAEMON = (sys.executable, "-m", "daemon")
