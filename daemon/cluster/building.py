@@ -80,8 +80,11 @@ def make_executor(
     def told() -> say.Setup:
         if config.cluster.mode == "local":
             return setup
-        # The disk of the results may come later than the service.
-        return replace(setup, mark=asdict(leave_mark(config.paths.outputs)))
+        try:
+            return replace(setup, mark=asdict(leave_mark(config.paths.outputs)))
+        except OSError as error:
+            # The disk of the results may come later than the service; the name of a temporary file tells nobody.
+            raise OSError(error.errno, error.strerror, str(config.paths.outputs)) from error
 
     def gateway(hear: Callable[[Any], None]) -> Gateway:
         return Gateway(told, environment, hear, main)

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.daemon.cluster.conftest import ROOT, Clustered, film
+from daemon.cluster.building import make_executor
+from tests.daemon.cluster.conftest import LOCAL, ROOT, Clustered, film
 from tests.daemon.cluster.test_local import SIZE, Poller, alone
-from tests.daemon.conftest import eventually, png
+from tests.daemon.conftest import eventually, make_config, png
 from tests.daemon.work.test_segments import coded
 
 __all__ = ["alone"]
@@ -33,7 +34,7 @@ class Ray:
         self._temporary = temporary
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, **more: str) -> None:
         words = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--port", str(self.port)]
         words += ["--node-ip-address", "127.0.0.1", "--num-cpus", "2", "--num-gpus", "2", "--disable-usage-stats"]
         words += ["--include-dashboard", "false", "--temp-dir", self._temporary]
@@ -43,6 +44,7 @@ class Ray:
             "SEEDVR2_MODEL_DEVICE": "cpu",
             "SEEDVR2_MODEL_DTYPE": "float32",
             "OMP_NUM_THREADS": str(torch.get_num_threads()),
+            **more,
         }
         self._process = subprocess.Popen(words, env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
 
@@ -58,17 +60,39 @@ def ray() -> Iterator[Ray]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'seedvr2d[cluster]'")
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as temporary:
         made = Ray(temporary)
-        made.start()
         yield made
         made.kill()
+
+
+def joining(ray: Ray) -> dict[str, str]:
+    """The settings of a service that uses it."""
+    settings = {"MODE": "join", "ADDRESS": f"127.0.0.1:{ray.port}", "GPUS": "none"}
+    return {f"SEEDVR2_CLUSTER_{name}": value for name, value in settings.items()}
+
+
+def test_a_ray_that_wants_another_token_is_named_and_so_is_one_that_is_not_there(
+    ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 64)
+    config = make_config(tmp_path, **LOCAL | joining(ray))
+    executor = make_executor(config, [], lambda _report: None)
+    executor.prepare()
+    try:
+        eventually(lambda: f"{tmp_path / 'outputs'}: No such file or directory" in executor.foreman.problems[0])
+        (tmp_path / "outputs").mkdir()
+        eventually(lambda: f"nothing answers at 127.0.0.1:{ray.port}" in executor.foreman.problems[0])
+        ray.start(RAY_AUTH_TOKEN="a" * 64)
+        eventually(lambda: "does not let this service in" in executor.foreman.problems[0], 120)
+    finally:
+        executor.close()
 
 
 def test_a_daemon_works_in_a_ray_of_somebody_else_and_outlives_it(
     start_cluster: StartCluster, ray: Ray, tmp_path: Path, alone: Callable[[Path], list[tuple[int | None, bytes]]]
 ) -> None:
-    joined = {"MODE": "join", "ADDRESS": f"127.0.0.1:{ray.port}", "GPUS": "none"}
-    settings = {f"SEEDVR2_CLUSTER_{name}": value for name, value in joined.items()}
-    running = start_cluster(tmp_path / "service", **settings)
+    ray.start()
+    running = start_cluster(tmp_path / "service", **joining(ray))
     assert running.get("/api/cluster").json()["mode"] == "join"
     picture = running.submit("photo.png", png(), resolution="64")
     assert running.finished(picture)["status"] == "completed"
