@@ -1,4 +1,4 @@
-"""As `short_gateway`, with segments that take their time, and each that is begun is put on record."""
+"""As `short_gateway`, with segments that end when a test wants it, and each that is begun is put on record."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from daemon.cluster.bench import OnStep
 from tests.daemon.cluster.short_gateway import ShortBench
 
-REST_S = 2.0
-# Names the file, with a line for each.
-RECORD = "UNITS_BEGUN"
+REST_S = 1.0
+# Name the file with a line for each, and another one; while that is there, none ends.
+RECORD, HOLD = "UNITS_BEGUN", "UNITS_HELD"
 
 
 class SlowBench(ShortBench):
@@ -24,6 +24,8 @@ class SlowBench(ShortBench):
             with Path(os.environ[RECORD]).open("a", encoding="ascii") as file:
                 file.write(f"{order['index']}\n")
             time.sleep(REST_S)
+            while Path(os.environ[HOLD]).exists() and not cancelled():
+                time.sleep(0.05)
         return super().carry_out(order, on_step, cancelled)
 
 

@@ -13,7 +13,7 @@ import torch
 
 from tests.daemon.cluster.apart import PARTS, Apart, Watch
 from tests.daemon.cluster.conftest import film
-from tests.daemon.cluster.slow_gateway import RECORD
+from tests.daemon.cluster.slow_gateway import HOLD, RECORD
 from tests.daemon.cluster.test_local import SIZE, alone
 from tests.daemon.conftest import eventually
 from tests.daemon.work.test_segments import coded
@@ -30,10 +30,12 @@ def test_fifty_faults_on_a_job_of_sixty_units(
 ) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'seedvr2d[cluster]'")
     clip, record = film(tmp_path / "clip.mp4", shots=20, frames=18), tmp_path / "begun"
+    hold = tmp_path / "hold"
     dice, struck, running = random.Random(seed), Counter[str](), 0
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as temporary:
         variables = {
             RECORD: str(record),
+            HOLD: str(hold),
             "TMPDIR": temporary,
             "OMP_NUM_THREADS": str(torch.get_num_threads()),
         }
@@ -41,16 +43,20 @@ def test_fifty_faults_on_a_job_of_sixty_units(
         with Apart(tmp_path / "service", SLOW, variables, **attempts) as service, Watch(service) as watch:
             job_id = service.submit(clip, **SIZE)
             eventually(lambda: service.segments_done(job_id) >= 1)
+            hold.touch()
             for number in range(FAULTS):
-                # Now and then a unit gets through, or it would never end; the last ones come at any rate.
-                done = service.segments_done(job_id)
                 if number % 3 == 0:
+                    # Now and then some get through, so that there are more and more to go on with.
+                    done = service.segments_done(job_id)
+                    hold.unlink()
                     eventually(lambda done=done: service.segments_done(job_id) > done, 120)
+                    hold.touch()
                 at_work = eventually(lambda: service.at_work(job_id), 120)
                 what = dice.choice(("slot", *PARTS))
                 service.strike(what)
                 struck[what] += 1
                 running += 1 if what == "slot" else len(at_work)
+            hold.unlink()
             finished = eventually(lambda: service.if_finished(job_id), 300)
         left = list(Path(temporary).glob("seedvr2d-*"))
     begun = Counter(record.read_text().split())

@@ -15,7 +15,7 @@ from seedvr2 import attempts as engine
 from tests.daemon.cluster.apart import Apart
 from tests.daemon.cluster.conftest import Clustered, film
 from tests.daemon.cluster.short_gateway import FRAMES
-from tests.daemon.cluster.slow_gateway import RECORD
+from tests.daemon.cluster.slow_gateway import HOLD, RECORD
 from tests.daemon.cluster.test_faults import SLOW
 from tests.daemon.cluster.test_local import SIZE, alone
 from tests.daemon.conftest import Start, eventually
@@ -60,6 +60,7 @@ def test_a_daemon_that_is_killed_leaves_nothing_behind_and_makes_only_what_ran_a
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as temporary:
         variables = {
             RECORD: str(record),
+            HOLD: str(tmp_path / "hold"),
             "TMPDIR": temporary,
             "OMP_NUM_THREADS": str(torch.get_num_threads()),
         }
