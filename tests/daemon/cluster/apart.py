@@ -141,7 +141,8 @@ class Apart:
             processes = [self.gateway(), *self.slots()]
         except (AssertionError, FileNotFoundError, ProcessLookupError):
             return False
-        ready = [place for place in self.get("/api/cluster")["places"] if place["state"] in ("busy", "idle")]
+        places = self.get("/api/cluster")["places"]
+        ready = [place for place in places if place["state"] == "idle" or place["task_id"]]
         return len(processes) == 3 and victim not in processes and len(ready) == 2
 
 
