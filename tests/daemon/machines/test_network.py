@@ -17,6 +17,7 @@ import pytest
 
 from daemon.cluster.member import PORTS
 from tests.daemon.cluster.conftest import listening
+from tests.daemon.conftest import eventually
 from tests.daemon.machines.lan import HEAD, HEAD_6, OTHER, OTHER_6, Lan, made_lan, wait_for
 
 pytestmark = [
@@ -150,8 +151,14 @@ def test_what_is_not_of_this_cluster_is_told_within_seconds(
     assert tried.returncode == 1 and "chmod 600" in tried.stderr
 
 
+def pids_in(lan: Lan, which: int) -> list[int]:
+    """The processes of a machine."""
+    words = ["ip", "netns", "pids", lan.names[which]]
+    return [int(pid) for pid in subprocess.check_output(words, text=True).split()]
+
+
 def test_a_head_listens_where_a_firewall_was_told_it_does(lan: Lan, head: Path) -> None:
-    pids = [int(pid) for pid in subprocess.check_output(["ip", "netns", "pids", lan.names[0]], text=True).split()]
+    pids = pids_in(lan, 0)
     found = listening(pids, Path(f"/proc/{pids[0]}/net"))
     assert (HEAD, PORT + 3) in found and PORT in {port for _, port in found}
     assert {port for _, port in found} <= set(range(PORT, PORT + PORTS))
@@ -174,6 +181,29 @@ def _foreign() -> dict[str, str]:
     issuer = new_issuer(authority, "studio-2")
     texts = {"authority": authority.chain, "issuer": issuer.chain, "issuer_key": issuer.key}
     return {name: text.decode("ascii") for name, text in texts.items()}
+
+
+@pytest.mark.long
+def test_machines_with_ipv6_addresses_come_together(lan: Lan, other: tuple[str, ...]) -> None:
+    # Before the cable is pulled: that takes these addresses away.
+    six = _head_runs(lan, "six", f"[{HEAD_6}]:8410")
+    file, log, work = _added(lan, six, "studio-6"), lan.folder / "other-6.log", lan.folder / "work-6.log"
+    runtime = Path(_short("o"))
+    runtime.mkdir(exist_ok=True)
+    joined = lan.start(1, *other, str(file), log=log, RUNTIME_DIRECTORY=str(runtime))
+    said = wait_for(log, "takes part", joined)
+    assert f"[{HEAD_6}]:8410 answers; this machine is {OTHER_6} to it." in said
+    working = lan.start(0, sys.executable, "-c", _WORK, str(six), f"[{HEAD_6}]:8410", log=work)
+    said = wait_for(work, "labels", working)
+    assert f"machines {[HEAD_6, OTHER_6]}" in said and "same True" in said and "'studio-6'" in said
+    working.terminate()
+    working.wait()
+    # Whatever ends `join`, the machine does not go on taking part, and it may join anew.
+    joined.kill()
+    joined.wait()
+    eventually(lambda: not pids_in(lan, 1))
+    again = lan.run(1, *other, "--check", str(file), RUNTIME_DIRECTORY=str(runtime))
+    assert again.returncode == 0, again.stderr
 
 
 @pytest.mark.long
@@ -206,20 +236,3 @@ def test_work_goes_to_a_machine_that_joined_and_the_cable_tells_nothing(
     assert "Ray has ended" in log.read_text()
     working.kill()
     working.wait()
-
-
-@pytest.mark.long
-def test_machines_with_ipv6_addresses_come_together(lan: Lan, other: tuple[str, ...]) -> None:
-    six = _head_runs(lan, "six", f"[{HEAD_6}]:8410")
-    file, log, work = _added(lan, six, "studio-6"), lan.folder / "other-6.log", lan.folder / "work-6.log"
-    runtime = Path(_short("o"))
-    runtime.mkdir(exist_ok=True)
-    joined = lan.start(1, *other, str(file), log=log, RUNTIME_DIRECTORY=str(runtime))
-    said = wait_for(log, "takes part", joined)
-    assert f"[{HEAD_6}]:8410 answers; this machine is {OTHER_6} to it." in said
-    working = lan.start(0, sys.executable, "-c", _WORK, str(six), f"[{HEAD_6}]:8410", log=work)
-    said = wait_for(work, "labels", working)
-    assert f"machines {[HEAD_6, OTHER_6]}" in said and "same True" in said and "'studio-6'" in said
-    for process in (working, joined):
-        process.terminate()
-        process.wait()
