@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from daemon.api.answers.models import ModelRemoved, Models, PullAnswer, PullCancelled, Pulls, Switched
-from daemon.api.answers.presets import PresetChanged, Presets
+from daemon.api.answers.presets import Preset, PresetChanged, Presets
 from daemon.api.answers.preview import Plan, Preview
 from daemon.api.answers.queue import Held, History, Position, QueueStatus
 from daemon.api.answers.service import ApiDocument, Cluster, GpuStatus, Health, Log, Offloaded, System
@@ -389,6 +389,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Tasks", "list_presets", Presets, {"one": {"presets": [PRESET]}},
         about="Those of the configuration, and those that were saved. A form, a sidecar, a folder of the inbox and an "
         "assistant can name one.",
+    ),
+    ("GET", "/api/presets/<preset>"): Operation(
+        "Tasks", "get_preset", Preset, {"film": PRESET}, {404: "There is no preset 'flim'. Did you mean 'film'?"}
     ),
     ("PUT", "/api/presets/<preset>"): Operation(
         "Tasks", "save_preset", PresetChanged, {"saved": {"status": "saved", "presets": [PRESET]}},
