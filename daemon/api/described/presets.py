@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.api.answers.presets import PresetChanged, Presets
+from daemon.api.answers.presets import Preset, PresetChanged, Presets
 from daemon.api.described.operation import Operation, Table
 
 PRESET = {"name": "film", "parameters": {"resolution": 2160, "batch_size": 21}, "saved": True}
@@ -12,6 +12,9 @@ OPERATIONS: Table = {
         "Tasks", "list_presets", Presets, {"one": {"presets": [PRESET]}},
         about="Those of the configuration, and those that were saved. A form, a sidecar, a folder of the inbox and an "
         "assistant can name one.",
+    ),
+    ("GET", "/api/presets/<preset>"): Operation(
+        "Tasks", "get_preset", Preset, {"film": PRESET}, {404: "There is no preset 'flim'. Did you mean 'film'?"}
     ),
     ("PUT", "/api/presets/<preset>"): Operation(
         "Tasks", "save_preset", PresetChanged, {"saved": {"status": "saved", "presets": [PRESET]}},

@@ -394,6 +394,8 @@ def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     film = {"resolution": 2160, "seed": 7}
     saved = checker.ask("PUT", "/api/presets/film", json=film).json()
     assert saved["presets"] == checker.ask("GET", "/api/presets").json()["presets"]
+    assert checker.ask("GET", "/api/presets/film").json() in saved["presets"]
+    checker.ask("GET", "/api/presets/flim", 404)
     assert saved["presets"] == [
         {"name": "configured", "parameters": {"seed": 3}, "saved": False},
         {"name": "film", "parameters": film, "saved": True},
