@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from daemon.cluster.dispatcher import Turn
-from daemon.cluster.foreman import Ended, Event, Foreman, Made, Step, TooLarge
+from daemon.cluster.foreman import Foreman
+from daemon.cluster.job_events import Ended, Event, Made, Step, TooLarge
 from daemon.cluster.job_folder import JobFolder, NotWholeError
 from daemon.cluster.messages import Place
 from daemon.engine.executor import OnProgress, Outcome
