@@ -10,7 +10,7 @@ import os
 import queue
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -198,8 +198,7 @@ class JobRun:
             ),
             cancelled=self._asked.cancelled,
         )
-        values = {name: getattr(outcome, name) for name in ("model", "width", "height", "frames", "seconds", "tiled")}
-        return Outcome(**values, warnings=outcome.warnings, places=self._folder.made_by)
+        return replace(outcome, places=self._folder.made_by)
 
     def _check(self) -> None:
         if self._asked.cancelled():
