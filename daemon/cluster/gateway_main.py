@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -24,6 +23,7 @@ import ray
 from daemon.cluster import messages as say
 from daemon.cluster.bench import Bench
 from daemon.cluster.floor import Floor
+from daemon.cluster.reaching import NoRayError, check_own, check_there, wait_for
 from daemon.cluster.slot import Workbench
 from daemon.engine.channel import Channel, ChannelClosedError
 from daemon.engine.codec import ProtocolError
@@ -32,18 +32,12 @@ from daemon.outside import logs
 
 log = logging.getLogger(__name__)
 BEAT_S, WATCH_S = 0.5, 0.25
-# Until a head that was started has to answer.
-HEAD_S = 60.0
-# Until a Ray of somebody else has to be reached, and for how long it may not be.
-REACH_S, AWAY_S = 2.0, 10.0
+# For how long a Ray of somebody else may not be reached, and how often it is tried.
+AWAY_S, PAUSE_S = 10.0, 2.0
 # Of a Ray of its own; it holds no more than answers and the bytes that pass through.
 OBJECT_STORE_BYTES = 1 << 30
 # Without these there is no Ray to speak of.
 _VITAL = ("gcs_server", "raylet")
-
-
-class NoRayError(Exception):
-    """There is no Ray to work with; the message says what to look at."""
 
 
 def main(make: Callable[[Mapping[str, Any]], Workbench] = Bench) -> None:
@@ -94,25 +88,6 @@ def start_head(command: list[str], folder: str) -> None:
     threading.Thread(target=watch, name="head", daemon=True).start()
 
 
-def wait_for(address: str) -> None:
-    """Wait until somebody listens there: Ray itself, asked too early, would wait for half a minute. Raises OSError."""
-    deadline = time.monotonic() + HEAD_S
-    while True:
-        try:
-            socket.create_connection(parted(address), timeout=1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
-def parted(address: str) -> tuple[str, int]:
-    """Host and port of `192.168.1.10:8210` or `[::1]:8210`."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
 def connect(setup: say.Setup) -> None:
     """Connect to Ray, or start one of its own. Raises what Ray raises."""
     more: dict[str, Any] = {"address": setup.address}
@@ -134,28 +109,6 @@ def connect(setup: say.Setup) -> None:
             f"what listens at {setup.address} does not let this service in: it is another Ray, or its token or its "
             "certificates are others; see RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH, and cluster.secrets for TLS"
         ) from error
-
-
-def check_own(address: str) -> None:
-    """Raise NoRayError where this machine does not have the address: Ray would try for a minute."""
-    host, _ = parted(address)
-    try:
-        family, kind, _, _, place = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.bind(place)
-    except OSError as error:
-        what = "see to the network, or correct cluster.address"
-        raise NoRayError(
-            f"this machine does not have the address {host} ({error.strerror or error}); {what}"
-        ) from error
-
-
-def check_there(address: str) -> None:
-    """Raise NoRayError where nobody listens: Ray would try for a minute."""
-    try:
-        socket.create_connection(parted(address), timeout=REACH_S).close()
-    except OSError as error:
-        raise NoRayError(f"nothing answers at {address} ({error.strerror or error})") from error
 
 
 async def _serve(channel: Channel, setup: say.Setup, make: Callable[[Mapping[str, Any]], Workbench]) -> None:
@@ -221,7 +174,7 @@ def _watch_other(channel: Channel, address: str) -> None:
                 with contextlib.suppress(ChannelClosedError):
                     channel.send(say.Trouble(f"{error} for {AWAY_S:.0f} s"))
                 leave(FAILED)
-        threading.Event().wait(REACH_S)
+        threading.Event().wait(PAUSE_S)
 
 
 def _children() -> Iterator[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""What the gateway sees before it asks Ray, which would try for a minute and not say why."""
+"""What is seen of an address before Ray is asked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import socket
 
 import pytest
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install 'seedvr2d[cluster]'")
+from daemon.cluster.reaching import NoRayError, check_own, check_there
 
 
 def test_an_address_that_is_not_of_this_machine_is_named() -> None:
-    from daemon.cluster.gateway_main import NoRayError, check_own
-
     check_own("127.0.0.1:8210")
     with pytest.raises(NoRayError, match=r"does not have the address 192\.0\.2\.250 "):
         check_own("192.0.2.250:8210")
@@ -21,8 +19,6 @@ def test_an_address_that_is_not_of_this_machine_is_named() -> None:
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="IPv6 is not here")
 def test_where_nobody_listens_is_named() -> None:
-    from daemon.cluster.gateway_main import NoRayError, check_there
-
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         with socket.create_server((host, 0), family=family) as server:
             port = server.getsockname()[1]
