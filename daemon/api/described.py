@@ -24,6 +24,7 @@ ID = "3f9a1c07"
 MODEL = "seedvr2_ema_3b_fp8_e4m3fn.safetensors"
 UNKNOWN_TASK = f"There is no task '{ID}'."
 PREVIEW_ID = "9c1f02ab77de0b12"
+UPLOAD_ID = "5d0c7be91a42f386"
 NO_MODEL = "There is no model seedvr9.safetensors."
 
 PARAMS = {
@@ -93,6 +94,10 @@ class Operation:
 
 _STREAM = {"text/event-stream": TEXT}
 _EVENTS = "Events are `state` and `progress`; their data is a task, as GET /api/status/{task_id} answers it."
+_KEPT = (
+    "The file is forgotten, unless `keep` asks for more: then `upload_id` names it for half an hour, for "
+    "POST /api/uploads/{upload_id}/submit, other plans and previews; it is null where the disk has no room to keep it."
+)
 _DOWNLOADS = " `model` is about a download, as GET /api/models/pull lists it."
 
 
@@ -262,12 +267,22 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         form="SubmitForm",
         about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
     ),
+    ("POST", "/api/uploads/<upload_id>/submit"): Operation(
+        "Tasks", "submit_upload", Submitted, {"queued": SUBMITTED},
+        {
+            400: "resolution takes a whole number from 16 to 16384, not '12'.",
+            404: "This upload is not kept any more; send the file again.",
+        },
+        body="AgainRequest",
+        about="A file that was sent with `keep` for POST /api/plan or POST /api/preview becomes a task without being "
+        "sent once more.",
+    ),
     ("POST", "/api/plan"): Operation(
         "Tasks", "plan_task", Plan,
         {"film": {
-            "task_id": None, "width": 1920, "height": 1080, "frames": 172800, "duration_s": 7200.0,
-            "output_width": 3840, "output_height": 2160, "output_format": "mp4", "model": MODEL, "seconds": 259200.0,
-            "measured": True, "wait_s": 0, "frames_together": 5, "memory_bytes": 21500000000,
+            "task_id": None, "upload_id": UPLOAD_ID, "width": 1920, "height": 1080, "frames": 172800,
+            "duration_s": 7200.0, "output_width": 3840, "output_height": 2160, "output_format": "mp4", "model": MODEL,
+            "seconds": 259200.0, "measured": True, "wait_s": 0, "frames_together": 5, "memory_bytes": 21500000000,
             "weights_bytes": 3900000000, "memory_free_bytes": 46800000000, "result_bytes": 35800000000,
             "disk_bytes": 71600000000, "disk_free_bytes": 512000000000, "fits": True, "why": None,
             "reasons": ["Frames of 3840x2160 in tiles of 1024 pixels."],
@@ -279,14 +294,15 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         },
         form="PlanForm",
         about="Answers in about a second, also while a task runs: no model is loaded, and no frame of a video decoded "
-        "but the first. Send a file, which is not kept, or name a task, or say how large the source is; the parameters "
-        "are those of POST /api/process, and all of it may as well be JSON. Memory counts as free that the running "
+        "but the first. Send a file, or name a task, or say how large the source is; the parameters are those of "
+        "POST /api/process, and all of it may as well be JSON. " + _KEPT + " Memory counts as free that the running "
         "task will have given back.",
     ),
     ("POST", "/api/preview"): Operation(
         "Tasks", "make_preview", Preview,
         {"film": {
-            "id": PREVIEW_ID, "task_id": ID, "width": 480, "height": 270, "output_width": 1920, "output_height": 1080,
+            "id": PREVIEW_ID, "task_id": ID, "upload_id": None, "width": 480, "height": 270, "output_width": 1920,
+            "output_height": 1080,
             "crop": {"x": 210, "y": 96, "width": 160, "height": 90}, "model": MODEL, "seconds": 2.1,
             "frames_together": 5, "warnings": [],
             "images": [
@@ -302,9 +318,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         # Two kinds of body in one operation make clients that do not compile.
         form="PreviewForm",
         about="Answers in seconds, also while a task runs, which makes room and goes on: some frames of one shot, or a "
-        "part of them, are restored once and mixed with the plain resize at each strength. Send a file, which is not "
-        "kept, or name a task, whose parameters hold where no others are given; that may as well be JSON with the same "
-        "fields.",
+        "part of them, are restored once and mixed with the plain resize at each strength. Send a file, or "
+        "name a task, whose parameters hold where no others are given; that may as well be JSON with the same "
+        "fields. " + _KEPT,
     ),
     ("GET", "/api/preview/<preview_id>/<name>"): Operation(
         "Tasks", "get_preview_image", errors={
