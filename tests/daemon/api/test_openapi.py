@@ -33,6 +33,12 @@ class DescribingExecutor(FakeExecutor):
         return describe_models([], everything)
 
 
+# What a client may want to read, if it is there.
+HEADERS = {
+    "Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Last-Modified", "Retry-After", "WWW-Authenticate",
+}  # fmt: skip
+
+
 class Checker:
     """Asks a live server, and holds each answer against the document that the same server gives out."""
 
@@ -51,6 +57,8 @@ class Checker:
         self.statuses.add((method, template, status))
         said = operation["responses"].get(str(status))
         assert said, f"{method} {template} does not say that it can answer {status}"
+        undocumented = {name for name in HEADERS if name in answer.headers} - set(said.get("headers", ()))
+        assert not undocumented, f"{method} {template} {status}: {undocumented}"
         kind = answer.headers.get("Content-Type", "").partition(";")[0]
         if "content" in said:
             assert kind in said["content"], f"{method} {template} answers {kind}"
