@@ -55,6 +55,17 @@ def test_a_job_whose_process_ends_runs_again(start: Start, make: Make, control: 
     eventually(lambda: not problems(running))
 
 
+def test_what_the_engine_logs_is_in_the_log_of_the_service(start: Start, make: Make, control: Control) -> None:
+    running = begin(start, make)
+    control("run.raves")
+    control("run.complains")
+    drop(running, "a.png")
+    all_done(running, 1)
+    lines = running.get("/api/log?lines=1000&level=warning").json()["lines"]
+    (said,) = [line for line in lines if line["logger"] == "seedvr2.odd"]
+    assert (said["process"], said["level"], said["message"]) == ("engine", "warning", "it is\\x0aodd")
+
+
 def test_a_process_in_which_nothing_moves_is_ended(start: Start, make: Make, control: Control) -> None:
     """It beats all the time: only the engine's own steps tell."""
     running = begin(start, make, stall_s=1.0)
