@@ -19,6 +19,7 @@ from daemon.cluster.executor import ClusterExecutor
 from daemon.engine.child_executor import ChildExecutor
 from daemon.engine.executor import Executor
 from daemon.engine.gpu import GpuMonitor
+from daemon.engine.pull import Pull
 from daemon.engine.pulls import Pulls
 from daemon.folders import Folders, open_folders
 from daemon.inbox.after import Aftermath
@@ -142,9 +143,15 @@ def _wire(
         ends.leave(step)
     for job in found.ended:
         ends.settle(job)
-    pulls = Pulls(models, paths.state, lambda pull: hub.tell("model", pull.name, views.pull(redact, pull)))
-    embedding = pulls.request_embedding if config.model.fetch_embedding else _nothing
     cluster = executor if isinstance(executor, ClusterExecutor) else None
+
+    def pulled(pull: Pull) -> None:
+        hub.tell("model", f"{pull.machine}/{pull.name}", views.pull(redact, pull))
+        if cluster and pull.state == "done" and not pull.machine:
+            cluster.look_again()
+
+    pulls = Pulls(models, paths.state, pulled)
+    embedding = pulls.request_embedding if config.model.fetch_embedding else _nothing
     run_of = cluster.run_of if cluster else None
     worker = Worker(
         JobRunner(store, executor, estimates, hub, paths.outputs, work, sources, run_of),
@@ -165,6 +172,7 @@ def _wire(
     )
     if cluster:
         cluster.foreman.changed = worker.notify
+        cluster.pulls.tell = pulled
     worker.on_progress = hub.publish
     refusals = Refusals(config, store, executor, hub, worker.settle)
     operations = Operations(

@@ -15,7 +15,16 @@ from daemon.api.answers.preview import Plan, Preview
 from daemon.api.answers.queue import Held, History, Position, QueueStatus
 from daemon.api.answers.service import ApiDocument, Cluster, GpuStatus, Health, Log, Offloaded, System
 from daemon.api.answers.tasks import Cancelled, Deleted, Retried, Submitted, Task
-from daemon.api.asked import DownloadQuery, FrameQuery, HistoryQuery, LogQuery, ManyQuery, ModelsQuery, RemoveQuery
+from daemon.api.asked import (
+    CancelPullQuery,
+    DownloadQuery,
+    FrameQuery,
+    HistoryQuery,
+    LogQuery,
+    ManyQuery,
+    ModelsQuery,
+    RemoveQuery,
+)
 from daemon.api.bodies import Query
 from daemon.api.shapes import BINARY, TEXT, Schema
 from seedvr2.options import OUTPUT_FORMATS
@@ -56,7 +65,7 @@ WAITING = {key: value for key, value in TASK.items() if key != "started_at"} | {
     "eta_s": None, "params": PARAMS | {"priority": "high"},
 }  # fmt: skip
 PULL = {
-    "model": "seedvr2_ema_7b-Q4_K_M.gguf", "state": "fetching", "file": "seedvr2_ema_7b-Q4_K_M.gguf",
+    "model": "seedvr2_ema_7b-Q4_K_M.gguf", "machine": None, "state": "fetching", "file": "seedvr2_ema_7b-Q4_K_M.gguf",
     "done_bytes": 1200000000, "total_bytes": 4800000000, "percent": 25, "error": None,
 }  # fmt: skip
 PRESET = {"name": "film", "parameters": {"resolution": 2160, "batch_size": 21}, "saved": True}
@@ -139,10 +148,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "mode": "head",
             "places": [{
                 "id": "studio-2:0", "machine": "studio-2", "gpu_index": 0, "kind": "NVIDIA L40S", "vram_mb": 45709,
-                "free_mb": 9120, "engine": "1.0.0", "models": {MODEL: ""}, "state": "busy", "why": None,
-                "model": MODEL, "unit": 7, "task_id": ID,
+                "free_mb": 9120, "engine": "1.0.0", "models": {MODEL: ""}, "vae": None, "fetches": False,
+                "here": False, "state": "busy", "why": None, "model": MODEL, "unit": 7, "task_id": ID,
             }],
-            "problems": ["studio-3 does not answer any more"],
+            "problems": ["studio-3 does not answer any more"], "lacking": [],
         }},
         about="With the cluster off there are no places, and the one GPU is that of GET /api/gpu/status.",
     ),
@@ -190,12 +199,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         },
         body="PullRequest",
         about="Answers at once; GET /api/models/pull and the `model` events of GET /api/events tell how far it is. "
-        "What a model needs comes along. A download that broke goes on where it was.",
+        "What a model needs comes along. A download that broke goes on where it was. Whether another machine has room is "
+        "looked for there: the download fails then, and says how much is missing.",
     ),
     ("GET", "/api/models/pull"): Operation("Models", "list_pulls", Pulls, {"one": {"pulls": [PULL]}}),
     ("POST", "/api/models/pull/<model>/cancel"): Operation(
         "Models", "cancel_pull", PullCancelled, {"cancelled": {"status": "cancelled", "model": PULL["model"]}},
         {404: f"{PULL['model']} is not being fetched."},
+        query=CancelPullQuery,
     ),
     ("DELETE", "/api/models/<model>"): Operation(
         "Models", "remove_model", ModelRemoved,

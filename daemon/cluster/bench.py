@@ -14,7 +14,7 @@ from daemon.engine.gpu import GpuFacts, cards, look
 from daemon.engine.local_executor import LocalExecutor, as_outcome
 from daemon.settings.keys import ModelSettings
 from seedvr2 import __version__
-from seedvr2.errors import MachineError
+from seedvr2.errors import MachineError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
 
 MIB = 1 << 20
@@ -66,8 +66,10 @@ class Bench:
             "vram_mb": gpu.memory_total_mb if gpu else 0,
             "free_mb": gpu.memory_total_mb - gpu.memory_used_mb if gpu else _free_memory_mb(),
             "engine": __version__,
+            "models": self._models(),
+            "vae": self._vae(),
             # Where any may be fetched, none is missing.
-            "models": {} if self._fetches else self._models(),
+            "fetches": self._fetches,
             "model": self.model,
             "why": self._why(),
         }
@@ -160,6 +162,14 @@ class Bench:
             model.name: hashes.known_sha256(model.path) or "" for model in folder.installed_models(self._models_dirs)
         }
         return {**found, nano.NAME: ""}
+
+    def _vae(self) -> str:
+        folder: Any = importlib.import_module("seedvr2.catalogue.folder")
+        hashes: Any = importlib.import_module("seedvr2.catalogue.hashes")
+        try:
+            return hashes.known_sha256(folder.find_vae(self._models_dirs)) or ""
+        except (ModelNotInstalledError, MachineError):
+            return ""
 
 
 def _reporter(on_step: OnStep) -> Callable[[Any], None]:

@@ -15,6 +15,7 @@ from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from daemon.cluster import messages as say
+from daemon.cluster.fetching import Fetching
 from daemon.cluster.head import LABEL
 from daemon.cluster.slot import GROUPS, GpuSlot, Workbench, rested
 
@@ -26,6 +27,7 @@ HELLO_S = 60.0
 FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
 # Between two questions to a place that has nothing to do: its memory may be taken by others.
 FACTS_S = 30.0
+FACTS = ("gpu_index", "kind", "vram_mb", "free_mb", "engine", "models", "vae", "fetches")
 # What Ray calls the machine that it was started on first.
 _HEAD = "node:__internal_head__"
 
@@ -36,8 +38,8 @@ class _Bay:
 
     place: say.Place
     node: str
-    own: bool = False
     slot: Any = None
+    stale: bool = False
     used: float = field(default_factory=time.monotonic)
     asked: float = 0.0
     tries: int = 0
@@ -65,6 +67,7 @@ class Floor:
         self._bays: dict[str, _Bay] = {}
         self._attempts: dict[str, _Bay] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._fetching = Fetching(send)
         # No CPU is asked for: a GPU is what there is one of.
         options = {"num_cpus": 0, "num_gpus": 1, "max_restarts": 0, "max_task_retries": 0}
         self._class = ray.remote(**options, concurrency_groups=GROUPS)(GpuSlot)
@@ -85,6 +88,12 @@ class Floor:
             case say.Rest():
                 for bay in self._bays.values():
                     self._give_back(bay)
+            case say.Fetch():
+                self._fetch(message)
+            case say.StopFetch(number=number):
+                self._fetching.stop(number)
+            case say.LookAgain():
+                self._look_again(lambda place: place.here)
 
     async def look_around(self) -> None:
         """Look who is there, for ever."""
@@ -106,7 +115,9 @@ class Floor:
         for name, (place, node) in there.items():
             known, owner = self._bays.get(name), str(node["NodeID"])
             if known is None:
-                self._bays[name] = _Bay(replace(place, state="loading"), owner, own=_HEAD in node["Resources"])
+                # In an existing Ray nobody knows on which of its machines the service is.
+                here = _HEAD in node["Resources"] and self._setup.mode != "join"
+                self._bays[name] = _Bay(replace(place, state="loading", here=here), owner)
             elif known.node != owner:
                 # The machine was started anew between two looks.
                 self._drop(known)
@@ -114,18 +125,20 @@ class Floor:
 
     def _look_at(self, bay: _Bay) -> None:
         now = time.monotonic()
+        if bay.busy and bay.slot is not None and (bay.stale or now - bay.asked >= FACTS_S):
+            self._go(self._ask_models(bay))
         if bay.busy or bay.opening or now < bay.resting_until:
             return
         idle_s = self._setup.idle_s
         if bay.slot is not None and bay.place.model and idle_s and now - bay.used >= idle_s:
             log.info("%s has had nothing to do for %.0f s and gives its memory back", bay.place.id, idle_s)
             self._give_back(bay)
-        elif (bay.slot is None and not bay.place.kind) or (bay.slot is not None and now - bay.asked >= FACTS_S):
+        elif bay.stale or not (bay.slot or bay.place.kind) or (bay.slot is not None and now - bay.asked >= FACTS_S):
             self._go(self._ask(bay))
 
     async def _ask(self, bay: _Bay) -> None:
         """Find out what a place is and has; start its slot for that."""
-        bay.opening = True
+        bay.opening, bay.stale = True, False
         try:
             slot = bay.slot or self._open(bay)
             facts = await asyncio.wait_for(_answer(slot.hello.remote()), HELLO_S)
@@ -138,7 +151,7 @@ class Floor:
                 self._refuse(bay, "refused", facts["why"])
                 return
             bay.asked, bay.tries = time.monotonic(), 0
-            known = {name: facts[name] for name in ("gpu_index", "kind", "vram_mb", "free_mb", "engine", "models")}
+            known = {name: facts[name] for name in FACTS}
             self._tell(bay, **known, model=facts["model"], state="idle", why="")
         finally:
             bay.opening = False
@@ -146,7 +159,7 @@ class Floor:
     def _open(self, bay: _Bay) -> Any:
         here = NodeAffinitySchedulingStrategy(bay.node, soft=False)
         # Other machines have settings of their own, and their own folders of models.
-        setup = self._setup.engine if bay.own and self._setup.mode != "join" else {"mark": self._setup.mark}
+        setup = self._setup.engine if bay.place.here else {"mark": self._setup.mark}
         bay.slot = self._class.options(scheduling_strategy=here).remote(self._make, setup)
         return bay.slot
 
@@ -175,6 +188,36 @@ class Floor:
             bay.place = place
             if self._bays.get(place.id) is bay:
                 self._send(say.Seen(place))
+
+    # -- models -------------------------------------------------------------------------------------------
+
+    def _fetch(self, fetch: say.Fetch) -> None:
+        bay = next((bay for bay in self._bays.values() if bay.place.machine == fetch.machine), None)
+        if bay is None:
+            self._send(say.FetchEnded(fetch.number, "it is not there any more", lost=True))
+            return
+        fetching = self._fetching.start(fetch, bay.node)
+
+        async def and_look() -> None:
+            await fetching
+            self._look_again(lambda place: place.machine == fetch.machine)
+
+        self._go(and_look())
+
+    async def _ask_models(self, bay: _Bay) -> None:
+        """Find out what a place has that works all the time."""
+        bay.asked, bay.stale = time.monotonic(), False
+        # If it does not answer, who waits for the end of the attempt learns of it.
+        with contextlib.suppress(TimeoutError, RayError):
+            facts = await asyncio.wait_for(_answer(bay.slot.hello.remote()), HELLO_S)
+            self._tell(bay, models=facts["models"], vae=facts["vae"])
+
+    def _look_again(self, which: Callable[[say.Place], bool]) -> None:
+        """Ask places anew what they have."""
+        for bay in self._bays.values():
+            if which(bay.place):
+                bay.stale = True
+                self._look_at(bay)
 
     # -- attempts -----------------------------------------------------------------------------------------
 

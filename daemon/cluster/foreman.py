@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from daemon.cluster import messages as say
-from daemon.cluster.dispatcher import BEGIN, Dispatcher, Spot, Turn, Verdict
+from daemon.cluster.dispatcher import BEGIN, VAE, Dispatcher, Spot, Turn, Verdict
 from daemon.cluster.gateway import Down
 from daemon.engine.faults import as_error
 from daemon.engine.messages import Fault
 from daemon.errors import EngineBugError
+from seedvr2.catalogue.registry import BY_NAME
 from seedvr2.errors import Cancelled, MediaError, NeverFitsError, NumericError, OptionError, OutOfMemoryError
 
 log = logging.getLogger(__name__)
@@ -151,12 +152,22 @@ class Foreman:
             kind, spots = self._dispatcher.kind(job), self._spots()
             model = self._dispatcher.lacks_model(job, spots)
             if model:
-                return f"no machine has {model}; run `seedvr2 models pull {model}` on those that are to make it"
+                return f"no machine has {model}; {_fetching(model, sorted({spot.machine for spot in spots}))}"
             if kind and not any(spot.kind == kind for spot in spots):
                 return f"it waits for a machine with {kind}, on which it was begun"
+            others = self._dispatcher.others(job, spots)
+            if others:
+                return _another(others)
             if self._dispatcher.stranded(job, spots):
                 return "a part of it failed where it was tried, and waits for another machine"
             return ""
+
+    @property
+    def lacking(self) -> list[str]:
+        """The published models that running jobs wait for, since no machine has them."""
+        with self._lock:
+            spots = self._spots()
+            return sorted(BY_NAME.keys() & {self._dispatcher.lacks_model(job, spots) for job in self._desks})
 
     # -- for the thread of a job --------------------------------------------------------------------------
 
@@ -171,10 +182,12 @@ class Foreman:
             self._dispatcher.add(turn, time.monotonic())
             self._assign()
 
-    def planned(self, job: str, units: Iterable[int], place: say.Place, model: str) -> None:
-        """These units are to be made, at places of the kind of the one that has planned them."""
+    def planned(
+        self, job: str, units: Iterable[int], place: say.Place, model: str, hashes: Mapping[str, str] | None = None
+    ) -> None:
+        """These units are to be made, at places of the kind of the one that has planned them, with such files."""
         with self._lock:
-            self._dispatcher.planned(job, units, place.kind, model)
+            self._dispatcher.planned(job, units, place.kind, model, hashes)
             self._assign()
 
     def again(self, job: str) -> None:
@@ -377,7 +390,8 @@ class Foreman:
 
 
 def _spot(place: say.Place) -> Spot:
-    return Spot(place.id, place.machine, place.kind, place.free_mb, place.model, frozenset(place.models))
+    files = {**place.models, VAE: place.vae} if place.models else {}
+    return Spot(place.id, place.machine, place.kind, place.free_mb, place.model, files, place.fetches)
 
 
 def _machine(place: str) -> str:
@@ -386,6 +400,24 @@ def _machine(place: str) -> str:
 
 def _name(index: int) -> str:
     return "it" if index == BEGIN else f"segment {index}"
+
+
+def _fetching(model: str, machines: list[str]) -> str:
+    """What to do where a model is missing, as the end of a sentence."""
+    if model not in BY_NAME:
+        return "put it into the models folder of those that are to make it"
+    others = f" (or {', '.join(machines[1:])})" if machines[1:] else ""
+    return f"`seedvr2d pull {model} --machine {machines[0]}`{others} fetches it there"
+
+
+def _another(others: Mapping[str, str]) -> str:
+    """That machines have another file than the one that a job was planned for."""
+    parts = [f"the {name} on {machine}" for machine, name in sorted(others.items())]
+    are = "are other files" if parts[1:] else "is another file"
+    return (
+        f"{' and '.join(parts)} {are} than the one that it was planned with (their SHA-256 differ); put the same file "
+        "there, or wait until a machine with it is back"
+    )
 
 
 def _error(said: say.Failed) -> Exception:
