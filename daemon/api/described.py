@@ -199,8 +199,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         },
         body="PullRequest",
         about="Answers at once; GET /api/models/pull and the `model` events of GET /api/events tell how far it is. "
-        "What a model needs comes along. A download that broke goes on where it was. Whether another machine has room is "
-        "looked for there: the download fails then, and says how much is missing.",
+        "What a model needs comes along. A download that broke goes on where it was. Whether another machine has "
+        "room is looked for there: the download fails then, and says how much is missing.",
     ),
     ("GET", "/api/models/pull"): Operation("Models", "list_pulls", Pulls, {"one": {"pulls": [PULL]}}),
     ("POST", "/api/models/pull/<model>/cancel"): Operation(

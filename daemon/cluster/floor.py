@@ -29,7 +29,7 @@ FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
 FACTS_S = 30.0
 FACTS = ("gpu_index", "kind", "vram_mb", "free_mb", "engine", "models", "vae", "fetches")
 # What Ray calls the machine that it was started on first.
-_HEAD = "node:__internal_head__"
+HEAD_NODE = "node:__internal_head__"
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ class Floor:
             known, owner = self._bays.get(name), str(node["NodeID"])
             if known is None:
                 # In an existing Ray nobody knows on which of its machines the service is.
-                here = _HEAD in node["Resources"] and self._setup.mode != "join"
+                here = HEAD_NODE in node["Resources"] and self._setup.mode != "join"
                 self._bays[name] = _Bay(replace(place, state="loading", here=here), owner)
             elif known.node != owner:
                 # The machine was started anew between two looks.
