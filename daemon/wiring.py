@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from daemon.outside.notifications import notifications
 from daemon.outside.webhook import Webhook
 from daemon.settings.config import Config
 from daemon.settings.hours import Hours
+from daemon.settings.shelves import shelves
 from daemon.store.job_store import JobStore
 from daemon.store.owner import owner_of
 from daemon.store.presets import Presets
@@ -53,7 +53,6 @@ from daemon.work.source import Sources
 from daemon.work.surroundings import Surroundings
 from daemon.work.work_folder import WorkFolder
 from daemon.work.worker import Worker
-from seedvr2.config_file import with_hub_cache
 
 MIB = 1 << 20
 # So many of the last jobs are looked at for what they ran with.
@@ -98,8 +97,8 @@ def wire(config: Config, executor: Executor | None) -> Parts:
         raise
     try:
         gpu = GpuMonitor(config.model.gpu)
-        shelves = with_hub_cache(list(config.paths.models), os.environ, enabled=config.model.hub_cache)
-        parts = _wire(config, executor or _engine(config, gpu, shelves), gpu, store, folders, shelves)
+        models = shelves(config)
+        parts = _wire(config, executor or _engine(config, gpu, models), gpu, store, folders, models)
     except BaseException:
         store.close()
         folders.close()

@@ -192,8 +192,9 @@ def _kept(kept: Mapping[str, Any] | None) -> Any:
 def _own_setup() -> dict[str, Any]:
     """That of a machine which has a configuration of its own."""
     config: Any = importlib.import_module("daemon.settings.config")
+    places: Any = importlib.import_module("daemon.settings.shelves")
     own = config.load_config()
-    return engine_setup(own.model, [str(folder) for folder in own.paths.models], "")
+    return engine_setup(own.model, [str(folder) for folder in places.shelves(own)], "")
 
 
 def engine_setup(settings: ModelSettings, models_dirs: list[str], memory_file: str) -> dict[str, Any]:

@@ -69,7 +69,8 @@ class Fetcher:
 
     def _fetch(self) -> str:
         config: Any = importlib.import_module("daemon.settings.config")
-        folders: list[Path] = list(config.load_config().paths.models)
+        places: Any = importlib.import_module("daemon.settings.shelves")
+        folders: tuple[Path, ...] = places.shelves(config.load_config())
         lacking = no_room_for(find(self._model), folders)
         if lacking:
             return lacking

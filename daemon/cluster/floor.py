@@ -126,7 +126,7 @@ class Floor:
     def _look_at(self, bay: _Bay) -> None:
         now = time.monotonic()
         if bay.busy and bay.slot is not None and (bay.stale or now - bay.asked >= FACTS_S):
-            self._go(self._ask_models(bay))
+            self._go(self._ask_models(bay, bay.slot))
         if bay.busy or bay.opening or now < bay.resting_until:
             return
         idle_s = self._setup.idle_s
@@ -160,7 +160,7 @@ class Floor:
         here = NodeAffinitySchedulingStrategy(bay.node, soft=False)
         # Other machines have settings of their own, and their own folders of models.
         setup = self._setup.engine if bay.place.here else {"mark": self._setup.mark}
-        bay.slot = self._class.options(scheduling_strategy=here).remote(self._make, setup)
+        bay.slot, bay.asked = self._class.options(scheduling_strategy=here).remote(self._make, setup), time.monotonic()
         return bay.slot
 
     def _refuse(self, bay: _Bay, state: str, why: str) -> None:
@@ -204,12 +204,12 @@ class Floor:
 
         self._go(and_look())
 
-    async def _ask_models(self, bay: _Bay) -> None:
+    async def _ask_models(self, bay: _Bay, slot: Any) -> None:
         """Find out what a place has that works all the time."""
         bay.asked, bay.stale = time.monotonic(), False
         # If it does not answer, who waits for the end of the attempt learns of it.
         with contextlib.suppress(TimeoutError, RayError):
-            facts = await asyncio.wait_for(_answer(bay.slot.hello.remote()), HELLO_S)
+            facts = await asyncio.wait_for(_answer(slot.hello.remote()), HELLO_S)
             self._tell(bay, models=facts["models"], vae=facts["vae"])
 
     def _look_again(self, which: Callable[[say.Place], bool]) -> None:
