@@ -13,14 +13,16 @@ from typing import Any
 import pytest
 
 from daemon.cluster.fetcher import Fetcher
-from tests.daemon.cluster.conftest import Clustered, child_of
+from seedvr2.catalogue.registry import find
+from seedvr2.nano import DIT_FILE
+from tests.daemon.cluster.conftest import Clustered, child_of, film
 from tests.daemon.cluster.elsewhere import GATEWAY, MACHINE, MODEL, lacking
 from tests.daemon.conftest import Start, eventually, png
 from tests.daemon.engine.test_pulls import TEXT, VAE
 from tests.seedvr2.catalogue.hub import Hub
 
 # The catalogue has it, and the hub has not.
-UNPUBLISHED = "seedvr2_ema_3b-Q8_0.gguf"
+UNPUBLISHED, ANOTHER = "seedvr2_ema_3b-Q8_0.gguf", "seedvr2_ema_7b_fp16.safetensors"
 
 
 class There:
@@ -91,6 +93,21 @@ def test_a_job_waits_for_its_model_until_that_is_fetched_where_it_is_lacking(the
     assert seen["lacking"] == []
     assert all(MODEL in place["models"] for place in seen["places"])
     assert there.ask() == {"status": "installed", "model": MODEL, "pull": None}
+
+
+@pytest.mark.long
+def test_places_that_work_all_the_time_learn_what_was_fetched(there: There, tmp_path: Path) -> None:
+    running, hub = there.running, there.hub
+    hub.add(find(ANOTHER).repo, ANOTHER, DIT_FILE.read_bytes())
+    clip = film(tmp_path / "film.mp4", shots=20)
+    job = running.submit("film.mp4", clip.read_bytes(), resolution="64", batch_size="5", dit_model="nano")
+    eventually(lambda: running.segments_done(job) >= 1)
+    there.ask(ANOTHER)
+    places = eventually(lambda: [place for place in running.cluster.foreman.places if ANOTHER in place.models])
+    assert "busy" in {place.state for place in places}
+    assert running.get(f"/api/status/{job}").json()["status"] == "processing"
+    running.post(f"/api/tasks/{job}/cancel")
+    running.finished(job)
 
 
 def test_what_fails_there_names_the_machine_and_what_is_not_there_is_refused(there: There) -> None:
