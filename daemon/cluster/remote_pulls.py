@@ -6,6 +6,7 @@ alone, it is begun anew as soon as its machine is there, and goes on where it wa
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
@@ -19,13 +20,15 @@ from daemon.cluster.gateway import Down
 from daemon.engine.pull import Pull, published, without_old
 from daemon.errors import RequestError
 from daemon.store.files import write_durably
-from seedvr2.catalogue.registry import BY_NAME, PublishedFile, is_size, of_size
+from seedvr2.catalogue.registry import BY_NAME, PublishedFile, find
+from seedvr2.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 FILE = "pulls_elsewhere.json"
 MIB = 1 << 20
 # Of the main memory that is free, where there is no GPU: the frames need some.
 _SHARE = 0.5
+_ENDLESS = 1 << 60
 
 
 class RemotePulls:
@@ -74,7 +77,7 @@ class RemotePulls:
         places = self._on(machine)
         entry = published(name, _memory(places))
         with self._lock:
-            on_its_way = self._open(entry, name, machine)
+            on_its_way = self._open(name, machine)
             if on_its_way is not None:
                 return on_its_way.name, on_its_way
             if any(_has(place, entry) for place in places):
@@ -92,14 +95,10 @@ class RemotePulls:
         Raises:
             RequestError: there is none of that name on that machine (404).
         """
-        try:
-            entry = published(name)
-        except RequestError:
-            entry = None
         with self._lock:
-            pull = self._open(entry, name, machine) if entry is not None else None
+            pull = self._open(name, machine)
             if pull is None:
-                raise RequestError(404, f"{entry.name if entry else name} is not being fetched on {machine}.")
+                raise RequestError(404, f"{name} is not being fetched on {machine}.")
             pull = self._set(pull, state="cancelled")
             if self._at_work.get(machine) == pull.number:
                 self._send(say.StopFetch(pull.number))
@@ -172,12 +171,13 @@ class RemotePulls:
     def _of(self, number: int) -> Pull | None:
         return next((pull for pull in self._pulls.values() if pull.number == number and pull.open), None)
 
-    def _open(self, entry: PublishedFile, name: str, machine: str) -> Pull | None:
-        """What is on its way and meant by a name; a size means whichever of that size it is."""
-        mine = [pull for pull in self._pulls.values() if pull.open and pull.machine == machine]
-        named = [pull for pull in mine if pull.name == entry.name]
-        sized = [pull for pull in mine if is_size(name) and of_size(name, BY_NAME[pull.name])]
-        return next(iter(named + sized), None)
+    def _open(self, name: str, machine: str) -> Pull | None:
+        """What is on its way and meant by a name; a size means the one that much memory takes, or little."""
+        with contextlib.suppress(CheckpointError):
+            meant = {find(name, memory).name for memory in (0, _ENDLESS)}
+            mine = (pull for pull in self._pulls.values() if pull.open and pull.machine == machine)
+            return next((pull for pull in mine if pull.name in meant), None)
+        return None
 
     def _set(self, pull: Pull, **changes: object) -> Pull:
         changed = replace(pull, **changes)  # type: ignore[arg-type]

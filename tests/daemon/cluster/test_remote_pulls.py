@@ -94,6 +94,9 @@ def test_a_size_means_what_goes_into_the_memory_of_that_machine(desk: Desk) -> N
     desk.seen("processor", kind="cpu", vram_mb=0, free_mb=64_000)
     assert desk.ask("3b", "processor").name == SMALL
     assert desk.pulls.cancel("3b", "processor").name == SMALL
+    # Another one of that size is not meant.
+    desk.ask("3b-q6", "processor")
+    assert desk.ask("3b", "processor").name == LARGE
 
 
 def test_what_is_there_is_not_fetched_unless_it_is_known_to_be_another_file(desk: Desk) -> None:
