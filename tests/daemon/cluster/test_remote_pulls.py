@@ -200,12 +200,11 @@ def test_a_damaged_note_is_none(tmp_path: Path, noted: str) -> None:
 
 
 def test_only_the_last_ones_that_ended_are_told_of(desk: Desk) -> None:
-    names = [entry.name for entry in CATALOGUE]
-    for name in [*names, *names]:
-        for machine in ("a", "b"):
-            pull = desk.ask(name, machine)
-            desk.pulls.hear(say.FetchEnded(pull.number))
-    assert len(desk.pulls.all) <= MOST_ENDED + 1
+    wanted = [(machine, entry.name) for machine in ("a", "b") for entry in CATALOGUE][: MOST_ENDED + 3]
+    for machine, name in wanted:
+        desk.pulls.hear(say.FetchEnded(desk.ask(name, machine).number))
+    # Those that had ended when the last one was asked for.
+    assert [(pull.machine, pull.name) for pull in desk.pulls.all] == wanted[-MOST_ENDED - 1 :]
 
 
 def test_which_machine_is_that_of_the_service(desk: Desk) -> None:

