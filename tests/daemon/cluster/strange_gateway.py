@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from tests.daemon.engine.test_pulls import MAIN
-
 if __name__ == "__main__":
     from daemon.cluster import floor
     from daemon.cluster.fetching import Fetching
@@ -22,5 +20,5 @@ if __name__ == "__main__":
     os.environ["SEEDVR2_MODEL_DTYPE"] = "float32"
     floor.HEAD_NODE = "nobody"
     floor.FACTS_S = 10.0**6
-    floor.Fetching = partial(Fetching, main=MAIN)  # type: ignore[assignment,misc]
+    floor.Fetching = partial(Fetching, main="tests.daemon.engine.pull_target")  # type: ignore[assignment,misc]
     main(SlowBench)
