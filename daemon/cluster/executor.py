@@ -145,20 +145,17 @@ class ClusterExecutor:
         cancelled: Callable[[], bool],
         keep: Path,
         give_way: Callable[[], bool] = never,
+        turn: Turn | None = None,
     ) -> Outcome:
-        """See `Executor`; nobody's turn in particular."""
-        turn = Turn(keep.parent.name, (False, 0), 0, model=model)
-        return self._of(
-            turn,
-            source,
-            target,
-            options,
-            model=model,
-            on_progress=on_progress,
-            cancelled=cancelled,
-            keep=keep,
-            give_way=give_way,
-        )
+        """See `Executor`.
+
+        Args:
+            turn: whose it is; None: nobody's in particular.
+        """
+        turn = turn or Turn(keep.parent.name, (False, 0), 0, model=model)
+        model = turn.model or model
+        asked = Asked(source, target, options.as_dict(), model, keep, on_progress, cancelled, give_way, self._stall_s)
+        return JobRun(self.foreman, turn, asked, self._join).run()
 
     def run_of(self, job: Job) -> Callable[..., Outcome]:
         """`run` for a job, in its turn."""
@@ -166,7 +163,7 @@ class ClusterExecutor:
         # A short name means the same file everywhere; what the default is, each place knows by itself.
         model = job.draft.model if job.draft.model in ANY else job.model or _full(job.draft.model)
         turn = Turn(job.id, rank_of(job.requeue(orderly=True)), job.number, whole, model)
-        return partial(self._of, turn)
+        return partial(self.run, turn=turn)
 
     def preview(
         self,
@@ -189,32 +186,6 @@ class ClusterExecutor:
         # The first knows the places then, which the second asks for.
         self.foreman.hear(message)
         self.pulls.hear(message)
-
-    def _of(
-        self,
-        turn: Turn,
-        source: Path,
-        target: Path,
-        options: UpscaleOptions,
-        *,
-        model: str,
-        on_progress: OnProgress,
-        cancelled: Callable[[], bool],
-        keep: Path,
-        give_way: Callable[[], bool] = never,
-    ) -> Outcome:
-        asked = Asked(
-            source,
-            target,
-            options.as_dict(),
-            turn.model or model,
-            keep,
-            on_progress,
-            cancelled,
-            give_way,
-            self._stall_s,
-        )
-        return JobRun(self.foreman, turn, asked, self._join).run()
 
     def _join(
         self, source: Path, target: Path, keep: Path, *, on_progress: OnProgress, cancelled: Callable[[], bool]

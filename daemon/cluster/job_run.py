@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from daemon.cluster.dispatcher import VAE, Turn
-from daemon.cluster.foreman import Ended, Event, Foreman, Made, Step, TooLarge
+from daemon.cluster.foreman import Foreman
+from daemon.cluster.job_events import Ended, Event, Made, Step, TooLarge
 from daemon.cluster.job_folder import JobFolder, NotWholeError
 from daemon.cluster.messages import Place
 from daemon.engine.executor import OnProgress, Outcome
@@ -198,8 +199,7 @@ class JobRun:
             ),
             cancelled=self._asked.cancelled,
         )
-        values = {name: getattr(outcome, name) for name in ("model", "width", "height", "frames", "seconds", "tiled")}
-        return Outcome(**values, warnings=outcome.warnings, places=self._folder.made_by)
+        return replace(outcome, places=self._folder.made_by)
 
     def _check(self) -> None:
         if self._asked.cancelled():
