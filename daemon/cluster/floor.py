@@ -212,6 +212,9 @@ class Floor:
         if bay is None:
             self._send(say.FetchEnded(fetch.number, "it is not there any more", lost=True))
             return
+        if bay.unlisted:
+            self._send(say.FetchEnded(fetch.number, bay.unlisted))
+            return
         fetching = self._fetching.start(fetch, bay.node)
 
         async def and_look() -> None:
