@@ -44,12 +44,15 @@ class Apart:
         self._environment = {**os.environ, **(variables or {})}
         self._process: subprocess.Popen[str] | None = None
         self._url = ""
+        # Whether it has to answer.
+        self.alive = False
 
     def __enter__(self) -> Apart:
         self.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.alive = False
         if self._process is not None:
             self._process.communicate()
             self._process = None
@@ -62,10 +65,7 @@ class Apart:
         assert self._process.stdout is not None
         self._url = self._process.stdout.readline().strip()
         assert self._url, "it does not start"
-
-    @property
-    def alive(self) -> bool:
-        return self._process is not None
+        self.alive = True
 
     def get(self, path: str) -> Any:
         answer = requests.get(self._url + path, timeout=10)
@@ -127,7 +127,7 @@ class Apart:
         process, gateway = self._process, self.gateway()
         assert process is not None
         family = [gateway, child_of(gateway, "raylet"), child_of(gateway, "gcs_server"), *self.slots()]
-        self._process = None
+        self._process, self.alive = None, False
         process.send_signal(signal.SIGSTOP)
         if gateway_too:
             # Neither has a moment to tidy up after the other.
