@@ -22,7 +22,8 @@ class Sleeper:
     def facts(self) -> dict[str, Any]:
         """As of `Bench`."""
         numbers = dict.fromkeys(("gpu_index", "vram_mb", "free_mb"), 0)
-        return {**numbers, "kind": "sleeper", "engine": "", "models": {}, "model": self.model, "why": ""}
+        models = {"models": {}, "vae": "", "fetches": False, "model": self.model}
+        return {**numbers, **models, "kind": "sleeper", "engine": "", "why": ""}
 
     def carry_out(
         self,

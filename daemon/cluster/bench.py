@@ -15,7 +15,7 @@ from daemon.engine.gpu import GpuFacts, cards, look
 from daemon.engine.local_executor import LocalExecutor
 from daemon.settings.keys import ModelSettings
 from seedvr2 import __version__
-from seedvr2.errors import MachineError
+from seedvr2.errors import MachineError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
 
 MIB = 1 << 20
@@ -67,8 +67,10 @@ class Bench:
             "vram_mb": gpu.memory_total_mb if gpu else 0,
             "free_mb": gpu.memory_total_mb - gpu.memory_used_mb if gpu else _free_memory_mb(),
             "engine": __version__,
+            "models": self._models(),
+            "vae": self._vae(),
             # Where any may be fetched, none is missing.
-            "models": {} if self._fetches else self._models(),
+            "fetches": self._fetches,
             "model": self.model,
             "why": self._why(),
         }
@@ -162,6 +164,14 @@ class Bench:
         }
         return {**found, nano.NAME: ""}
 
+    def _vae(self) -> str:
+        folder: Any = importlib.import_module("seedvr2.catalogue.folder")
+        hashes: Any = importlib.import_module("seedvr2.catalogue.hashes")
+        try:
+            return hashes.known_sha256(folder.find_vae(self._models_dirs)) or ""
+        except (ModelNotInstalledError, MachineError):
+            return ""
+
 
 def _reporter(on_step: OnStep) -> Callable[[Any], None]:
     return lambda now: on_step(now.stage, now.frames_done, now.frames_total, now.fraction)
@@ -183,8 +193,9 @@ def _kept(kept: Mapping[str, Any] | None) -> Any:
 def _own_setup() -> dict[str, Any]:
     """That of a machine which has a configuration of its own."""
     config: Any = importlib.import_module("daemon.settings.config")
+    places: Any = importlib.import_module("daemon.settings.shelves")
     own = config.load_config()
-    return engine_setup(own.model, [str(folder) for folder in own.paths.models], "")
+    return engine_setup(own.model, [str(folder) for folder in places.shelves(own)], "")
 
 
 def engine_setup(settings: ModelSettings, models_dirs: list[str], memory_file: str) -> dict[str, Any]:

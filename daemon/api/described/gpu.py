@@ -25,10 +25,10 @@ OPERATIONS: Table = {
             "mode": "head",
             "places": [{
                 "id": "studio-2:0", "machine": "studio-2", "gpu_index": 0, "kind": "NVIDIA L40S", "vram_mb": 45709,
-                "free_mb": 9120, "engine": "1.0.0", "models": {MODEL: ""}, "state": "busy", "why": None,
-                "model": MODEL, "unit": 7, "task_id": ID,
+                "free_mb": 9120, "engine": "1.0.0", "models": {MODEL: ""}, "vae": None, "fetches": False,
+                "here": False, "state": "busy", "why": None, "model": MODEL, "unit": 7, "task_id": ID,
             }],
-            "problems": ["studio-3 does not answer any more"],
+            "problems": ["studio-3 does not answer any more"], "lacking": [],
         }},
         about="With the cluster off there are no places, and the one GPU is that of GET /api/gpu/status.",
     ),
