@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -43,6 +44,8 @@ class Offer:
         name = self.method.__name__
         made = Tool.from_function(
             self.method,
+            # Without the indentation of the source, which an assistant would read.
+            description=inspect.getdoc(self.method),
             title=name.replace("_", " ").capitalize().replace("gpu", "GPU"),
             annotations=self.hints,
             structured_output=None if self.answer else False,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
+import os
 import platform
 import time
 from collections.abc import Iterator
@@ -19,6 +21,8 @@ from daemon.outside.logs import LEVELS, TAIL
 from daemon.store.space import Space
 from seedvr2 import __version__
 
+MODELS = "models"
+UNMADE = "not there yet; the first download makes it"
 # Asked for by their metadata: importing some of them takes seconds and a gigabyte.
 LIBRARIES = ("torch", "triton", "numpy", "av", "pillow", "safetensors", "waitress", "bottle", "tinydb", "mcp")
 
@@ -42,7 +46,7 @@ def routes(context: Context) -> list[Route]:
                     "path": views.text(str(room.path)),
                     "free_bytes": room.free,
                     "total_bytes": room.total,
-                    "problem": room.problem or None,
+                    "problem": _problem(name, room.problem),
                 }
                 for name, room in space.look().items()
             ],
@@ -80,7 +84,12 @@ def _folders(context: Context) -> Iterator[tuple[str, Path]]:
         ("uploads", context.uploads),
     )
     for number, folder in enumerate(context.models, 1):
-        yield f"models ({number})" if number > 1 else "models", folder
+        yield f"{MODELS} ({number})" if number > 1 else MODELS, folder
+
+
+def _problem(name: str, problem: str) -> str | None:
+    # Who has fetched no model has no folder for them.
+    return UNMADE if name.startswith(MODELS) and problem == os.strerror(errno.ENOENT).lower() else problem or None
 
 
 def _libraries() -> Iterator[tuple[str, str]]:

@@ -60,6 +60,8 @@ def test_every_answer_is_described(stubbed: Host) -> None:
     tools = {tool["name"]: tool for tool in stubbed.ask("tools/list")["result"]["tools"]}
     without = {name for name, tool in tools.items() if not tool.get("outputSchema", {}).get("properties")}
     assert without == {"preview"}
+    # Read by an assistant as it stands.
+    assert not [name for name, tool in tools.items() if "\n " in tool["description"]]
     status = tools["wait_for_task"]["outputSchema"]["properties"]
     assert status["status"]["enum"] == ["queued", "processing", "completed", "failed", "cancelled"]
     assert status["frames_total"]["type"] == ["integer", "null"]
