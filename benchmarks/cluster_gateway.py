@@ -22,7 +22,8 @@ class Sleeper:
     def facts(self) -> dict[str, Any]:
         """As of `Bench`."""
         numbers = dict.fromkeys(("gpu_index", "vram_mb", "free_mb"), 0)
-        return {**numbers, "kind": "sleeper", "engine": "", "models": {}, "model": self.model, "why": ""}
+        said = {"kind": "sleeper", "engine": "", "models": {}, "model": self.model, "shared": True, "why": ""}
+        return {**numbers, **said}
 
     def carry_out(
         self,

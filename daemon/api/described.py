@@ -140,7 +140,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "places": [{
                 "id": "studio-2:0", "machine": "studio-2", "gpu_index": 0, "kind": "NVIDIA L40S", "vram_mb": 45709,
                 "free_mb": 9120, "engine": "1.0.0", "models": {MODEL: ""}, "state": "busy", "why": None,
-                "model": MODEL, "unit": 7, "task_id": ID,
+                "model": MODEL, "unit": 7, "task_id": ID, "shared": True,
             }],
             "problems": ["studio-3 does not answer any more"],
         }},

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.cluster import messages as say
-from daemon.cluster.bench import PROCESSOR, engine_setup
+from daemon.cluster.bench import PROCESSOR, depot_setup, engine_setup
 from daemon.cluster.executor import ClusterExecutor
 from daemon.cluster.gateway import COMMON, MAIN, Gateway, ray_environment
 from daemon.cluster.head import command, member_environment, patience, secrets_folder
@@ -67,11 +67,13 @@ def make_executor(
             config.model.model_copy(update={"device": PROCESSOR}) if PROCESSOR in visible else config.model,
             [str(folder) for folder in models],
             str(memory),
+            depot_setup(config.paths.state, config.cluster.cache_gb, config.jobs.min_free_mb),
         ),
         mark={},
         idle_s=config.model.idle_timeout_s,
         level=config.logging.level,
         form=config.logging.format,
+        share=config.cluster.share,
     )
     environment = _environment(config, visible)
 

@@ -111,6 +111,10 @@ class Foreman:
         self._why = "the cluster is being started"
         self.units: Counter[tuple[str, str]] = Counter()
         self.seconds: dict[str, tuple[int, float]] = {}
+        # Bytes by machine, and whether they went "to" it or came "from" it.
+        self.carried: Counter[tuple[str, str]] = Counter()
+        # Why a machine could not take what it was given last, by job.
+        self._hindered: dict[str, str] = {}
 
     # -- for any thread -----------------------------------------------------------------------------------
 
@@ -156,7 +160,7 @@ class Foreman:
                 return f"it waits for a machine with {kind}, on which it was begun"
             if self._dispatcher.stranded(job, spots):
                 return "a part of it failed where it was tried, and waits for another machine"
-            return ""
+            return "" if self._dispatcher.running(job) else self._hindered.get(job, "")
 
     # -- for the thread of a job --------------------------------------------------------------------------
 
@@ -206,6 +210,7 @@ class Foreman:
             self._withdraw_all(job)
             self._dispatcher.remove(job)
             self._desks.pop(job, None)
+            self._hindered.pop(job, None)
             self._assign()
 
     def at_work(self, job: str) -> bool:
@@ -249,6 +254,8 @@ class Foreman:
                     self._progressed(message)
                 case say.Done() | say.Failed() | say.Lost():
                     self._over(message)
+                case say.Carried(machine=machine, direction=direction):
+                    self.carried[machine, direction] += message.bytes
             self._assign()
             changed = len(self._spots()) != before
         if changed:
@@ -281,8 +288,9 @@ class Foreman:
         match said:
             case say.Done():
                 self._made(said.attempt, attempt, desk, said.answer)
-            case say.Lost(begun=False):
+            case say.Lost(begun=False, why=why):
                 self._dispatcher.taken_back(attempt.job, attempt.place)
+                self._hindered[attempt.job] = f"{attempt.place}: {why}"
             case say.Lost(why=why):
                 log.warning("job %s: %s lost at %s: %s", attempt.job, _name(attempt.index), attempt.place, why)
                 self.units[machine, "lost"] += 1
@@ -290,6 +298,9 @@ class Foreman:
             case say.Failed(device=True):
                 self.units[machine, "lost"] += 1
                 self._lost(attempt, desk, machine, f"the GPU failed ({said.message})")
+            case say.Failed(here=True):
+                self._dispatcher.taken_back(attempt.job, attempt.place)
+                desk.events.put(Ended(_error(said)))
             case say.Failed():
                 self.units[machine, "failed"] += 1
                 self._failed(attempt, desk, machine, _error(said))
@@ -300,6 +311,7 @@ class Foreman:
             # It was told of before: the way of a message that tells of an end is not shorter.
             place = say.Place(attempt.place, _machine(attempt.place))
         self._dispatcher.done(attempt.job, attempt.place)
+        self._hindered.pop(attempt.job, None)
         self.units[place.machine, "made"] += 1
         count, total = self.seconds.get(place.kind, (0, 0.0))
         self.seconds[place.kind] = count + 1, total + seconds

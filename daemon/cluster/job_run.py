@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from daemon.cluster.dispatcher import Turn
 from daemon.cluster.foreman import Ended, Event, Foreman, Made, Step, TooLarge
 from daemon.cluster.job_folder import JobFolder, NotWholeError
-from daemon.cluster.messages import Place
+from daemon.cluster.messages import SENDING, Place
 from daemon.engine.executor import OnProgress, Outcome
 from seedvr2.errors import Cancelled, MachineError, Yielded
 from seedvr2.progress import Segments
@@ -215,7 +215,9 @@ class JobRun:
         total, done = int(self._plan["frames"]), self._folder.frames_done
         running = [step for index, step in self._steps.items() if index in self._missing]
         done += sum(step.done for step in running)
-        stage = running[-1].stage if running else "restoring"
+        # What is sent on its way to one place says little as long as others make something.
+        stages = [step.stage for step in running if step.stage != SENDING] or [step.stage for step in running]
+        stage = stages[-1] if stages else "restoring"
         self._asked.on_progress(stage, done, total, min(done / total, 1.0), self._segments())
 
     def _segments(self) -> Segments:

@@ -9,6 +9,8 @@ from typing import Any
 from daemon.engine.codec import Codec
 
 VERSION = 1
+# The stage in which a source goes to a machine that does not see it.
+SENDING = "sending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Place:
         engine: version of this program. models: names and, where known, SHA-256 of those that are there.
         state: idle, loading, busy, suspect (it does not answer) or refused (it cannot work). why: of the last two.
         model, unit: in memory, and which attempt is being made; empty: none.
+        shared: whether it sees the folders of the service; if not, files are sent there and back.
     """
 
     id: str
@@ -35,6 +38,7 @@ class Place:
     why: str = ""
     model: str = ""
     unit: str = ""
+    shared: bool = True
 
 
 # -- to the gateway -------------------------------------------------------------------------------------------
@@ -52,7 +56,7 @@ class Setup:
         engine: how the engine is set up on this machine, as `Bench` takes it; others have settings of their own.
         mark: of the folder of the results, by which other machines see that they share it; as `Mark`. Empty: none.
         idle_s: seconds without work until a place gives its memory back; 0: never.
-        level, form: of the log.
+        level, form: of the log. share: as the setting.
     """
 
     version: int
@@ -66,6 +70,7 @@ class Setup:
     idle_s: float
     level: str
     form: str
+    share: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt failed, and the place goes on; as `Fault` of the engine's messages."""
+    """An attempt failed, and the place goes on; as `Fault` of the engine's messages.
+
+    `here`: it is a disk of the service's machine that refused, and no other place would fare better.
+    """
 
     attempt: str
     kind: str
@@ -165,6 +173,7 @@ class Failed:
     name: str = ""
     device: bool = False
     others_mb: int = 0
+    here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +185,15 @@ class Lost:
     begun: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """So many more bytes of files have travelled `to` a machine, or `from` it, since this was last said."""
+
+    machine: str
+    direction: str
+    bytes: int
+
+
 ToGateway = Setup | Run | Cancel | Kill | Rest
-FromGateway = Up | Trouble | Beat | Seen | Gone | Progress | Done | Failed | Lost
+FromGateway = Up | Trouble | Beat | Seen | Gone | Progress | Done | Failed | Lost | Carried
 CODEC = Codec((*typing.get_args(ToGateway), *typing.get_args(FromGateway)), (Place,))
