@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from daemon.cluster.depot import Depot
+from daemon.cluster.depot import Depot, depot_setup
 from daemon.cluster.share import Mark, here, is_shared, mappings_of
 from daemon.engine.gpu import GpuFacts, cards, look
 from daemon.engine.local_executor import LocalExecutor, as_outcome
@@ -45,7 +45,7 @@ class Bench:
         setup = setup if "models_dirs" in setup else _own_setup()
         self._models_dirs = [Path(folder) for folder in setup["models_dirs"]]
         self._device, self._fetches = str(setup["device"]), bool(setup["auto_download"])
-        self.depot = Depot(Path(setup["depot"]["folder"]), setup["depot"]["limit"], setup["depot"]["spare"])
+        self.depot = Depot.of(setup["depot"])
         settings = ModelSettings(
             default=setup["default"],
             auto_download=setup["auto_download"],
@@ -224,11 +224,6 @@ def _own_setup() -> dict[str, Any]:
     own = config.load_config()
     models = [str(folder) for folder in own.paths.models]
     return engine_setup(own.model, models, "", depot_setup(own.paths.state, own.cluster.cache_gb, own.jobs.min_free_mb))
-
-
-def depot_setup(state: Path, cache_gb: float, min_free_mb: int) -> dict[str, Any]:
-    """Where a machine with this state folder keeps files that come and go, as JSON: the arguments of `Depot`."""
-    return {"folder": str(state / "place"), "limit": int(cache_gb * 1e9), "spare": min_free_mb * MIB}
 
 
 def engine_setup(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.cluster import messages as say
-from daemon.cluster.bench import PROCESSOR, depot_setup, engine_setup
+from daemon.cluster.bench import PROCESSOR, engine_setup
+from daemon.cluster.depot import depot_setup
 from daemon.cluster.executor import ClusterExecutor
 from daemon.cluster.gateway import COMMON, MAIN, Gateway, ray_environment
 from daemon.cluster.head import command, member_environment, patience, secrets_folder

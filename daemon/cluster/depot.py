@@ -16,7 +16,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from daemon.cluster.cache import LOCK, CacheError, Held, Incoming, NotWholeError, SourceCache, alone
 from daemon.store.files import clean_name
@@ -60,6 +60,11 @@ class Depot:
         self._making = threading.Lock()
         self._own: Path | None = None
         self._lock = -1
+
+    @classmethod
+    def of(cls, setup: Mapping[str, Any]) -> Self:
+        """That of a `depot_setup`."""
+        return cls(Path(setup["folder"]), int(setup["limit"]), int(setup["spare"]))
 
     def why(self) -> str:
         """Why nothing can be kept here; empty if all is well."""
@@ -175,6 +180,11 @@ class Depot:
         self._lock = os.open(own / LOCK, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         return own
+
+
+def depot_setup(state: Path, cache_gb: float, min_free_mb: int) -> dict[str, Any]:
+    """Where a machine with this state folder and these settings has its depot, as JSON."""
+    return {"folder": str(state / "place"), "limit": int(cache_gb * 1e9), "spare": min_free_mb << 20}
 
 
 def _bury(work: Path) -> None:

@@ -31,8 +31,7 @@ class GatedBench(ShortBench):
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
         super().__init__(setup)
-        depot = setup["depot"]
-        self.depot = GatedDepot(Path(depot["folder"]), depot["limit"], depot["spare"])
+        self.depot = GatedDepot.of(setup["depot"])
 
 
 if __name__ == "__main__":
