@@ -110,7 +110,7 @@ class Carrier:
         report = _seldom(lambda: self._send(say.Progress(run.attempt, say.SENDING, 0, None, None)))
         changed = False
         for _ in range(TRIES):
-            with await _here(_Source, source) as file:
+            with await _here(_Source, source, undo=_Source.close) as file:
                 sha256 = await self._digests.of(file, report)
                 wanted = {"sha256": sha256, "size": file.size, "name": source.name}
                 async with _held(self._passages[node, sha256], report), _held(self._there, report):
@@ -165,19 +165,18 @@ class Carrier:
         target, size, sha256 = Path(run.order["target"]), int(answer["bytes"]), str(answer["sha256"])
         async with _held(self._back, moved):
             for _ in range(TRIES):
-                descriptor = await _here(_create, target)
+                descriptor = await _here(_create, target, undo=lambda made: _discard(made, target))
                 whole = False
                 try:
-                    found = await self._written(slot, place.machine, run.attempt, descriptor, size, moved)
-                    whole = found == sha256
-                    if whole:
+                    if await self._written(slot, place.machine, run.attempt, descriptor, size, moved) == sha256:
                         await _here(os.fsync, descriptor)
+                        whole = True
                         return
                 finally:
-                    os.close(descriptor)
-                    if not whole:
-                        with contextlib.suppress(OSError):
-                            target.unlink()
+                    if whole:
+                        os.close(descriptor)
+                    else:
+                        _discard(descriptor, target)
         raise HinderedError("what it has made arrives damaged; check its memory, its disk and the network")
 
     async def _written(
@@ -222,6 +221,10 @@ class _Source:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let it go."""
         os.close(self._descriptor)
 
     def read(self, offset: int) -> bytes:
@@ -288,22 +291,34 @@ async def _held(lock: asyncio.Lock | asyncio.Semaphore, report: Callable[[], Non
         lock.release()
 
 
-async def _finished(work: Callable[..., T], *arguments: Any) -> T:
-    """As `asyncio.to_thread`; a cancel waits for the thread, which may be using what is closed next."""
+async def _finished(work: Callable[..., T], *arguments: Any, undo: Callable[[T], None] | None = None) -> T:
+    """As `asyncio.to_thread`; a cancel waits for the thread, which may be using what is closed next.
+
+    Args:
+        undo: given what comes of it where nobody will have it.
+    """
     running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
+        if undo is not None and running.exception() is None:
+            undo(running.result())
         raise
 
 
-async def _here(work: Callable[..., T], *arguments: Any) -> T:
+async def _here(work: Callable[..., T], *arguments: Any, undo: Callable[[T], None] | None = None) -> T:
     """What uses a disk of this machine, in a thread. Raises HereError."""
     try:
-        return await _finished(work, *arguments)
+        return await _finished(work, *arguments, undo=undo)
     except OSError as error:
         raise HereError(error) from error
+
+
+def _discard(descriptor: int, target: Path) -> None:
+    os.close(descriptor)
+    with contextlib.suppress(OSError):
+        target.unlink()
 
 
 def _create(target: Path) -> int:

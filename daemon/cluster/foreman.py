@@ -113,8 +113,8 @@ class Foreman:
         self.seconds: dict[str, tuple[int, float]] = {}
         # Bytes by machine, and whether they went "to" it or came "from" it.
         self.carried: Counter[tuple[str, str]] = Counter()
-        # Why a machine could not take what it was given last, by job.
-        self._hindered: dict[str, str] = {}
+        # By job, the place that could not take what it was given last, and why.
+        self._hindered: dict[str, tuple[str, str]] = {}
 
     # -- for any thread -----------------------------------------------------------------------------------
 
@@ -156,11 +156,14 @@ class Foreman:
             model = self._dispatcher.lacks_model(job, spots)
             if model:
                 return f"no machine has {model}; run `seedvr2 models pull {model}` on those that are to make it"
+            place, why = self._hindered.get(job, ("", ""))
+            if place and not self._dispatcher.running(job) and not any(spot.id == place for spot in spots):
+                return f"{place}: {why}"
             if kind and not any(spot.kind == kind for spot in spots):
                 return f"it waits for a machine with {kind}, on which it was begun"
             if self._dispatcher.stranded(job, spots):
                 return "a part of it failed where it was tried, and waits for another machine"
-            return "" if self._dispatcher.running(job) else self._hindered.get(job, "")
+            return ""
 
     # -- for the thread of a job --------------------------------------------------------------------------
 
@@ -290,7 +293,7 @@ class Foreman:
                 self._made(said.attempt, attempt, desk, said.answer)
             case say.Lost(begun=False, why=why):
                 self._dispatcher.taken_back(attempt.job, attempt.place)
-                self._hindered[attempt.job] = f"{attempt.place}: {why}"
+                self._hindered[attempt.job] = attempt.place, why
             case say.Lost(why=why):
                 log.warning("job %s: %s lost at %s: %s", attempt.job, _name(attempt.index), attempt.place, why)
                 self.units[machine, "lost"] += 1
