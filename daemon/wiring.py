@@ -160,12 +160,12 @@ def _wire(
         ),
         estimates=estimates,
         hold=Hold(store, Hours.parse(config.queue.hours)),
+        on_progress=hub.publish,
         idle_timeout_s=config.model.idle_timeout_s,
         capacity=(lambda: cluster.capacity) if cluster else None,
     )
     if cluster:
         cluster.foreman.changed = worker.notify
-    worker.on_progress = hub.publish
     refusals = Refusals(config, store, executor, hub, worker.settle)
     operations = Operations(
         store,

@@ -18,6 +18,9 @@ from mcp_tools.described import Schema
 Answer: TypeAlias = dict[str, Any]
 Fields: TypeAlias = dict[str, str | int | float | bool]
 FilePath = Annotated[str, Field(description="Path of the file on the machine where this MCP server runs")]
+Preset = Annotated[
+    str | None, Field(description="Name of a preset of the service, from list_presets, for all that is left out")
+]
 TaskId = Annotated[str, Field(description="Task id, as submit_image_task or submit_video_task answered it")]
 
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)

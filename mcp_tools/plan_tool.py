@@ -12,7 +12,7 @@ from pydantic import Field
 from mcp_tools import files
 from mcp_tools.api import Api
 from mcp_tools.described import Value, answer, names, with_parameters
-from mcp_tools.offering import READS, Answer, Offer, given, task_of
+from mcp_tools.offering import READS, Answer, Offer, Preset, given, task_of
 
 
 class PlanTool:
@@ -34,13 +34,15 @@ class PlanTool:
         width: Annotated[int | None, Field(ge=1, description="Or pixels of a source that is not at hand")] = None,
         height: Annotated[int | None, Field(ge=1, description="And its height")] = None,
         frames: Annotated[int | None, Field(ge=1, description="And how many frames it has, if it is a video")] = None,
+        preset: Preset = None,
         **options: Value,
     ) -> Answer:
         """See what a task would take before it is submitted: result size, time, memory, disk, and whether it fits.
 
         Nothing is upscaled. Give either file_path, task_id, or width and height, with frames for a video.
+        preset takes the parameters that list_presets shows under that name, as submitting would.
         """
-        fields = given(**options)
+        fields = given(preset=preset, **options)
         size = given(width=width, height=height, frames=frames)
         if bool(file_path) + bool(task_id) + bool(size) != 1:
             raise ToolError("Give either file_path, or task_id, or width and height, with frames for a video.")

@@ -15,7 +15,7 @@ from pydantic import Field
 from mcp_tools import files
 from mcp_tools.api import Api
 from mcp_tools.described import Value, with_parameters
-from mcp_tools.offering import READS, Fields, Offer, given, task_of
+from mcp_tools.offering import READS, Fields, Offer, Preset, given, task_of
 
 # What a look depends on; the strengths are shown side by side.
 _OPTIONS = (
@@ -47,13 +47,15 @@ class PreviewTool:
         strengths: Annotated[
             list[float] | None, Field(description="Strengths to show beside the plain resize; null: 0.25 to 1")
         ] = None,
+        preset: Preset = None,
         **options: Value,
     ) -> list[TextContent | ImageContent]:
         """See in seconds what a task would look like, before or while it runs: one image of several strengths.
 
         Answers a sheet of images side by side, and what they show. Give either file_path or task_id.
+        preset takes the parameters that list_presets shows under that name, as submitting would.
         """
-        fields: Fields = {**given(at=at, **options), "crop": crop}
+        fields: Fields = {**given(at=at, preset=preset, **options), "crop": crop}
         if strengths is not None:
             fields["strengths"] = ",".join(f"{strength:g}" for strength in strengths)
         if bool(file_path) is bool(task_id):

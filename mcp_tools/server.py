@@ -24,6 +24,7 @@ INSTRUCTIONS = """\
 Upscales and restores videos and pictures with SeedVR2.
 Submit a file with submit_image_task or submit_video_task, then call wait_for_task with its task_id: a picture takes
 seconds, a video minutes to hours. Leave out every parameter that was not asked for: the server has its own defaults.
+Where a preset was asked for, list_presets shows those there are.
 preview shows in seconds what a task would look like, at several strengths. output_path is a path on the machine of the
 SeedVR2 server; download_result saves the result on this one. Tasks run one at a time; get_queue_status says what is
 ahead, and get_queue_history what failed and why."""

@@ -1,4 +1,4 @@
-"""The tools for the service: its queue, its GPU, its models."""
+"""The tools for the service: its queue, its GPU, its models, its presets."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class ServiceTools:
             Offer(self.get_gpu_status, READS, answer("GpuStatus")),
             Offer(self.list_machines, READS, answer("Cluster")),
             Offer(self.list_available_models, READS, answer("Models")),
+            Offer(self.list_presets, READS, answer("Presets")),
             Offer(self.release_gpu_memory, SETS, answer("Offloaded")),
             Offer(self.switch_model, SETS, answer("Switched")),
             Offer(self.pause_queue, SETS, answer("Held")),
@@ -51,6 +52,10 @@ class ServiceTools:
     async def list_available_models(self) -> Answer:
         """List the models that are installed, with size, precision and memory needed, and the downloads under way."""
         return await self._api.get("/api/models")
+
+    async def list_presets(self) -> Answer:
+        """List the presets: named sets of parameters, which submitting, plan_task and preview take as preset."""
+        return await self._api.get("/api/presets")
 
     async def release_gpu_memory(self) -> Answer:
         """Unload the model and release its memory; while a task runs, once that has ended."""

@@ -13,11 +13,9 @@ from pydantic import Field
 from mcp_tools import files, finished, waiting
 from mcp_tools.api import Api, segment
 from mcp_tools.described import Value, answer, names, with_parameters
-from mcp_tools.offering import ADDS, DESTROYS, READS, Answer, FilePath, Offer, TaskId, given, task_of
+from mcp_tools.offering import ADDS, DESTROYS, READS, Answer, FilePath, Offer, Preset, TaskId, given, task_of
 
 Shown = Annotated[CallToolResult, Answer]
-_NAMED = "Name of a preset of the service, for all that is left out; a wrong name is answered with those there are"
-Preset = Annotated[str | None, Field(description=_NAMED)]
 # Those that the API document gives defaults for, in its order; all others of the service follow.
 OF_PICTURES = ("resolution", "dit_model", "color_correction", "seed")
 OF_VIDEOS = ("resolution", "batch_size", "dit_model", "color_correction", "seed")
@@ -50,11 +48,17 @@ class TaskTools:
         ]
 
     async def submit_image_task(self, file_path: FilePath, preset: Preset = None, **options: Value) -> Answer:
-        """Submit a picture for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
+        """Submit a picture for upscaling. Answers at once with a task_id; wait_for_task waits for the result.
+
+        preset takes the parameters that list_presets shows under that name.
+        """
         return await self._submit(file_path, {"preset": preset, **options})
 
     async def submit_video_task(self, file_path: FilePath, preset: Preset = None, **options: Value) -> Answer:
-        """Submit a video for upscaling. Answers at once with a task_id; wait_for_task waits for the result."""
+        """Submit a video for upscaling. Answers at once with a task_id; wait_for_task waits for the result.
+
+        preset takes the parameters that list_presets shows under that name.
+        """
         return await self._submit(file_path, {"preset": preset, **options})
 
     async def get_task_status(self, task_id: TaskId) -> Shown:

@@ -20,7 +20,7 @@ from seedvr2.errors import (
     OptionError,
     SeedVR2Error,
 )
-from seedvr2.options import PARAMETERS, UpscaleOptions
+from seedvr2.options import CODING, PARAMETERS, UpscaleOptions
 
 # Makes a target of a source; answers what is said of it, and the warnings. Raises SeedVR2Error.
 Make: TypeAlias = Callable[[Path, Path], tuple[str, Sequence[str]]]
@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="have the daemon at SEEDVR2D_URL (default: this machine) do it, which keeps the result in its outputs too",
     )
+    parser.add_argument(
+        "--preset", metavar="NAME", help="with --via-daemon: a preset of it, for all that is not said here"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -53,6 +56,8 @@ def run(arguments: argparse.Namespace, options: UpscaleOptions) -> int:
 
     if arguments.via_daemon:
         _refuse_own(arguments)
+    if arguments.preset:
+        options = _with_preset(arguments, options)
     targets = Targets(options, _tell)
     jobs = targets.pairs(arguments.sources, arguments.target)
     if not jobs:
@@ -138,11 +143,34 @@ def _refuse_own(arguments: argparse.Namespace) -> None:
             raise OptionError(name, f"--{word} is the daemon's own choice; leave it out with --via-daemon.")
 
 
+def _with_preset(arguments: argparse.Namespace, options: UpscaleOptions) -> UpscaleOptions:
+    """The options by which results are named: what the preset says of formats counts, where nothing else is said.
+
+    Raises:
+        OptionError: there is no such preset, or no daemon is asked for. DaemonGoneError: it does not answer.
+    """
+    from seedvr2.via_daemon import daemon_address, preset_of
+
+    if not arguments.via_daemon:
+        raise OptionError("preset", "--preset names one of the daemon's presets; give --via-daemon with it.")
+    preset = preset_of(daemon_address(os.environ), arguments.preset)
+    coding = {name: value for name, value in preset.items() if name in CODING}
+    try:
+        return UpscaleOptions.parse({**coding, **given(arguments, PARAMETERS)})
+    except OptionError:
+        # Where they contradict each other, what was said here goes before all of it; so it does with the daemon.
+        return options
+
+
 def _via_daemon(arguments: argparse.Namespace, _options: UpscaleOptions) -> Make:
     from seedvr2.via_daemon import DaemonUpscaler, daemon_address
 
-    model = {} if arguments.model == "auto" else {"dit_model": arguments.model}
-    upscaler = DaemonUpscaler(daemon_address(os.environ), given(arguments, PARAMETERS) | model, quiet=arguments.quiet)
+    fields = given(arguments, PARAMETERS)
+    if arguments.model != "auto":
+        fields["dit_model"] = arguments.model
+    if arguments.preset:
+        fields["preset"] = arguments.preset
+    upscaler = DaemonUpscaler(daemon_address(os.environ), fields, quiet=arguments.quiet)
 
     def make(source: Path, target: Path) -> tuple[str, Sequence[str]]:
         task = upscaler.upscale(source, target)

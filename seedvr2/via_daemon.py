@@ -81,11 +81,30 @@ async def _remove(address: Address, path: Path, force: bool) -> int:
     return int(answer["bytes"])
 
 
+def preset_of(address: Address, name: str) -> dict[str, Any]:
+    """The parameters of a preset of the daemon.
+
+    Raises:
+        DaemonGoneError: it does not answer. OptionError: it has no such preset, or refuses.
+    """
+    try:
+        return dict(anyio.run(_preset, address, name)["parameters"])
+    except Problem as problem:
+        if problem.status == 0:
+            raise DaemonGoneError(str(problem)) from problem
+        raise OptionError("preset", str(problem)) from problem
+
+
+async def _preset(address: Address, name: str) -> dict[str, Any]:
+    async with Api(address) as api:
+        return await api.get(f"/api/presets/{segment(name)}")
+
+
 class DaemonUpscaler:
     """Upscales by sending sources to a daemon and fetching results; what is not asked for is as it is configured."""
 
     def __init__(self, address: Address, fields: Mapping[str, Any], *, quiet: bool) -> None:
-        """`fields`: the parameters that were asked for, by the names of the API."""
+        """`fields`: the parameters that were asked for, and the preset, by the names of the API."""
         self._address = address
         self._fields = {name: str(value).lower() if value in (True, False) else value for name, value in fields.items()}
         self._quiet = quiet

@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from daemon.api.answers.service import Error
 from daemon.api.asked import request_models
 from daemon.api.bodies import Query
-from daemon.api.described import OPERATIONS, PREVIEW_ID, Operation
+from daemon.api.described import OPERATIONS
+from daemon.api.described.examples import ID, PREVIEW_ID
+from daemon.api.described.operation import Operation
 from daemon.api.gate import FILE_OR_TASK_PATHS, MAX_BODY
 from daemon.api.replies import UNEXPECTED
 from daemon.api.route import Route
@@ -49,7 +51,7 @@ def _in_path(name: str, description: str, example: str) -> dict[str, Any]:
 
 
 IN_PATHS = (
-    _in_path("task_id", "The id that submitting answered.", "3f9a1c07"),
+    _in_path("task_id", "The id that submitting answered.", ID),
     _in_path("preview_id", "The id of a preview.", PREVIEW_ID),
     _in_path("model", "File name of a model, or short: 3b-q4.", "3b-q4"),
     _in_path("preset", "The name of a preset.", "film"),

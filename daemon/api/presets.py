@@ -7,6 +7,8 @@ from typing import Any
 from daemon.api.bodies import body, json_object
 from daemon.api.context import Context
 from daemon.api.route import Route
+from daemon.errors import RequestError
+from daemon.store.presets import missing, normal
 
 
 def routes(context: Context) -> list[Route]:
@@ -15,6 +17,12 @@ def routes(context: Context) -> list[Route]:
 
     def listed() -> dict[str, Any]:
         return {"presets": [_view(context, name) for name in presets]}
+
+    def one(preset: str) -> dict[str, Any]:
+        name = normal(preset)
+        if name not in presets:
+            raise RequestError(404, missing(name, presets))
+        return _view(context, name)
 
     def save(preset: str) -> dict[str, Any]:
         presets.save(preset, json_object(body()))
@@ -26,6 +34,7 @@ def routes(context: Context) -> list[Route]:
 
     return [
         Route("GET", "/api/presets", listed, "All presets"),
+        Route("GET", "/api/presets/<preset>", one, "One preset"),
         Route("PUT", "/api/presets/<preset>", save, "Save a preset, or change it"),
         Route("DELETE", "/api/presets/<preset>", delete, "Delete a saved preset"),
     ]

@@ -57,6 +57,24 @@ def _described(health: dict[str, Any], queue: dict[str, Any], gpu: dict[str, Any
     ]
 
 
+async def presets(api: Api, _arguments: argparse.Namespace, output: Output) -> bool:
+    """Each with what it says, and where it can be changed."""
+    listed = await api.get("/api/presets")
+    lines = [_preset(each) for each in listed["presets"]]
+    output.answer(
+        listed, *(lines or ["There is no preset yet; the page saves them, and config.toml has [presets.NAME]."])
+    )
+    return True
+
+
+def _preset(preset: dict[str, Any]) -> str:
+    values = {
+        name: str(value).lower() if value in (True, False) else value for name, value in preset["parameters"].items()
+    }
+    said = " ".join(f"{name}={value}" for name, value in values.items())
+    return f"{preset['name']}  {said}{'' if preset['saved'] else '  (of the configuration)'}"
+
+
 async def cancel(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
     """Cancel each task."""
     for task in arguments.tasks:
@@ -117,6 +135,7 @@ ACTIONS: dict[str, Action] = {
     "ps": ps,
     "submit": submit,
     "plan": plan,
+    "presets": presets,
     "status": status,
     "cancel": cancel,
     "retry": retry,

@@ -38,13 +38,19 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     submitting.add_argument("files", nargs="+", type=Path, metavar="FILE")
     submitting.add_argument("--wait", action="store_true", help="until they are done; 1 if one fails")
     submitting.add_argument("--download", type=Path, metavar="FOLDER", help="wait, and put the results there")
-    submitting.add_argument("--preset", metavar="NAME", help="a preset of the daemon, for all that is not said here")
+    submitting.add_argument(
+        "--preset", metavar="NAME", help="for all that is not said here; `seedvr2d presets` lists them"
+    )
     add_parameters(submitting, JOB_PARAMETERS)
 
     planning = command("plan", "what pictures and videos would take here, without doing them; 1 if one does not fit")
     planning.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    planning.add_argument("--preset", metavar="NAME", help="a preset of the daemon, for all that is not said here")
+    planning.add_argument(
+        "--preset", metavar="NAME", help="for all that is not said here; `seedvr2d presets` lists them"
+    )
     add_parameters(planning, JOB_PARAMETERS)
+
+    command("presets", "the presets: named sets of parameters, for --preset")
 
     status = command("status", "how the daemon is, or a task")
     status.add_argument("task", nargs="?", metavar="ID")

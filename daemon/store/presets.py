@@ -78,7 +78,7 @@ class Presets(Mapping[str, Mapping[str, Any]]):
 
     def delete(self, name: str) -> None:
         """Forget a saved preset. Raises RequestError (404, 409), OSError and StoreError."""
-        name = unicodedata.normalize("NFC", name)
+        name = normal(name)
         with self._lock:
             self._refuse_configured(name)
             if name not in self._saved:
@@ -94,7 +94,7 @@ class Presets(Mapping[str, Mapping[str, Any]]):
         named = fields.pop(FIELD, None)
         if named is None or (isinstance(named, str) and not named.strip()):
             return {}
-        name = unicodedata.normalize("NFC", str(named).strip())
+        name = normal(str(named))
         if name not in self:
             raise OptionError(FIELD, missing(name, self))
         return self[name]
@@ -125,6 +125,11 @@ class Presets(Mapping[str, Mapping[str, Any]]):
             return {}
 
 
+def normal(name: str) -> str:
+    """A name as presets are kept under it: systems and keyboards spell the same letters differently."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
 def missing(name: str, presets: Mapping[str, Any]) -> str:
     """The sentence about a preset that is not there."""
     hint = suggest(name, presets) if presets else " None has been saved yet."
@@ -132,7 +137,7 @@ def missing(name: str, presets: Mapping[str, Any]) -> str:
 
 
 def _checked_name(name: str) -> str:
-    name = unicodedata.normalize("NFC", name.strip())
+    name = normal(name)
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or "/" in name or name.startswith("."):
         raise RequestError(
             400,

@@ -2,6 +2,7 @@
 
 Which unit is made where is decided there; here it is only seen to that there is always enough to choose from. Jobs
 begin in the order of the queue; videos never take the room of pictures, nor jobs of a lower priority that of others.
+`Single` is in place of all that where one job runs at a time.
 """
 
 from __future__ import annotations
@@ -70,10 +71,45 @@ class CrowdSchedule:
         return ""
 
 
-class Crowd:
-    """The threads of the jobs that run."""
+class Single:
+    """One job at a time, in the thread that begins it."""
+
+    several = False
 
     def __init__(self) -> None:
+        self._ended: tuple[Job, Ended] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a job whose end has not been looked at."""
+        return self.ended
+
+    @property
+    def ended(self) -> bool:
+        """As `busy`: a job has ended when the thread goes on."""
+        return self._ended is not None
+
+    def begin(self, job: Job, run: Callable[[Job], Ended]) -> None:
+        """Run a job to its end."""
+        self._ended = job, run(job)
+
+    def next_ended(self) -> tuple[Job, Ended] | None:
+        """The job that was run, and how it ended; None if there is none."""
+        ended, self._ended = self._ended, None
+        return ended
+
+
+class Crowd:
+    """The threads of the jobs that run; in place of `Single`.
+
+    Args:
+        on_end: called in the thread of a job at its end.
+    """
+
+    several = True
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
         self._ended: deque[tuple[Job, Ended]] = deque()
         self._threads: dict[str, threading.Thread] = {}
 
@@ -87,13 +123,12 @@ class Crowd:
         """Whether there is a job whose end has not been looked at."""
         return bool(self._ended)
 
-    def begin(self, job: Job, run: Callable[[], Ended], on_end: Callable[[], None]) -> None:
-        """Run a job in a thread; `on_end` is called in it at the end."""
+    def begin(self, job: Job, run: Callable[[Job], Ended]) -> None:
+        """Run a job in a thread of its own."""
 
         def live() -> None:
-            ended = run()
-            self._ended.append((job, ended))
-            on_end()
+            self._ended.append((job, run(job)))
+            self._on_end()
 
         thread = threading.Thread(target=live, name=f"job {job.id}", daemon=True)
         self._threads[job.id] = thread

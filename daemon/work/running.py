@@ -6,7 +6,7 @@ from daemon.jobs.job import Job, Progress
 
 
 class RunningJobs:
-    """Changed under the worker's lock, read by any thread."""
+    """Changed under the lock of the board, read by any thread."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, tuple[Job, Progress | None]] = {}
@@ -23,9 +23,9 @@ class RunningJobs:
         return list(self._jobs.values())
 
     @property
-    def first(self) -> tuple[Job, Progress | None]:
-        """The one that began first. Raises IndexError: there is none."""
-        return self.all[0]
+    def first(self) -> tuple[Job, Progress | None] | None:
+        """The one that began first; None: there is none."""
+        return next(iter(self.all), None)
 
     def progress(self, job_id: str) -> Progress | None:
         """How far a job is; None if it does not run, or if that is not known."""

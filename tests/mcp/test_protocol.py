@@ -50,12 +50,14 @@ BEYOND = {
     "pause_queue": {"now": False},
     "resume_queue": {},
     "plan_task": {
-        "file_path": "", "task_id": "", "width": None, "height": None, "frames": None,
+        "file_path": "", "task_id": "", "width": None, "height": None, "frames": None, "preset": None,
         **{name: None for name in OTHERS if name != "priority"},
     },
     "list_machines": {},
+    "list_presets": {},
     "preview": {
-        "file_path": "", "task_id": "", "at": None, "crop": "auto", "strengths": None, **dict.fromkeys(SHOWN),
+        "file_path": "", "task_id": "", "at": None, "crop": "auto", "strengths": None, "preset": None,
+        **dict.fromkeys(SHOWN),
     },
 }  # fmt: skip
 
@@ -144,6 +146,7 @@ def test_annotations_resources_and_the_other_tools(live: Host, home: Path, runni
             await other_tools(client, running)
             await previews(client, home, running)
             await plans(client, home, running)
+            await presets(client, home, running)
 
     play(scene)
 
@@ -223,6 +226,25 @@ async def plans(client: Client, home: Path, running: Running) -> None:
     for wrong in ({}, {"file_path": str(source), "width": 9, "height": 9}):
         refused = await client.call_tool("plan_task", wrong)
         assert refused.is_error and refused.content[0].text.startswith("Give either file_path, or task_id")
+
+
+async def presets(client: Client, home: Path, running: Running) -> None:
+    running.service.context.presets.save("film", {"resolution": 96, "seed": 7})
+    listed = await client.call_tool("list_presets", {})
+    film = {"name": "film", "parameters": {"resolution": 96, "seed": 7}, "saved": True}
+    assert listed.structured_content == {"presets": [film]}
+    source = {"file_path": str(picture(home / "named.png")), "preset": "film"}
+    plan = (await client.call_tool("plan_task", source)).structured_content
+    assert plan is not None and (plan["output_width"], plan["output_height"]) == (128, 96)
+    assert not (await client.call_tool("preview", {**source, "seed": 8})).is_error
+    _, options, *_ = running.executor.previews[-1]
+    assert (options.resolution, options.seed) == (96, 8)
+    for tool in ("submit_image_task", "submit_video_task", "plan_task", "preview"):
+        refused = await client.call_tool(tool, {**source, "preset": "flim"})
+        assert refused.content[0].text == "There is no preset 'flim'. Did you mean 'film'?"
+    sent = await client.call_tool("submit_image_task", source)
+    assert sent.structured_content is not None
+    assert running.finished(sent.structured_content["task_id"])["params"]["resolution"] == 96
 
 
 async def previews(client: Client, home: Path, running: Running) -> None:

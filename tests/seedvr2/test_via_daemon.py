@@ -68,6 +68,29 @@ def test_what_is_wrong_ends_it(here: Running, tmp_path: Path, capsys: pytest.Cap
     assert not here.history()
 
 
+def test_a_preset_of_the_daemon_is_taken(here: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here.service.context.presets.save("small", {"resolution": 48, "seed": 7, "output_format": "webp"})
+    source = picture(tmp_path / "mine" / "a.png")
+    words = ["upscale", str(source), f"{tmp_path}/out/", "--preset", "small", "--quiet"]
+    assert main([*words, "--via-daemon", "--seed", "8"]) == 0
+    # The format of the preset names the result, too.
+    assert (tmp_path / "out" / "a.webp").is_file()
+    (job,) = here.history()
+    asked = {name: job.draft.options[name] for name in ("resolution", "seed", "output_format")}
+    assert asked == {"resolution": 48, "seed": 8, "output_format": "webp"}
+    assert main([*words, "--via-daemon", "--output-format", "jpg"]) == 0
+    assert (tmp_path / "out" / "a.jpg").is_file()
+    capsys.readouterr()
+    assert main(words) == 2
+    assert (
+        capsys.readouterr().err == "seedvr2: --preset names one of the daemon's presets; give --via-daemon with it.\n"
+    )
+    words[words.index("small")] = "smal"
+    assert main([*words, "--via-daemon"]) == 2
+    assert capsys.readouterr().err == "seedvr2: There is no preset 'smal'. Did you mean 'small'?\n"
+    assert len(here.history()) == 2
+
+
 def test_no_daemon_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

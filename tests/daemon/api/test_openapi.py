@@ -112,7 +112,7 @@ def test_every_route_is_documented_and_nothing_else(live: Running, document: dic
 
     routes = [route for route in all_routes(live.service.context) if is_described(route)]
     served = {(route.method, route.path) for route in routes}
-    assert served == set(OPERATIONS), "daemon/api/described.py and the routes differ"
+    assert served == set(OPERATIONS), "daemon/api/described and the routes differ"
     shown = {(method, re.sub(r"{(\w+)}", r"<\1>", path)) for method, path, _ in operations(document)}
     assert shown == served
     # What is left out are pages for people.
@@ -394,6 +394,8 @@ def ended_tasks(checker: Checker, live: Running, task: str) -> None:
     film = {"resolution": 2160, "seed": 7}
     saved = checker.ask("PUT", "/api/presets/film", json=film).json()
     assert saved["presets"] == checker.ask("GET", "/api/presets").json()["presets"]
+    assert checker.ask("GET", "/api/presets/film").json() in saved["presets"]
+    checker.ask("GET", "/api/presets/flim", 404)
     assert saved["presets"] == [
         {"name": "configured", "parameters": {"seed": 3}, "saved": False},
         {"name": "film", "parameters": film, "saved": True},

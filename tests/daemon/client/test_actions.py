@@ -38,6 +38,20 @@ def test_a_plan_is_made_and_nothing_is_kept(running: Running, command: Command, 
     assert running.get("/api/queue/status").json()["in_system"] == 0
 
 
+def test_presets_are_listed_and_taken(running: Running, command: Command, tmp_path: Path) -> None:
+    assert command("presets").out.startswith("There is no preset yet; ")
+    running.service.context.presets.save("film", {"resolution": 48, "tf32": True, "dit_model": "A-Q6_K.gguf"})
+    running.service.context.presets.save("small", {"resolution": 48})
+    assert command("presets").out == "film  resolution=48 tf32=true dit_model=A-Q6_K.gguf\nsmall  resolution=48\n"
+    (listed,) = command("presets", "--json").objects
+    assert [each["name"] for each in listed["presets"]] == ["film", "small"]
+    source = picture(tmp_path / "mine" / "photo.png")
+    assert command("submit", source, "--preset", "small", "--wait").status == 0
+    wrong = command("submit", source, "--preset", "smal")
+    assert wrong.status == 2 and wrong.err == "seedvr2d: There is no preset 'smal'. Did you mean 'small'?\n"
+    assert [job.draft.options["resolution"] for job in running.history()] == [48]
+
+
 def test_a_result_replaces_no_file(running: Running, command: Command, tmp_path: Path) -> None:
     source = picture(tmp_path / "mine" / "photo.png")
     name = Path(str(running.finished(running.submit("photo.png"))["output_filename"])).name

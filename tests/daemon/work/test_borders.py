@@ -222,7 +222,7 @@ def test_the_wait_of_a_picture_is_told_as_if_the_film_let_it_go_first(running: R
     later = running.submit("later.mp4", CLIP.read_bytes())
     worker = running.service.worker
     eventually(lambda: worker.current is not None and worker.current.id == film_id)
-    worker.progress = Progress(film_id, segments_total=60, border_s=30.0, eta_s=7200.0)
+    worker._board.running.progressed(Progress(film_id, segments_total=60, border_s=30.0, eta_s=7200.0))
     picture_id, low = running.submit("a.png", resolution=64), running.submit("b.png", resolution=64, priority="low")
     waits = {
         job_id: running.get(f"/api/queue/position/{job_id}").json()["estimated_wait"]

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.jobs.job import Job, Media
 from daemon.jobs.queue import JobQueue
-from daemon.work.crowd import Crowd, CrowdSchedule
+from daemon.work.crowd import Crowd, CrowdSchedule, Single
 from daemon.work.running import RunningJobs
 from tests.daemon.conftest import PATIENCE_S
 from tests.daemon.jobs.test_job import draft
@@ -71,11 +71,29 @@ def test_nothing_begins_without_a_place() -> None:
 
 @pytest.mark.parametrize("ended", [job(1), ValueError("no")])
 def test_the_end_of_a_job_is_kept_until_it_is_looked_at(ended: Job | Exception) -> None:
-    crowd, told = Crowd(), threading.Event()
+    told = threading.Event()
+    crowd = Crowd(told.set)
     assert crowd.next_ended() is None
-    crowd.begin(job(1), lambda: ended, told.set)
+    crowd.begin(job(1), lambda _job: ended)
     assert crowd.busy
     assert told.wait(PATIENCE_S)
     assert crowd.ended
     assert crowd.next_ended() == (job(1), ended)
     assert not crowd.busy
+
+
+@pytest.mark.parametrize("ended", [job(1), ValueError("no")])
+def test_a_single_job_runs_in_the_thread_that_begins_it(ended: Job | Exception) -> None:
+    single, ran = Single(), []
+    assert single.next_ended() is None
+    assert not single.busy
+
+    def run(each: Job) -> Job | Exception:
+        ran.append((each, threading.get_ident()))
+        return ended
+
+    single.begin(job(1), run)
+    assert ran == [(job(1), threading.get_ident())]
+    assert single.busy
+    assert single.next_ended() == (job(1), ended)
+    assert not single.busy

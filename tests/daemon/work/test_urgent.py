@@ -68,10 +68,10 @@ def test_an_urgent_call_that_was_taken_back_is_not_made(running: Running) -> Non
 
 def test_a_stopped_worker_and_a_machine_in_trouble_refuse_urgent_calls(running: Running) -> None:
     worker = running.service.worker
-    worker.paused = "the disk of the outputs is full"
+    worker._board.paused = "the disk of the outputs is full"
     with pytest.raises(RequestError, match="computed now: the disk of the outputs is full"):
         worker.urgent(lambda _executor: None)
-    worker.paused = ""
+    worker._board.paused = ""
     worker.stop(PATIENCE_S)
     with pytest.raises(RequestError, match="worker has stopped"):
         worker.urgent(lambda _executor: None)

@@ -249,7 +249,7 @@ def test_the_watchdog_is_let_go_when_a_job_shows_no_life(start: Start) -> None:
     job_id = running.submit()
     assert executor.running.wait(PATIENCE_S)
     assert running.service.well()
-    running.service.worker.heartbeat -= running.config.jobs.stall_s + 1
+    running.service.worker._board.heartbeat -= running.config.jobs.stall_s + 1
     assert not running.service.well()
     release.set()
     assert running.finished(job_id)["status"] == "completed"
