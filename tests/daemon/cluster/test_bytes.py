@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -22,12 +24,29 @@ from tests.daemon.work.test_segments import coded
 __all__ = ["alone"]
 StartCluster = Callable[..., Clustered]
 GATED = "tests.daemon.cluster.gated_gateway"
+DISK_BYTES = 2 << 20
 
 
 @pytest.fixture(scope="module")
-def apart(start_cluster: StartCluster, tmp_path_factory: pytest.TempPathFactory) -> Clustered:
-    """One whose places are sent all that they work on."""
-    return start_cluster(tmp_path_factory.mktemp("apart"), GATED, SEEDVR2_CLUSTER_SHARE="never")
+def apart(start_cluster: StartCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
+    """One whose places are sent all that they work on, and have a small disk for it, where one can be mounted."""
+    folder = tmp_path_factory.mktemp("apart")
+    disk = folder / "state/place"
+    disk.mkdir(mode=0o700, parents=True)
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "tmpfs", str(disk)]
+    mounted = os.geteuid() == 0 and subprocess.run(mounting, capture_output=True, check=False).returncode == 0
+    try:
+        yield start_cluster(folder, GATED, SEEDVR2_CLUSTER_SHARE="never")
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.fixture
+def full(apart: Clustered) -> None:
+    """For tests that fill that disk."""
+    if not place(apart).is_mount():
+        pytest.skip("a small disk has to be mounted, which needs root")
 
 
 def place(running: Clustered) -> Path:
@@ -127,23 +146,30 @@ def test_a_slot_that_is_killed_while_it_is_sent_something_costs_nobody_an_attemp
     eventually(lambda: left(apart) == [])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which needs root")
-def test_a_full_disk_of_a_place_is_told_and_the_job_waits(start_cluster: StartCluster, tmp_path: Path) -> None:
-    disk = tmp_path / "service/state/place"
-    disk.mkdir(parents=True)
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    if subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        running = start_cluster(tmp_path / "service", SEEDVR2_CLUSTER_SHARE="never")
-        clip = film(tmp_path / "clip.mp4", shots=1)
-        source = clip.read_bytes() + bytes(200_000)
-        job_id = running.submit("clip.mp4", source, **SIZE)
-        eventually(lambda: {shown.state for shown in running.cluster.foreman.places} == {"refused"})
-        problem = running.get("/health").json()["problems"][0]
-        assert "for copies of sources, has 0 MB of its disk to use" in problem and "free some there" in problem
-        assert running.get(f"/api/status/{job_id}").json()["status"] == "processing"
-        assert "free some there" in running.get(f"/api/status/{job_id}").json()["waiting_for"]
-    finally:
-        running.service.stop()
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+@pytest.mark.usefixtures("full")
+def test_a_source_for_which_a_place_has_no_room_waits_and_says_what_to_do(apart: Clustered, tmp_path: Path) -> None:
+    source = film(tmp_path / "clip.mp4", shots=1).read_bytes() + bytes(2 * DISK_BYTES)
+    job_id = apart.submit("clip.mp4", source, **SIZE)
+    why = eventually(lambda: apart.get(f"/api/status/{job_id}").json().get("waiting_for"))
+    assert f"{place(apart)}/sources" in why and "and the source has 4 MB; free some there" in why
+    assert any("free some there" in problem for problem in apart.get("/health").json()["problems"])
+    apart.post(f"/api/tasks/{job_id}/cancel")
+    assert apart.finished(job_id)["status"] == "cancelled"
+
+
+@pytest.mark.usefixtures("full")
+def test_a_disk_that_fills_up_over_a_unit_costs_no_attempt(apart: Clustered) -> None:
+    eventually(lambda: apart.cluster.capacity == 2)
+    before = {what: apart.units(what) for what in ("lost", "failed")}
+    ballast = place(apart) / "ballast"
+    ballast.write_bytes(bytes(shutil.disk_usage(place(apart)).free - 40_000))
+    noise = Image.effect_noise((96, 96), 100)
+    buffer = io.BytesIO()
+    noise.save(buffer, "PNG")
+    job_id = apart.submit("photo.png", buffer.getvalue(), resolution="512")
+    problems = eventually(lambda: apart.get("/health").json()["problems"])
+    assert "it cannot work with its disk: The disk is full: result." in problems[0]
+    ballast.unlink()
+    assert apart.finished(job_id)["status"] == "completed"
+    assert {what: apart.units(what) for what in ("lost", "failed")} == before
+    eventually(lambda: left(apart) == [])
