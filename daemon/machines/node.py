@@ -36,7 +36,9 @@ def check(file: Path, config: Config, mappings: Sequence[PathMapping], gpus: str
     start = member_start(
         secrets, joining.address, joining.port, own, name=joining.name, gpus=gpus, lost_s=joining.lost_s
     )
-    return Start(start.words, {**start.environment, share.VARIABLE: share.as_variable(mappings)})
+    # Ray runs in another folder, and a file that was named is named to this process alone.
+    named = {"SEEDVR2_CONFIG": str(config.file)} if config.file else dict[str, str]()
+    return Start(start.words, {**start.environment, **named, share.VARIABLE: share.as_variable(mappings)})
 
 
 def run(start: Start, lost_s: float, say: Callable[[str], None]) -> int:

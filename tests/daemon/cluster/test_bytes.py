@@ -166,7 +166,7 @@ def test_a_disk_that_fills_up_over_a_unit_costs_no_attempt(apart: Clustered) -> 
     noise = Image.effect_noise((96, 96), 100)
     buffer = io.BytesIO()
     noise.save(buffer, "PNG")
-    job_id = apart.submit("photo.png", buffer.getvalue(), resolution="512")
+    job_id = apart.submit("photo.png", buffer.getvalue(), resolution="256")
     problems = eventually(lambda: apart.get("/health").json()["problems"])
     assert "it cannot work with its disk: The disk is full: result." in problems[0]
     ballast.unlink()
