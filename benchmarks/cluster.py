@@ -17,8 +17,9 @@ from typing import Any
 
 from daemon.cluster import messages as say
 from daemon.cluster.dispatcher import BEGIN, Dispatcher, Turn
-from daemon.cluster.foreman import Event, Foreman, Made
+from daemon.cluster.foreman import Foreman
 from daemon.cluster.gateway import Gateway, ray_environment
+from daemon.cluster.job_events import Event, Made
 from daemon.jobs.job import Draft, Media
 from daemon.store.job_store import JobStore
 

@@ -19,9 +19,10 @@ from benchmarks.machine import descendants, peak_mb
 from benchmarks.models import dit_file, models_folder
 from benchmarks.necessary import clip_flop
 from benchmarks.peaks import better
-from benchmarks.random_checkpoint import DIT_3B, TEXT_SHAPE, VAE
+from benchmarks.random_checkpoint import TEXT_SHAPE
 from benchmarks.runs import clip_of, measured, picture_of
 from seedvr2.pipeline.sizes import plan_sizes
+from seedvr2.planning.published import DIT_3B, VAE
 
 _POLL_S = 0.1
 

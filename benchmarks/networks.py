@@ -14,7 +14,8 @@ from typing import Any
 from benchmarks.machine import ROOT
 from benchmarks.models import dit_file, vae_file
 from benchmarks.necessary import decode_flop, encode_flop, transformer_flop
-from benchmarks.random_checkpoint import DIT_3B, DIT_7B, TEXT_SHAPE, VAE
+from benchmarks.random_checkpoint import TEXT_SHAPE
+from seedvr2.planning.published import DIT_3B, DIT_7B, VAE
 
 Figures = dict[str, Any]
 Size = tuple[int, int, int]  # frames, height, width

@@ -21,23 +21,10 @@ from torch import Tensor, nn
 from seedvr2.checkpoint import gguf_writer, safetensors_writer
 from seedvr2.checkpoint.atomic import written_whole
 from seedvr2.checkpoint.recipe import PACKED, Recipe, storage_for, store
-from seedvr2.network import rope
 from seedvr2.network.build import meta_dit, meta_vae
-from seedvr2.network.config import DiTConfig, VAEConfig
+from seedvr2.network.config import DiTConfig
+from seedvr2.planning.published import DIT_3B, DIT_7B, VAE
 
-DIT_3B = DiTConfig(
-    dim=2560, heads=20, head_dim=128, text_channels=5120, latent_channels=16, patch=(1, 2, 2), mlp_dim=6912,
-    shared=(False,) * 10 + (True,) * 22, gated_mlp=True, output_norm=True, last_text=False,
-    rope="joint", rope_frequencies=rope.frequency_count("joint", 128),
-)  # fmt: skip
-DIT_7B = DiTConfig(
-    dim=3072, heads=24, head_dim=128, text_channels=5120, latent_channels=16, patch=(1, 2, 2), mlp_dim=12288,
-    shared=(False,) * 36, gated_mlp=False, output_norm=False, last_text=True,
-    rope="pixel", rope_frequencies=rope.frequency_count("pixel", 128),
-)  # fmt: skip
-VAE = VAEConfig(
-    widths=(128, 256, 512, 512), resnets=2, latent_channels=16, kernel=3, down_kernels=(1, 3, 3), up_factors=(2, 2, 1)
-)
 TEXT_SHAPE = (58, DIT_3B.text_channels)
 VAE_NAME = "ema_vae_fp16.safetensors"
 # Left free on the disk, in bytes.

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from benchmarks.camera import Pixels
 from benchmarks.models import dit_file, vae_file
 from benchmarks.quality import load
-from benchmarks.random_checkpoint import DIT_3B, VAE, numbers
+from benchmarks.random_checkpoint import numbers
 from seedvr2.model import Model
 from seedvr2.network.build import meta_dit, meta_vae
 from seedvr2.network.reach import Reach, reach_of
@@ -37,6 +37,7 @@ from seedvr2.pipeline.sizes import Sizes, plan_sizes
 from seedvr2.pipeline.source_frames import SourceFrames
 from seedvr2.pipeline.stitching import stitch
 from seedvr2.pipeline.stream import restore_stream
+from seedvr2.planning.published import DIT_3B, VAE
 from seedvr2.selection import NANO, ModelFiles
 
 CLIPS = {"cityCC0.mpg": 116, "bigbuckbunny.mp4": 0, "carphone_pristine.mp4": 0}  # from a frame with no cut behind it

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import secrets
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import bottle
 
 from daemon.api.asked import FrameQuery
+from daemon.api.at_once import AtOnce
 from daemon.api.bodies import query
 from daemon.api.context import Context
 from daemon.api.download import result_path
@@ -23,7 +23,6 @@ from daemon.errors import RequestError
 from daemon.jobs.job import Job, State
 
 RESULT = "result"
-# Decoding takes time and memory; the other threads must stay free for the API.
 AT_ONCE = 2
 PATIENCE_S = 20.0
 _OURS = re.compile(r"[0-9a-f]{16}\.png")
@@ -35,18 +34,14 @@ class Frames:
     def __init__(self, context: Context, folder: Path) -> None:
         self._context = context
         self._folder = folder
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        # Decoding takes time and memory; the other threads must stay free for the API.
+        self._at_once = AtOnce(AT_ONCE, "Too many frames are being drawn.", retry_s=5, patience_s=PATIENCE_S)
         self._tidy()
 
     def draw(self, job: Job, which: str, at: float) -> int:
         """The descriptor of a PNG. Raises RequestError and errors of the engine."""
-        if not self._places.acquire(timeout=PATIENCE_S):
-            raise RequestError(503, "Too many frames are being drawn.", headers={"Retry-After": "5"})
-        try:
-            with self._file(job, which) as (path, size):
-                return self._drawn(path, at if job.draft.media.kind == "video" else None, size)
-        finally:
-            self._places.release()
+        with self._at_once.place(), self._file(job, which) as (path, size):
+            return self._drawn(path, at if job.draft.media.kind == "video" else None, size)
 
     @contextlib.contextmanager
     def _file(self, job: Job, which: str) -> Iterator[tuple[Path, tuple[int, int]]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import CancelledError
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from daemon.api.asked import ModelsQuery, SwitchRequest
+from daemon.api.at_once import AtOnce
 from daemon.api.bodies import query, read
 from daemon.api.context import Context
 from daemon.api.pulls import all_pulls
@@ -26,24 +26,20 @@ from seedvr2.nano import NAME as NANO
 MAX_WAITING = 4
 # The size that is offered where there is none but the embedded one.
 SUGGESTED = "3b"
-RETRY_AFTER = {"Retry-After": "30"}
+RETRY_S = 30
 
 
 def routes(context: Context) -> list[Route]:
     """The routes of this topic."""
-    waiting = threading.BoundedSemaphore(MAX_WAITING)
+    waiting = AtOnce(MAX_WAITING, "Too many wait for a model already.", retry_s=RETRY_S)
 
     def models() -> dict[str, Any]:
         return list_models(context, query(ModelsQuery).all)
 
     def switch() -> dict[str, Any]:
         asked = read(SwitchRequest)
-        if not waiting.acquire(blocking=False):
-            raise RequestError(503, "Too many wait for a model already.", headers=RETRY_AFTER)
-        try:
+        with waiting.place():
             return _switch(context, asked.model, wait=asked.wait)
-        finally:
-            waiting.release()
 
     return [
         Route("GET", "/api/models", models, "The models on this machine, or (all=1) all known ones"),
@@ -113,7 +109,7 @@ def _switch(context: Context, model: str, *, wait: bool) -> dict[str, Any]:
     if context.worker.current is not None and not wait:
         raise RequestError(
             409, "A task is running; the model cannot be switched now. Send \"wait\": true to wait for it.",
-            headers=RETRY_AFTER,
+            headers={"Retry-After": str(RETRY_S)},
         )  # fmt: skip
     try:
         loaded = context.worker.switch(name).result()

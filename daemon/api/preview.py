@@ -11,6 +11,7 @@ from concurrent.futures import TimeoutError as TooLateError
 from pathlib import Path
 from typing import Any
 
+from daemon.api.at_once import AtOnce
 from daemon.api.context import Context
 from daemon.api.download import send
 from daemon.api.file_or_task import TASK_FIELD, receive, request_of, task_named
@@ -40,15 +41,13 @@ class PreviewMaker:
     def __init__(self, context: Context, previews: Previews) -> None:
         self._context = context
         self._previews = previews
-        self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._at_once = AtOnce(MOST_AT_ONCE, "Other previews are being made; try again soon.", retry_s=5)
         # Megapixels a second of the last preview with each model.
         self._speeds: dict[str, float] = {}
 
     def make(self, fields: dict[str, Any], upload: Upload | None) -> dict[str, Any]:
         """Make one of the upload, or of the task that `fields` name. Raises RequestError and errors of the engine."""
-        if not self._places.acquire(blocking=False):
-            raise RequestError(503, "Other previews are being made; try again soon.", headers={"Retry-After": "5"})
-        try:
+        with self._at_once.place():
             wish = Wish.parse({name: fields.pop(name) for name in NAMES if name in fields})
             task_id = task_named(fields)
             if bool(task_id) == (upload is not None):
@@ -57,8 +56,6 @@ class PreviewMaker:
                 media = self._context.executor.probe(upload.path)
                 return self._shown(upload.path, media, request_of(self._context, {}, fields), wish) | {TASK_FIELD: None}
             return self._of_task(task_id, fields, wish) | {TASK_FIELD: task_id}
-        finally:
-            self._places.release()
 
     def _of_task(self, task_id: str, fields: dict[str, Any], wish: Wish) -> dict[str, Any]:
         job = self._context.operations.find(task_id)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import bottle
 
+from daemon.api.at_once import AtOnce
 from daemon.api.context import Context
 from daemon.api.route import Route
 from daemon.api.source import open_source
@@ -35,7 +35,8 @@ class Thumbnails:
     def __init__(self, context: Context, folder: Path) -> None:
         self._context = context
         self._folder = folder
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        # Decoding takes time and memory; the other threads must stay free for the API.
+        self._at_once = AtOnce(AT_ONCE, "Too many thumbnails are being made.", retry_s=5, patience_s=PATIENCE_S)
 
     def get(self, job: Job) -> bytes | None:
         """The picture, or None if nothing is left to make it from.
@@ -46,16 +47,12 @@ class Thumbnails:
         path = self._folder / f"{job.id}.webp"
         if path.is_file():
             return path.read_bytes()
-        # Decoding takes time and memory; the other threads must stay free for the API.
-        if not self._places.acquire(timeout=PATIENCE_S):
-            raise RequestError(503, "Too many thumbnails are being made.", headers={"Retry-After": "5"})
-        try:
-            picture = self._make(job)
-        except (OutOfMemoryError, MemoryError) as error:
-            text = "There is no memory for a thumbnail now."
-            raise RequestError(503, text, headers={"Retry-After": "30"}) from error
-        finally:
-            self._places.release()
+        with self._at_once.place():
+            try:
+                picture = self._make(job)
+            except (OutOfMemoryError, MemoryError) as error:
+                text = "There is no memory for a thumbnail now."
+                raise RequestError(503, text, headers={"Retry-After": "30"}) from error
         if picture is not None:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from daemon.cluster.depot import Depot, depot_setup
 from daemon.cluster.share import Mark, here, is_shared, mappings_of
+from daemon.engine.executor import as_outcome
 from daemon.engine.gpu import GpuFacts, cards, look
-from daemon.engine.local_executor import LocalExecutor, as_outcome
+from daemon.engine.local_executor import LocalExecutor
 from daemon.settings.keys import ModelSettings
 from seedvr2 import __version__
 from seedvr2.catalogue.hashes import sha256_of

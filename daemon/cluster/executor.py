@@ -134,26 +134,22 @@ class ClusterExecutor:
         cancelled: Callable[[], bool],
         keep: Path,
         give_way: Callable[[], bool] = never,
+        turn: Turn | None = None,
     ) -> Outcome:
-        """See `Executor`; nobody's turn in particular."""
-        turn = Turn(keep.parent.name, (False, 0), 0, model=model)
-        return self._of(
-            turn,
-            source,
-            target,
-            options,
-            model=model,
-            on_progress=on_progress,
-            cancelled=cancelled,
-            keep=keep,
-            give_way=give_way,
-        )
+        """See `Executor`.
+
+        Args:
+            turn: whose it is; None: nobody's in particular.
+        """
+        turn = turn or Turn(keep.parent.name, (False, 0), 0, model=model)
+        asked = Asked(source, target, options.as_dict(), model, keep, on_progress, cancelled, give_way, self._stall_s)
+        return JobRun(self.foreman, turn, asked, self._join).run()
 
     def run_of(self, job: Job) -> Callable[..., Outcome]:
         """`run` for a job, in its turn."""
         whole = job.draft.media.kind != "video"
         turn = Turn(job.id, rank_of(job.requeue(orderly=True)), job.number, whole, job.draft.model)
-        return partial(self._of, turn)
+        return partial(self.run, turn=turn)
 
     def preview(
         self,
@@ -168,22 +164,6 @@ class ClusterExecutor:
     ) -> dict[str, Any]:
         """See `Executor`."""
         return self._here.preview(source, folder, options, wish, model=model, speed=speed, cancelled=cancelled)
-
-    def _of(
-        self,
-        turn: Turn,
-        source: Path,
-        target: Path,
-        options: UpscaleOptions,
-        *,
-        model: str,
-        on_progress: OnProgress,
-        cancelled: Callable[[], bool],
-        keep: Path,
-        give_way: Callable[[], bool] = never,
-    ) -> Outcome:
-        asked = Asked(source, target, options.as_dict(), model, keep, on_progress, cancelled, give_way, self._stall_s)
-        return JobRun(self.foreman, turn, asked, self._join).run()
 
     def _join(
         self, source: Path, target: Path, keep: Path, *, on_progress: OnProgress, cancelled: Callable[[], bool]

@@ -10,12 +10,13 @@ import os
 import queue
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from daemon.cluster.dispatcher import Turn
-from daemon.cluster.foreman import Ended, Event, Foreman, Made, Step, TooLarge
+from daemon.cluster.foreman import Foreman
+from daemon.cluster.job_events import Ended, Event, Made, Step, TooLarge
 from daemon.cluster.job_folder import JobFolder, NotWholeError
 from daemon.cluster.messages import SENDING, Place
 from daemon.engine.executor import OnProgress, Outcome
@@ -197,8 +198,7 @@ class JobRun:
             ),
             cancelled=self._asked.cancelled,
         )
-        values = {name: getattr(outcome, name) for name in ("model", "width", "height", "frames", "seconds", "tiled")}
-        return Outcome(**values, warnings=outcome.warnings, places=self._folder.made_by)
+        return replace(outcome, places=self._folder.made_by)
 
     def _check(self) -> None:
         if self._asked.cancelled():

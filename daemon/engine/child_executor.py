@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from daemon.engine import messages as say
 from daemon.engine.call import Call, ChildGoneError
 from daemon.engine.child import Child
-from daemon.engine.executor import OnProgress, Outcome, never
+from daemon.engine.executor import OnProgress, Outcome, as_outcome, never
 from daemon.engine.faults import as_error
 from daemon.engine.folder_memory import FolderMemory
 from daemon.engine.keeper import Keeper
@@ -184,7 +184,7 @@ class ChildExecutor:
             give_way,
         )
         assert isinstance(message, say.Finished)
-        return _outcome(message)
+        return as_outcome(message)
 
     def join(
         self,
@@ -200,7 +200,7 @@ class ChildExecutor:
             lambda id: say.Join(id, str(source), str(target), str(keep)), on_progress, cancelled, never
         )
         assert isinstance(message, say.Finished)
-        return _outcome(message)
+        return as_outcome(message)
 
     def preview(
         self,
@@ -347,15 +347,3 @@ def _raised(answer: say.Message) -> Exception:
 
 def _segments(message: say.Progress) -> Segments | None:
     return Segments(message.segments_done, message.segments, message.border) if message.segments else None
-
-
-def _outcome(message: say.Finished) -> Outcome:
-    return Outcome(
-        model=message.model,
-        width=message.width,
-        height=message.height,
-        frames=message.frames,
-        seconds=message.seconds,
-        tiled=message.tiled,
-        warnings=tuple(message.warnings),
-    )

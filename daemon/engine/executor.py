@@ -44,6 +44,11 @@ class Outcome:
     places: tuple[str, ...] = ()
 
 
+def as_outcome(made: Any) -> Outcome:
+    """Of what the engine answers, its `UpscaleResult`, or of the message that tells of that, `Finished`."""
+    return Outcome(made.model, made.width, made.height, made.frames, made.seconds, made.tiled, tuple(made.warnings))
+
+
 def never() -> bool:
     """The answer to `give_way` of who need not give way."""
     return False

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.engine.decoding import decoding, look_into
-from daemon.engine.executor import OnProgress, Outcome, never
+from daemon.engine.executor import OnProgress, Outcome, as_outcome, never
 from daemon.engine.foresight import UNKNOWN, disk_of, facts_of, memory_of
 from daemon.engine.messages import DeviceReport
 from daemon.engine.models import describe_models
@@ -40,7 +40,6 @@ from seedvr2.preview.wish import Wish
 from seedvr2.trouble import MACHINE_TROUBLE, is_out_of_memory
 
 if TYPE_CHECKING:
-    from seedvr2.result import UpscaleResult
     from seedvr2.upscaler import Upscaler
 
 log = logging.getLogger(__name__)
@@ -272,19 +271,6 @@ class LocalExecutor:
                 memory=self._memory,
             )
         return self._upscaler
-
-
-def as_outcome(result: UpscaleResult) -> Outcome:
-    """What the engine answers, for the service."""
-    return Outcome(
-        model=result.model,
-        width=result.width,
-        height=result.height,
-        frames=result.frames,
-        seconds=result.seconds,
-        tiled=result.tiled,
-        warnings=tuple(result.warnings),
-    )
 
 
 @contextmanager

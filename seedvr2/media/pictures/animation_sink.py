@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from seedvr2.errors import MediaError, OptionError
+from seedvr2.errors import MediaError
 from seedvr2.media.atomic import PartFile
 from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.pictures.animation_files import WRITERS
 from seedvr2.media.pictures.animation_source import AnimationSource
+from seedvr2.media.pictures.edges import check_edges
 from seedvr2.media.pictures.tags.fitting import fitted
 from seedvr2.media.sink import Sink
 
@@ -39,10 +40,7 @@ class AnimationSink(Sink):
             OptionError: the format cannot hold so large a picture.
         """
         super().__init__()
-        if max(width, height) > _LONGEST.get(suffix, max(width, height)):
-            raise OptionError(
-                "output_format", f"A {suffix[1:]} animation has at most {_LONGEST[suffix]} pixels a side; choose png."
-            )
+        check_edges(width, height, f"A {suffix[1:]} animation", _LONGEST.get(suffix))
         self._shape = (height, width)
         tags, self._warnings = fitted(source.tags, suffix[1:], width, height)
         if suffix == ".gif" and source.info.format != "gif":

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seedvr2.errors import MediaError, OptionError
+from seedvr2.errors import MediaError
 from seedvr2.media.atomic import PartFile
 from seedvr2.media.failures import writing
 from seedvr2.media.info import Frame, Pixels
 from seedvr2.media.pictures.deep_pictures import encode_deep_png
+from seedvr2.media.pictures.edges import check_edges
 from seedvr2.media.pictures.tagged import TaggedSource
 from seedvr2.media.pictures.tags.fitting import fitted
 from seedvr2.media.pictures.tags.picture_tags import PictureTags
@@ -49,10 +50,7 @@ class PictureSink(Sink):
             OptionError: the format cannot hold so large a picture.
         """
         super().__init__()
-        if max(width, height) > _LONGEST.get(suffix, max(width, height)):
-            raise OptionError(
-                "output_format", f"A {suffix[1:]} picture has at most {_LONGEST[suffix]} pixels a side; choose png."
-            )
+        check_edges(width, height, f"A {suffix[1:]} picture", _LONGEST.get(suffix))
         self._suffix = suffix
         self._source = source
         self._shape = (height, width)

@@ -10,8 +10,9 @@ import pytest
 
 from daemon.cluster import messages as say
 from daemon.cluster.dispatcher import BEGIN, Dispatcher, Turn
-from daemon.cluster.foreman import Ended, Event, Foreman, Made, Step, TooLarge, UnitError
+from daemon.cluster.foreman import Foreman
 from daemon.cluster.gateway import Down
+from daemon.cluster.job_events import Ended, Event, Made, Step, TooLarge, UnitError
 from seedvr2.errors import MachineError, MediaError, OutOfMemoryError
 
 RANK = (False, -1)

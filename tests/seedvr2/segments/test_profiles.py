@@ -7,12 +7,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 
@@ -26,6 +24,7 @@ from seedvr2.segments.folder import folder_beside
 from seedvr2.segments.journal import Journal
 from tests.seedvr2.media import clips
 from tests.seedvr2.segments.scenes import pixels, scene
+from tests.seedvr2.segments.test_video_job import Interrupted, coded, interrupt_at
 
 ROOT = Path(__file__).parents[3]
 HDR10 = ROOT / "tests" / "fixtures" / "cases" / "42_hdr10.mp4"
@@ -78,23 +77,6 @@ def clip_of(folder: Path, kind: str) -> Path:
         folder / "in.mkv", images, codec="ffv1", layout=layout, options={"level": "3"}, tags=tags, times=times,
         time_base=Fraction(1, 25), rate=Fraction(25),
     )  # fmt: skip
-
-
-def coded(path: Path) -> list[tuple[Any, ...]]:
-    with av.open(str(path)) as container:
-        return [(packet.stream_index, packet.pts, packet.dts, bytes(packet)) for packet in container.demux()]
-
-
-class Interrupted(Exception):
-    """Stands for whatever ends a run."""
-
-
-def interrupt_at(frame: int) -> Callable[[Progress], None]:
-    def on_progress(progress: Progress) -> None:
-        if progress.frames_done >= frame:
-            raise Interrupted
-
-    return on_progress
 
 
 @pytest.mark.parametrize(("encoder", "source"), CASES)

@@ -10,24 +10,13 @@ import pytest
 from seedvr2.media.videos.languages import language_box, language_element, stated_language
 from seedvr2.media.videos.mkv_additions import MkvAdditions
 from tests.seedvr2.media import clips
+from tests.seedvr2.media.videos.written import written
 
 
 def brazilian(folder: Path) -> Path:
-    clip = clips.write_video(
-        folder / "clip.mp4", [clips.picture(32, 32, index) for index in range(5)], audio=[("aac", {})]
-    )
-    target, additions = folder / "source.mkv", MkvAdditions()
+    additions = MkvAdditions()
     additions.add_entry(2, language_element("pt-BR"))
-    with av.open(str(clip)) as source, av.open(str(target), "w") as output:
-        copies = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in source.streams}
-        copies[1].metadata["language"] = "por"
-        additions.reserve(copies[0].metadata)
-        for packet in source.demux():
-            if packet.size:
-                packet.stream = copies[packet.stream_index]
-                output.mux(packet)
-    additions.fill(target)
-    return target
+    return written(folder / "source.mkv", additions, stream_tags={1: {"language": "por"}})
 
 
 def languages(path: Path) -> list[tuple[str | None, str]]:

@@ -11,24 +11,7 @@ import pytest
 from seedvr2.media.carried.ebml import payload, walk
 from seedvr2.media.videos.mkv_additions import PROJECTION, MkvAdditions, element, split
 from tests.seedvr2.media import clips
-
-
-def written(folder: Path, additions: MkvAdditions, title: str = "") -> Path:
-    clip = clips.write_video(
-        folder / "clip.mp4", [clips.picture(32, 32, index) for index in range(5)], audio=[("aac", {})]
-    )
-    target = folder / "out.mkv"
-    with av.open(str(clip)) as source, av.open(str(target), "w") as output:
-        copies = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in source.streams}
-        if title:
-            copies[0].metadata["title"] = title
-        additions.reserve(copies[0].metadata)
-        for packet in source.demux():
-            if packet.size:
-                packet.stream = copies[packet.stream_index]
-                output.mux(packet)
-    additions.fill(target)
-    return target
+from tests.seedvr2.media.videos.written import written
 
 
 @pytest.mark.parametrize("size", [0, 1, 20, 100, 126, 127, 128, 5000])
@@ -36,7 +19,7 @@ def written(folder: Path, additions: MkvAdditions, title: str = "") -> Path:
 def test_elements_of_any_size_fit(tmp_path: Path, size: int, title: str) -> None:
     additions = MkvAdditions()
     additions.add_video(1, element(PROJECTION, element(b"\x76\x72", bytes(size))))
-    path = written(tmp_path, additions, title)
+    path = written(tmp_path / "out.mkv", additions, stream_tags={0: {"title": title}} if title else None)
     with path.open("rb") as file:
         elements = {each.name: each for each in walk(file)}
         assert elements["ProjectionPrivate"].size == size

@@ -11,28 +11,9 @@ import pytest
 from seedvr2.media.carried.boxes import payload, walk
 from seedvr2.media.videos.mp4_additions import Mp4Additions, box, split
 from tests.seedvr2.media import clips
+from tests.seedvr2.media.videos.written import written
 
 MARK = b"room for what comes here"
-
-
-def written(folder: Path, muxer: str, additions: Mp4Additions, tags: dict[str, str]) -> Path:
-    clip = clips.write_video(
-        folder / "clip.mp4", [clips.picture(32, 32, index) for index in range(5)], audio=[("aac", {})]
-    )
-    target = folder / f"out.{muxer}"
-    with (
-        av.open(str(clip)) as source,
-        av.open(str(target), "w", container_options={"movflags": "+faststart"}) as output,
-    ):
-        copies = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in source.streams}
-        output.metadata.update(tags)
-        additions.reserve(output.metadata)
-        for packet in source.demux():
-            if packet.size:
-                packet.stream = copies[packet.stream_index]
-                output.mux(packet)
-    additions.fill(target)
-    return target
 
 
 def found(path: Path) -> dict[tuple[Any, ...], bytes]:
@@ -48,7 +29,7 @@ def test_boxes_are_where_they_belong(tmp_path: Path, muxer: str) -> None:
     additions.add("trak", box("cccc", b"3"), 2)
     additions.add("entry", box("dddd", b"4"), 1)
     additions.add("file", box("eeee", b"5"))
-    boxes = found(written(tmp_path, muxer, additions, {"title": "T"}))
+    boxes = found(written(tmp_path / f"out.{muxer}", additions, {"title": "T"}))
     assert boxes["moov", "aaaa", 0] == b"1"
     assert boxes["moov", "udta", "bbbb", 0] == b"2" * 5000
     assert boxes["moov", "trak", "cccc", 2] == b"3"
@@ -66,7 +47,7 @@ def test_boxes_are_where_they_belong(tmp_path: Path, muxer: str) -> None:
 def test_boxes_of_any_size_fit(tmp_path: Path, size: int) -> None:
     additions = Mp4Additions("mp4")
     additions.add("moov", box("aaaa", bytes(size)))
-    assert found(written(tmp_path, "mp4", additions, {}))["moov", "aaaa", 0] == bytes(size)
+    assert found(written(tmp_path / "out.mp4", additions, {}))["moov", "aaaa", 0] == bytes(size)
 
 
 def test_nothing_to_add_changes_nothing(tmp_path: Path) -> None:
