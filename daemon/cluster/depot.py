@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from daemon.cluster.cache import LOCK, CacheError, Held, Incoming, NotWholeError, SourceCache, alone
+from daemon.cluster.cache import SourceCache
+from daemon.cluster.incoming import CacheError, Held, Incoming, NotWholeError
+from daemon.cluster.locks import LOCK, OPEN, alone
 from daemon.store.files import clean_name
 from seedvr2.catalogue.hashes import sha256_of
 
 CHUNK_BYTES = 16 << 20
 _SOURCES, _WORK = "sources", "work"
 _ATTEMPT, _PROCESS = re.compile(r"[0-9a-f]{8}"), re.compile(r"[0-9a-f]{16}")
-_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(slots=True)
@@ -177,7 +178,7 @@ class Depot:
         own = work / secrets.token_hex(8)
         own.mkdir(mode=0o700)
         # Open, and thereby locked, until the process ends.
-        self._lock = os.open(own / LOCK, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+        self._lock = os.open(own / LOCK, OPEN | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         return own
 
@@ -193,7 +194,7 @@ def _bury(work: Path) -> None:
         if not _PROCESS.fullmatch(folder.name) or folder.is_symlink():
             continue
         try:
-            lock = os.open(folder / LOCK, _OPEN)
+            lock = os.open(folder / LOCK, OPEN)
         except OSError:
             # Its process ended between its first two steps; what is in it was not put there by one.
             with contextlib.suppress(OSError):

@@ -15,7 +15,8 @@ from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from daemon.cluster import messages as say
-from daemon.cluster.carrying import Carrier, HereError, HinderedError, StoppedError
+from daemon.cluster.carrying import Carrier, HinderedError, StoppedError
+from daemon.cluster.disk_threads import HereError
 from daemon.cluster.head import LABEL
 from daemon.cluster.slot import GROUPS, GpuSlot, Workbench, rested
 from daemon.engine.faults import as_fault

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import ray
 
-from daemon.cluster.cache import CacheError, NotWholeError
 from daemon.cluster.depot import Depot
+from daemon.cluster.incoming import CacheError, NotWholeError
 from daemon.engine.faults import as_fault
 from seedvr2.heap import keep_freed_blocks
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cluster.cache import CacheError, Incoming, NotWholeError, SourceCache
+from daemon.cluster.cache import SourceCache
+from daemon.cluster.incoming import CacheError, Incoming, NotWholeError
 from seedvr2.standard_folders import ROOT
 
 KIB = 1 << 10

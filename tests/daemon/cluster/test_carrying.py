@@ -15,9 +15,10 @@ import pytest
 
 from daemon.cluster import carrying
 from daemon.cluster import messages as say
-from daemon.cluster.cache import CacheError, NotWholeError
-from daemon.cluster.carrying import Carrier, HereError, HinderedError, StoppedError
+from daemon.cluster.carrying import Carrier, HinderedError, StoppedError
 from daemon.cluster.depot import CHUNK_BYTES, Depot
+from daemon.cluster.disk_threads import HereError
+from daemon.cluster.incoming import CacheError, NotWholeError
 from seedvr2.errors import MediaError
 
 CONTENT = os.urandom(2 * CHUNK_BYTES + 1000)

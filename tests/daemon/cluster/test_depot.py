@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from daemon.cluster.cache import NotWholeError
 from daemon.cluster.depot import CHUNK_BYTES, Depot, depot_setup
+from daemon.cluster.incoming import NotWholeError
 from seedvr2.standard_folders import ROOT
 
 CONTENT = bytes(range(256)) * 8
