@@ -29,7 +29,7 @@ run: $(READY)            ## start the daemon: drop files into inbox/, take them 
 	$(BIN)/python -m daemon
 
 test: lint               ## lint, types and every test that runs in minutes
-	$(BIN)/python -m pytest -q -n auto --dist loadfile -m 'not long'
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m 'not long'
 
 lint: $(READY_DEV)
 	$(BIN)/ruff check .

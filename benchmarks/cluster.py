@@ -34,7 +34,7 @@ class Bench:
     def __init__(self, places: int) -> None:
         self._changed = threading.Event()
         self.foreman = Foreman(Dispatcher(), lambda message: self.gateway.send(message), self._changed.set)
-        setup = say.Setup(say.VERSION, "local", "", [], places, "", {"none": True}, {}, 0.0, "error", "text")
+        setup = say.Setup(say.VERSION, "local", "", [], places, "", {"none": True}, "", {}, 0.0, "error", "text")
         self.gateway = Gateway(lambda: setup, ray_environment(), self.foreman.hear, MAIN)
         self._number = 0
 

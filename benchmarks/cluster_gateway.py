@@ -18,7 +18,7 @@ class Sleeper:
 
     model = "none"
 
-    def __init__(self, setup: Mapping[str, Any]) -> None:
+    def __init__(self, _setup: Mapping[str, Any]) -> None:
         """Nothing of the setup is looked at."""
         # Nothing is made in it, as no file travels.
         self.depot = Depot(Path("none"), limit=0, spare=0)

@@ -72,6 +72,7 @@ class Service:
         for courier in self.context.couriers:
             courier.stop()
         self.api.stop()
+        self.context.kept.close()
         self.context.gpu.close()
         if not ended:
             self._abandon()

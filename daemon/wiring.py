@@ -12,6 +12,7 @@ from daemon.api import views
 from daemon.api.app import make_app
 from daemon.api.context import Context
 from daemon.api.gate import Gate
+from daemon.api.kept import KeptUploads
 from daemon.api.redact import Redactor
 from daemon.api.server import ApiServer
 from daemon.cluster.building import make_executor
@@ -128,10 +129,12 @@ def _wire(
     config = replace(config, presets=presets)
     paths, hub, estimates, disks = config.paths, EventHub(), Estimates(store), folders.disks
     redact = Redactor(paths)
+    spare = config.jobs.min_free_mb * MIB
+    kept = KeptUploads(folders.uploads, spare)
     folders.settle(store)
     work = WorkFolder(paths.outputs, owner_of(paths.state))
     publisher = Publisher(store, paths.outputs, work)
-    surroundings = Surroundings(paths.outputs, paths.state, work, disks, min_free_bytes=config.jobs.min_free_mb * MIB)
+    surroundings = Surroundings(paths.outputs, paths.state, work, disks, min_free_bytes=spare)
     found = Recovery(store, publisher, work, surroundings.outputs_missing).run()
     moved = Moved(store, paths.inbox, paths.state)
     after = Aftermath(store, paths.inbox, config.inbox.after, folders.check_inbox, moved.find)
@@ -203,6 +206,7 @@ def _wire(
             alone=lambda: worker.alone,
         ),
         uploads=folders.uploads,
+        kept=kept,
         metrics=Metrics(hub),
         redact=redact,
         models=models,
@@ -219,7 +223,7 @@ def _wire(
     for courier in (webhook, *people):
         hub.listen(courier.on_event)
         context.couriers.append(courier)
-    gate = Gate(config.server, folders.uploads, config.jobs.min_free_mb * MIB)
+    gate = Gate(config.server, folders.uploads, spare, kept)
     return Parts(
         context=context,
         api=ApiServer(make_app(context), config.server, gate),

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 DEFAULT_URL = "http://localhost:8200"
 DEFAULT_TIMEOUT_S = 30.0
+# What listens on all addresses of a machine is reached by its loopback one.
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -38,6 +40,12 @@ class Address:
         """The address as anybody may see it: without a user and password."""
         parts = urlsplit(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def url_of(host: str, port: int | str) -> str:
+    """Where a service that listens on `host` is reached from its own machine."""
+    reached = _ANY.get(host, host)
+    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
 
 
 def checked_url(text: str) -> str:

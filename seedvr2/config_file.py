@@ -37,15 +37,15 @@ def models_folders(environment: Mapping[str, str]) -> tuple[Path, ...]:
     return with_hub_cache(folders or [unnamed / "models"], environment, enabled=_hub_cache(document, environment))
 
 
-def server_settings(environment: Mapping[str, str]) -> tuple[str, str]:
-    """The port and the token of the daemon as configured in the file; empty where they are not.
+def server_settings(environment: Mapping[str, str]) -> tuple[str, str, str]:
+    """The host, the port and the token of the daemon as configured in the file; empty where they are not.
 
     Raises:
         OptionError: the configuration file cannot be read.
     """
     file = find_config(environment)
     server = _section(_read(file), "server") if file else {}
-    return str(server.get("port") or ""), str(server.get("token") or "").strip()
+    return str(server.get("host") or "").strip(), str(server.get("port") or ""), str(server.get("token") or "").strip()
 
 
 def with_hub_cache(folders: list[Path], environment: Mapping[str, str], *, enabled: bool) -> tuple[Path, ...]:

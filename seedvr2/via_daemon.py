@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import sys
 import urllib.request
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 
-from rest_client.address import DEFAULT_TIMEOUT_S, Address, checked_url
+from rest_client.address import DEFAULT_TIMEOUT_S, Address, checked_url, url_of
 from rest_client.api import Api, Problem, segment
 from rest_client.tasks import watched
 from seedvr2.catalogue.remove import identity
@@ -26,7 +29,7 @@ _PROBE_S = 0.5
 
 
 def daemon_address(environment: Mapping[str, str]) -> Address:
-    """Where the daemon is: `SEEDVR2D_URL`, else this machine, at the port of the environment or the configuration.
+    """Where the daemon is: `SEEDVR2D_URL`, else this machine, as the environment or the configuration has it listen.
 
     The token of the configuration goes to the address of the configuration alone.
 
@@ -34,10 +37,11 @@ def daemon_address(environment: Mapping[str, str]) -> Address:
         OptionError: the address is none, or the configuration file cannot be read.
     """
     stated = environment.get(VARIABLE, "").strip()
-    port, token = ("", "") if stated else server_settings(environment)
+    host, port, token = ("", "", "") if stated else server_settings(environment)
+    host = environment.get("SEEDVR2_SERVER_HOST", "").strip() or host
     port = environment.get("SEEDVR2_SERVER_PORT") or environment.get("PORT") or port or "8200"
     try:
-        url = checked_url(stated or f"http://127.0.0.1:{port}")
+        url = checked_url(stated or url_of(host, port))
     except ValueError as error:
         raise OptionError("url", f"{VARIABLE} takes {error}.") from error
     return Address(url, environment.get("SEEDVR2_SERVER_TOKEN", "").strip() or token, DEFAULT_TIMEOUT_S)
@@ -45,7 +49,7 @@ def daemon_address(environment: Mapping[str, str]) -> Address:
 
 def runs_here(address: Address) -> bool:
     """Whether a daemon answers on this machine; asked for half a second at most."""
-    if not address.is_local:
+    if not address.is_local and not _is_own(urlsplit(address.url).hostname or ""):
         return False
     # A proxy of the environment cannot reach this machine's own loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -54,6 +58,18 @@ def runs_here(address: Address) -> bool:
             return "inbox_pending" in json.load(answer)
     except (OSError, ValueError, TypeError, http.client.HTTPException):
         return False
+
+
+def _is_own(host: str) -> bool:
+    """Whether this is an address of this machine, in digits."""
+    try:
+        family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            # The system gives out places at its own addresses only.
+            tried.bind((host, 0))
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def removed_by_daemon(address: Address, path: Path, *, force: bool) -> int | None:

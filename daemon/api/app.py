@@ -122,7 +122,9 @@ def _dress(server: ServerSettings) -> None:
         response.set_header("Vary", "Origin")
         response.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Range")
         response.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
-        response.set_header("Access-Control-Expose-Headers", "Content-Disposition, Content-Range, ETag")
+        response.set_header(
+            "Access-Control-Expose-Headers", "Accept-Ranges, Content-Disposition, Content-Range, ETag, Retry-After"
+        )
 
 
 def _as_json(error: Any) -> str:

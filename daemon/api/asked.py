@@ -11,7 +11,8 @@ from pydantic import WithJsonSchema as Shown
 
 from daemon.api.bodies import Body, Query
 from daemon.api.form import FILE_FIELD
-from daemon.api.shapes import BINARY, TEXT, Number, TaskId, about, at_times
+from daemon.api.kept import KEEP
+from daemon.api.shapes import BINARY, TEXT, Number, TaskId, UploadId, about, at_times
 from daemon.jobs.job import State
 from daemon.jobs.parameters import JOB_PARAMETERS, MODEL, PRIORITY, NullableModel, fields_of, typed
 from daemon.outside.logs import KEPT_LINES, LEVELS
@@ -127,11 +128,19 @@ class HistoryQuery(Query):
     status: typed(_STATUS) = _STATUS.default  # type: ignore[valid-type]
 
 
-class Wishes(BaseModel):
-    """What a preview takes besides the parameters of a task; the engine's own `Wish` parses it."""
+class FileOrTask(BaseModel):
+    """What is asked about."""
 
     model_config = ConfigDict(extra="forbid")
     file: File = at_times()
+    keep: typed(KEEP) = KEEP.default  # type: ignore[valid-type]
+    upload_id: UploadId = at_times("A file that is kept, in place of one that is sent.")
+    task_id: TaskId = at_times("A task that is asked about, in place of a file.")
+
+
+class Wishes(FileOrTask):
+    """What a preview takes besides the parameters of a task; the engine's own `Wish` parses it."""
+
     task_id: TaskId = at_times("A task whose source is to be shown, in place of a file.")
     at: Number = at_times("Seconds from the beginning of a video; else a place in its middle.")
     crop: Annotated[str, Field(pattern=CROP)] = at_times(
@@ -146,14 +155,6 @@ class Wishes(BaseModel):
     patience: Annotated[float, Field(ge=0.5, le=MOST_PATIENCE_S)] = at_times(
         f"Seconds that the restoration may take about; {PATIENCE_S:g} where it is not said."
     )
-
-
-class FileOrTask(BaseModel):
-    """What is asked about."""
-
-    model_config = ConfigDict(extra="forbid")
-    file: File = at_times()
-    task_id: TaskId = at_times("A task that is asked about, in place of a file.")
 
 
 def request_models(defaults: Mapping[str, Any]) -> list[type[BaseModel]]:

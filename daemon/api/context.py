@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.api.kept import KeptUploads
 from daemon.api.redact import Redactor
 from daemon.cluster.executor import ClusterExecutor
 from daemon.engine.executor import Executor
@@ -42,6 +43,7 @@ class Context:
     gpu: GpuMonitor
     inbox: Inbox
     uploads: Path
+    kept: KeptUploads
     metrics: Metrics
     redact: Redactor
     models: Sequence[Path]

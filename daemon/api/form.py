@@ -35,12 +35,20 @@ ASK_AGAIN_BYTES = 8 << 20
 
 @dataclass(slots=True)
 class Upload:
-    """A received file, in a hidden folder of its own until `claim` keeps it; otherwise it goes away with its form."""
+    """A received file, in a hidden folder of its own until `claim` gives it to a task.
+
+    `claimed`: somebody has it, so that it does not go away with its form.
+    """
 
     folder: Path
     filename: str
     size: int = 0
     claimed: bool = False
+
+    @property
+    def id(self) -> str:
+        """By which it can be named: 16 hexadecimal digits that nobody guesses."""
+        return self.folder.name.removeprefix(HIDDEN)
 
     @property
     def path(self) -> Path:
@@ -50,7 +58,7 @@ class Upload:
     @property
     def final_path(self) -> Path:
         """Where it will be once it is claimed."""
-        return self.folder.with_name(self.folder.name.removeprefix(HIDDEN)) / self.filename
+        return self.folder.with_name(self.id) / self.filename
 
     def sync(self) -> None:
         """Make its content durable, so that a record of it may be."""

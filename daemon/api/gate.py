@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon.api.access import check_access
 from daemon.api.form import FormReceiver, too_large
-from daemon.api.room import Room
+from daemon.api.room import Room, Yielding
 from daemon.errors import RequestError
 from daemon.settings.keys import ServerSettings
 
@@ -26,10 +26,12 @@ _FORM = "multipart/form-data"
 class Gate:
     """Admits or refuses requests. Called in the thread of the sockets, so it must not wait, least of all for a disk."""
 
-    def __init__(self, server: ServerSettings, uploads: Path, min_free_bytes: int) -> None:
+    def __init__(
+        self, server: ServerSettings, uploads: Path, min_free_bytes: int, yielding: Yielding | None = None
+    ) -> None:
         self._server = server
         self._uploads = uploads
-        self._room = Room(uploads, min_free_bytes)
+        self._room = Room(uploads, min_free_bytes, yielding)
         self._max_bytes = server.max_upload_mb * MIB
 
     def admit(

@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from daemon.api.answers.service import Error
 from daemon.api.asked import request_models
 from daemon.api.bodies import Query
-from daemon.api.described import OPERATIONS
-from daemon.api.described.examples import ID, PREVIEW_ID
+from daemon.api.described import OPERATIONS, headers
+from daemon.api.described.examples import ID, PREVIEW_ID, UPLOAD_ID
 from daemon.api.described.operation import Operation
 from daemon.api.gate import FILE_OR_TASK_PATHS, MAX_BODY
 from daemon.api.replies import UNEXPECTED
 from daemon.api.route import Route
-from daemon.api.shapes import BINARY, TEXT, Schema, components, named, ref
+from daemon.api.shapes import BINARY, Schema, components, named, ref
 from daemon.api.surroundings import NO_ROOM, refused
 from daemon.settings.config import Config
 from seedvr2 import __version__
@@ -53,6 +53,7 @@ def _in_path(name: str, description: str, example: str) -> dict[str, Any]:
 IN_PATHS = (
     _in_path("task_id", "The id that submitting answered.", ID),
     _in_path("preview_id", "The id of a preview.", PREVIEW_ID),
+    _in_path("upload_id", "The id of a file that is kept.", UPLOAD_ID),
     _in_path("model", "File name of a model, or short: 3b-q4.", "3b-q4"),
     _in_path("preset", "The name of a preset.", "film"),
     _in_path("name", "The name of one of its images.", "sheet.png"),
@@ -110,6 +111,8 @@ def _operation(route: Route, config: Config, schemas: Mapping[str, Schema]) -> d
     parameters = [each for each in IN_PATHS if f"<{each['name']}>" in route.path]
     if described.query:
         parameters += _query(described.query)
+    if BINARY in described.media.values() and described.kept:
+        parameters += [*headers.IF_CHANGED, *(headers.IN_PARTS if described.in_parts else ())]
     if parameters:
         operation["parameters"] = parameters
     sent = {"multipart/form-data": described.form, "application/json": described.body}
@@ -131,7 +134,7 @@ def _responses(route: Route, described: Operation, config: Config) -> dict[str, 
         responses["503"] = {"description": "Not well.", "content": _content(described)}
     errors = {**_common_errors(route, config), **described.errors}
     for status, sentence in sorted(errors.items()):
-        responses[str(status)] = _error(status, sentence)
+        responses[str(status)] = _error(status, sentence, described)
     return dict(sorted(responses.items()))
 
 
@@ -168,22 +171,22 @@ def _content(described: Operation) -> dict[str, Any]:
 
 
 def _file_responses(described: Operation) -> dict[str, Any]:
-    text: dict[str, Schema] = {"schema": TEXT}
     content = _content(described)
     if not described.kept:
-        return {"200": {"description": "The file.", "headers": {"Content-Disposition": text}, "content": content}}
-    headers = {"ETag": text}
-    responses: dict[str, Any] = {"304": {"description": "It is the one that the client has."}}
+        return {"200": {"description": "The file.", "headers": headers.DISPOSITION, "content": content}}
+    told = headers.ETAG
+    responses: dict[str, Any] = {"304": {"description": "It is the one that the client has.", "headers": told}}
     if described.in_parts:
-        headers |= dict.fromkeys(("Content-Disposition", "Last-Modified", "Accept-Ranges"), text)
-        partly = {**headers, "Content-Range": text}
+        told = told | headers.WHOLE
+        partly = told | headers.PART
         responses["206"] = {"description": "The part asked for.", "headers": partly, "content": content}
-    return {"200": {"description": "The file.", "headers": headers, "content": content}, **responses}
+    return {"200": {"description": "The file.", "headers": told, "content": content}, **responses}
 
 
-def _error(status: int, sentence: str) -> dict[str, Any]:
+def _error(status: int, sentence: str, described: Operation) -> dict[str, Any]:
     content = {"application/json": {"schema": ref(Error), "example": {"error": sentence}}}
-    return {"description": HTTPStatus(status).phrase, "content": content}
+    told = headers.OF_ERRORS.get(status, {}) | (headers.LATER if status in described.passing else {})
+    return {"description": HTTPStatus(status).phrase, **({"headers": told} if told else {}), "content": content}
 
 
 def _query(model: type[Query]) -> list[dict[str, Any]]:

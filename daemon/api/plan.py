@@ -31,7 +31,7 @@ def routes(context: Context) -> list[Route]:
     """The routes of this topic."""
 
     def plan() -> dict[str, Any]:
-        return receive(lambda fields, upload: _plan(context, fields, upload))
+        return receive(context, lambda fields, upload: _plan(context, fields, upload))
 
     return [Route("POST", "/api/plan", plan, "What a task would take, before it is sent")]
 

@@ -129,7 +129,7 @@ def routes(context: Context) -> list[Route]:
     maker = PreviewMaker(context, previews)
 
     def preview() -> dict[str, Any]:
-        return receive(maker.make)
+        return receive(context, maker.make)
 
     def image(preview_id: str, name: str) -> Any:
         path = previews.find(preview_id, name)

@@ -7,6 +7,7 @@ from typing import Any
 import bottle
 
 from daemon.api import views
+from daemon.api.bodies import body, json_object
 from daemon.api.channel import FORM_KEY
 from daemon.api.context import Context
 from daemon.api.form import FormReceiver, Upload
@@ -38,17 +39,31 @@ def routes(context: Context) -> list[Route]:
             # Whatever was not claimed is gone before the answer is.
             pipe.end()
 
-    return [Route("POST", "/api/process", process, "Submit a picture or video")]
+    def submit(upload_id: str) -> dict[str, Any]:
+        request = _wanted(context, json_object(body()))
+        with context.kept.taken(upload_id) as upload:
+            return views.submitted(context, _accept(context, request, upload))
+
+    return [
+        Route("POST", "/api/process", process, "Submit a picture or video"),
+        Route("POST", "/api/uploads/<upload_id>/submit", submit, "Submit a file that a plan or preview has kept"),
+    ]
 
 
 def _submit(context: Context, form: FormReceiver) -> Job:
-    request = JobRequest.parse(context.config.defaults, context.presets.layer(form.fields), form.fields)
+    request = _wanted(context, form.fields)
     if form.upload is None:
         raise RequestError(400, "The field 'file' is missing: it holds the picture or video.")
+    return _accept(context, request, form.upload)
+
+
+def _wanted(context: Context, fields: dict[str, Any]) -> JobRequest:
+    """What is asked for, where it could be begun. Raises RequestError and OptionError."""
+    request = JobRequest.parse(context.config.defaults, context.presets.layer(fields), fields)
     context.operations.check_room()
     if request.model:
         resolve(context, request.model, to_wait=True)
-    return _accept(context, request, form.upload)
+    return request
 
 
 def _accept(context: Context, request: JobRequest, upload: Upload) -> Job:

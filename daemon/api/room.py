@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Protocol
 
 from daemon.api.surroundings import no_room
 from daemon.store.files import free_bytes
@@ -13,14 +14,26 @@ from daemon.store.files import free_bytes
 FRESH_S = 2.0
 
 
+class Yielding(Protocol):
+    """What is on the disk only as long as nobody needs the room."""
+
+    @property
+    def total(self) -> int:
+        """How many bytes that are."""
+
+    def give_way(self, wanted: int) -> bool:
+        """Make so many bytes free; answers whether any are now."""
+
+
 class Room:
-    """Keeps `min_free_bytes` of the disk free. Thread-safe.
+    """Keeps `min_free_bytes` of the disk free, for which `yielding` has to go first. Thread-safe.
 
     To ask a disk may take as long as it likes, a network share for minutes: who must not wait takes a `glance`.
     """
 
-    def __init__(self, folder: Path, min_free_bytes: int) -> None:
+    def __init__(self, folder: Path, min_free_bytes: int, yielding: Yielding | None = None) -> None:
         self._folder = folder
+        self._yielding = yielding
         self._min_free_bytes = min_free_bytes
         self._lock = threading.Lock()
         self._asking = False
@@ -29,7 +42,11 @@ class Room:
 
     def check(self, more: int) -> None:
         """Ask the disk. Raises RequestError (507) if it cannot take `more` bytes, and OSError if it does not answer."""
-        self._judge(self._ask(), more)
+        free = self._ask()
+        missing = more + self._min_free_bytes - free
+        if missing > 0 and self._yielding and self._yielding.give_way(missing):
+            free = self._ask()
+        self._judge(free, more)
 
     def glance(self, more: int) -> None:
         """Judge by the last that is known, at once, and have the disk asked anew. Raises RequestError (507)."""
@@ -40,7 +57,7 @@ class Room:
         if due:
             threading.Thread(target=self._refresh, name="free space", daemon=True).start()
         if known is not None:
-            self._judge(known, more)
+            self._judge(known + (self._yielding.total if self._yielding else 0), more)
 
     def _judge(self, free: int, more: int) -> None:
         if free < more + self._min_free_bytes:

@@ -33,6 +33,7 @@ Whole = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(ge=0)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 TaskId = Annotated[str, Field(pattern="^[0-9a-f]{8}$", examples=["3f9a1c07"])]
+UploadId = Annotated[str, Field(pattern="^[0-9a-f]{16}$", examples=["5d0c7be91a42f386"])]
 Size = Annotated[str, Field(pattern=r"^\d+x\d+$", examples=["1920x1080"])]
 Time = Annotated[str, Field(description="ISO 8601, UTC", json_schema_extra={"format": "date-time"})]
 

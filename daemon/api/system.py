@@ -57,7 +57,8 @@ def routes(context: Context) -> list[Route]:
                 {
                     "time": views.timestamp(line.time),
                     "level": line.level,
-                    "logger": line.logger,
+                    "process": line.process,
+                    "logger": views.text(line.logger),
                     "message": views.text(context.redact(secrets(line.message))),
                 }
                 for line in found

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from daemon.errors import ConfigError
 from daemon.settings.config import load_config
-from rest_client.address import DEFAULT_TIMEOUT_S, Address, checked_url
+from rest_client.address import DEFAULT_TIMEOUT_S, Address, checked_url, url_of
 
 VARIABLE = "SEEDVR2D_URL"
-# What listens on all addresses of a machine is reached by its loopback one.
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 def find_address(url: str | None, config_file: Path | None, environment: Mapping[str, str]) -> Address:
@@ -33,6 +31,4 @@ def find_address(url: str | None, config_file: Path | None, environment: Mapping
     server = load_config(config_file, environment).server
     if server.port == 0:
         raise ConfigError(f"server.port is 0, so that nobody knows the port of the daemon; set {VARIABLE} or --url.")
-    host = _ANY.get(server.host, server.host)
-    shown = f"[{host}]" if ":" in host else host
-    return Address(f"http://{shown}:{server.port}", server.token, DEFAULT_TIMEOUT_S, named_by=f"--url or {VARIABLE}")
+    return Address(url_of(server.host, server.port), server.token, DEFAULT_TIMEOUT_S, named_by=f"--url or {VARIABLE}")

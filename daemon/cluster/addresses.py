@@ -28,6 +28,11 @@ def address_of(config: Config) -> tuple[str, int]:
         found = ipaddress.ip_address(_resolved(host))
     except ValueError as error:
         raise ClusterError(f"cluster.address: {host!r:.80} is no address.") from error
+    if found.is_loopback:
+        raise ClusterError(
+            f"cluster.address: no other machine can call {found}; set it to the address of this machine for the "
+            'others, or mode = "local" for the GPUs of this machine alone.'
+        )
     if found.is_unspecified:
         raise ClusterError("cluster.address has to be the address that other machines call, not all of them.")
     return str(found), int(port)

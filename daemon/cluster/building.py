@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from daemon.cluster import messages as say
+from daemon.cluster.addresses import address_of
 from daemon.cluster.bench import PROCESSOR, engine_setup
 from daemon.cluster.depot import depot_setup
 from daemon.cluster.executor import ClusterExecutor
 from daemon.cluster.gateway import COMMON, MAIN, Gateway, ray_environment
-from daemon.cluster.head import command, member_environment, patience, secrets_folder
-from daemon.cluster.secrets import CA_KEY
+from daemon.cluster.head import command, member_environment, patience, secrets_folder, token_mode
+from daemon.cluster.secrets import CA_KEY, check_secrets
 from daemon.cluster.share import leave_mark
 from daemon.engine.child_executor import ChildExecutor
 from daemon.engine.gpu import cards
@@ -70,6 +71,7 @@ def make_executor(
             str(memory),
             depot_setup(config.paths.state, config.cluster.cache_gb, config.jobs.min_free_mb),
         ),
+        listed=str(secrets_folder(config.cluster, config.paths.state)) if config.cluster.mode == "head" else "",
         mark={},
         idle_s=config.model.idle_timeout_s,
         level=config.logging.level,
@@ -81,8 +83,11 @@ def make_executor(
     def told() -> say.Setup:
         if config.cluster.mode == "local":
             return setup
-        # The disk of the results may come later than the service.
-        return replace(setup, mark=asdict(leave_mark(config.paths.outputs)))
+        try:
+            return replace(setup, mark=asdict(leave_mark(config.paths.outputs)))
+        except OSError as error:
+            # The disk of the results may come later than the service; the name of a temporary file tells nobody.
+            raise OSError(error.errno, error.strerror, str(config.paths.outputs)) from error
 
     def gateway(hear: Callable[[Any], None]) -> Gateway:
         return Gateway(told, environment, hear, main)
@@ -100,12 +105,16 @@ def _environment(config: Config, visible: list[str]) -> dict[str, str]:
     if cluster.mode == "local":
         return {**ray_environment(), **seen}
     folder = secrets_folder(cluster, config.paths.state)
+    if cluster.mode == "head":
+        # Other machines reach it, whatever the address says.
+        check_secrets(folder)
+        address_of(config)
     if cluster.mode == "head" and (folder / CA_KEY).exists():
         # Of an extra, and slow to import.
         from daemon.cluster.renewal import renew
 
         renew(config, folder)
-    secrets = member_environment(folder, cluster.address)
+    secrets = member_environment(folder, cluster.address) or token_mode(os.environ)
     return {**COMMON, "RAY_ADDRESS": "", **secrets, **patience(cluster.lost_s), **seen}
 
 

@@ -18,6 +18,7 @@ from daemon.cluster import messages as say
 from daemon.cluster.carrying import Carrier, HinderedError, StoppedError
 from daemon.cluster.disk_threads import HereError
 from daemon.cluster.head import LABEL
+from daemon.cluster.members import doorkeeper
 from daemon.cluster.slot import GROUPS, GpuSlot, Workbench, rested
 from daemon.engine.faults import as_fault
 from seedvr2.errors import MediaError
@@ -47,6 +48,8 @@ class _Bay:
     place: say.Place
     node: str
     own: bool = False
+    # Why it gets no work, whatever it could do.
+    unlisted: str = ""
     slot: Any = None
     used: float = field(default_factory=time.monotonic)
     asked: float = 0.0
@@ -102,31 +105,42 @@ class Floor:
         """Look who is there, for ever."""
         while True:
             nodes = await asyncio.to_thread(ray.nodes)
-            self._see([node for node in nodes if node["Alive"]])
+            why_not = await asyncio.to_thread(doorkeeper, self._setup.listed)
+            self._see([node for node in nodes if node["Alive"]], why_not)
             for bay in list(self._bays.values()):
                 self._look_at(bay)
             await asyncio.sleep(LOOK_S)
 
     # -- places -------------------------------------------------------------------------------------------
 
-    def _see(self, nodes: list[dict[str, Any]]) -> None:
+    def _see(self, nodes: list[dict[str, Any]], why_not: Callable[[str], str]) -> None:
         there = {place.id: (place, node) for node, name in named(nodes) for place in _places_of(node, name)}
         for name in [name for name in self._bays if name not in there]:
             bay = self._bays.pop(name)
             bay.slot = None
             self._send(say.Gone(name, f"{bay.place.machine} does not answer any more"))
         for name, (place, node) in there.items():
-            known, owner = self._bays.get(name), str(node["NodeID"])
+            known, owner, own = self._bays.get(name), str(node["NodeID"]), _HEAD in node["Resources"]
             if known is None:
-                self._bays[name] = _Bay(replace(place, state="loading"), owner, own=_HEAD in node["Resources"])
+                known = self._bays[name] = _Bay(replace(place, state="loading"), owner, own=own)
             elif known.node != owner:
                 # The machine was started anew between two looks.
                 self._drop(known)
                 known.node = owner
+            unlisted = "" if own else why_not(str(node["Labels"].get(LABEL, "")))
+            if unlisted != known.unlisted:
+                if unlisted:
+                    log.warning("%s: %s", name, unlisted)
+                # What it is at work on it may finish.
+                known.unlisted = unlisted
+                self._tell(known, state="loading" if not known.place.unit else known.place.state, why="")
 
     def _look_at(self, bay: _Bay) -> None:
         now = time.monotonic()
         if bay.busy or bay.opening or now < bay.resting_until:
+            return
+        if bay.unlisted:
+            self._drop(bay)
             return
         idle_s = self._setup.idle_s
         if bay.slot is not None and bay.place.model and idle_s and now - bay.used >= idle_s:
@@ -187,6 +201,8 @@ class Floor:
 
     def _tell(self, bay: _Bay, **changes: Any) -> None:
         place = replace(bay.place, **changes)
+        if bay.unlisted and not place.unit:
+            place = replace(place, kind="", state="refused", why=bay.unlisted, model="")
         if place != bay.place:
             bay.place = place
             if self._bays.get(place.id) is bay:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from daemon.cluster import messages as say
+from daemon.cluster.ray_folder import made_folder
 from daemon.engine.channel import Channel, ChannelClosedError
 from daemon.engine.child import start_process
 from daemon.engine.codec import ProtocolError
@@ -109,14 +107,21 @@ class Gateway:
             setup = self._setup()
         except OSError as error:
             return f"{error.filename or 'the folder of the results'}: {error.strerror or error}"
+        with contextlib.ExitStack() as stack:
+            try:
+                folder = stack.enter_context(made_folder())
+            except OSError as error:
+                return f"a folder for Ray's sockets cannot be made: {error.strerror or error}"
+            return self._run(replace(setup, folder=str(folder)))
+
+    def _run(self, setup: say.Setup) -> str:
         ours, theirs = socket.socketpair()
-        folder = Path(tempfile.mkdtemp(prefix="seedvr2d-"))
         channel = self._channel = Channel(ours, say.CODEC)
         said = ""
         try:
             self._process = start_process(self._main, theirs, self._environment)
             theirs.close()
-            channel.send(replace(setup, folder=str(folder)))
+            channel.send(setup)
             said = self._listen(channel)
         except (ChannelClosedError, OSError) as error:
             said = str(error)
@@ -125,8 +130,6 @@ class Gateway:
             self._channel = None
             channel.close()
             how = self._bury()
-            # Ray leaves its sockets and its logs there.
-            shutil.rmtree(folder, ignore_errors=True)
         return said or how
 
     def _listen(self, channel: Channel) -> str:

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -24,6 +23,7 @@ import ray
 from daemon.cluster import messages as say
 from daemon.cluster.bench import Bench
 from daemon.cluster.floor import Floor
+from daemon.cluster.reaching import NoRayError, check_own, check_there, wait_for
 from daemon.cluster.slot import Workbench
 from daemon.engine.channel import Channel, ChannelClosedError
 from daemon.engine.codec import ProtocolError
@@ -32,8 +32,8 @@ from daemon.outside import logs
 
 log = logging.getLogger(__name__)
 BEAT_S, WATCH_S = 0.5, 0.25
-# Until a head that was started has to answer.
-HEAD_S = 60.0
+# For how long a Ray of somebody else may not be reached, and how often it is tried.
+AWAY_S, PAUSE_S = 10.0, 2.0
 # Of a Ray of its own; it holds no more than answers and the bytes that pass through.
 OBJECT_STORE_BYTES = 1 << 30
 # Without these there is no Ray to speak of.
@@ -54,13 +54,19 @@ def main(make: Callable[[Mapping[str, Any]], Workbench] = Bench) -> None:
     os.chdir(setup.folder)
     try:
         if setup.head:
+            check_own(setup.address)
             start_head([str(word) for word in setup.head], setup.folder)
             wait_for(setup.address)
+        elif setup.address:
+            check_there(setup.address)
         connect(setup)
         channel.send(say.Up(say.VERSION, ray.__version__))
         asyncio.run(_serve(channel, setup, make))
     except ChannelClosedError:
         leave()
+    except NoRayError as error:
+        with contextlib.suppress(ChannelClosedError):
+            channel.send(say.Trouble(str(error)))
     except Exception as error:
         # The boundary of the process.
         log.error("the gateway to Ray ends", exc_info=error)
@@ -82,20 +88,6 @@ def start_head(command: list[str], folder: str) -> None:
     threading.Thread(target=watch, name="head", daemon=True).start()
 
 
-def wait_for(address: str) -> None:
-    """Wait until somebody listens there: Ray itself, asked too early, would wait for half a minute. Raises OSError."""
-    host, _, port = address.rpartition(":")
-    deadline = time.monotonic() + HEAD_S
-    while True:
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
 def connect(setup: say.Setup) -> None:
     """Connect to Ray, or start one of its own. Raises what Ray raises."""
     more: dict[str, Any] = {"address": setup.address}
@@ -108,7 +100,15 @@ def connect(setup: say.Setup) -> None:
             "object_store_memory": OBJECT_STORE_BYTES,
             "_temp_dir": setup.folder,
         }
-    ray.init(**more, namespace="seedvr2d", log_to_driver=False, configure_logging=False)
+    try:
+        ray.init(**more, namespace="seedvr2d", log_to_driver=False, configure_logging=False)
+    except ConnectionError as error:
+        if setup.mode != "join":
+            raise
+        raise NoRayError(
+            f"what listens at {setup.address} does not let this service in: it is another Ray, or its token or its "
+            "certificates are others; see RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH, and cluster.secrets for TLS"
+        ) from error
 
 
 async def _serve(channel: Channel, setup: say.Setup, make: Callable[[Mapping[str, Any]], Workbench]) -> None:
@@ -124,6 +124,8 @@ async def _serve(channel: Channel, setup: say.Setup, make: Callable[[Mapping[str
     threading.Thread(target=_listen, args=(channel, loop, floor, setup.folder), name="pipe", daemon=True).start()
     if not setup.address:
         threading.Thread(target=_watch, name="watch", daemon=True).start()
+    elif setup.mode == "join":
+        threading.Thread(target=_watch_other, args=(channel, setup.address), name="watch", daemon=True).start()
     tasks = [asyncio.create_task(_beat(channel)), asyncio.create_task(floor.look_around())]
     await asyncio.gather(*tasks)
 
@@ -157,6 +159,22 @@ def _watch() -> None:
                 log.error("%s has ended; Ray is started anew", name)
                 leave(FAILED)
         threading.Event().wait(WATCH_S)
+
+
+def _watch_other(channel: Channel, address: str) -> None:
+    """Leave when the Ray of somebody else has ended: it would take a minute to notice by itself."""
+    since = time.monotonic()
+    while True:
+        try:
+            check_there(address)
+            since = time.monotonic()
+        except NoRayError as error:
+            # One that keeps its state elsewhere may come back with all that runs.
+            if time.monotonic() - since > AWAY_S:
+                with contextlib.suppress(ChannelClosedError):
+                    channel.send(say.Trouble(f"{error} for {AWAY_S:.0f} s"))
+                leave(FAILED)
+        threading.Event().wait(PAUSE_S)
 
 
 def _children() -> Iterator[tuple[int, str]]:

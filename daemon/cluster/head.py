@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.cluster.secrets import CA, NODE, NODE_KEY, TOKEN, check_secrets
@@ -53,6 +54,17 @@ def member_environment(secrets: Path, address: str) -> dict[str, str]:
     }
 
 
+def token_mode(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a Ray that was started on this machine without a word about tokens has decided for itself.
+
+    `ray start` asks for a token where it finds one, as of Ray 2.60; who names an address is told nothing of it.
+    """
+    if "RAY_AUTH_MODE" in environment:
+        return {}
+    named = environment.get("RAY_AUTH_TOKEN") or environment.get("RAY_AUTH_TOKEN_PATH")
+    return {"RAY_AUTH_MODE": "token"} if named or (Path.home() / ".ray/auth_token").is_file() else {}
+
+
 def patience(lost_s: float) -> dict[str, str]:
     """The environment with which a head gives up a machine after so many seconds."""
     failures = max(round((lost_s - ANSWER_S) / (PERIOD_S + ANSWER_S)) + 1, 1)
@@ -73,6 +85,8 @@ def command(settings: ClusterSettings, gpus: int) -> list[str]:
         *("--num-cpus", str(max(gpus, 1)), "--num-gpus", str(gpus)),
         *("--object-store-memory", str(OBJECT_STORE_BYTES)),
         *("--include-dashboard=false", "--include-log-monitor=false", "--disable-usage-stats"),
+        # It starts machines in clouds, of which there are none here, and shows its figures to everybody on port 44217.
+        "--no-monitor",
     ]
 
 

@@ -6,28 +6,25 @@ All of it is behind the token and TLS; no dashboard, no Jobs API, no usage stati
 from __future__ import annotations
 
 import os
-import stat
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.cluster.head import FIXED_PORTS, LABEL, OBJECT_STORE_BYTES, member_environment, patience
-from daemon.errors import ClusterError
+from daemon.cluster.ray_folder import member_folder
 
 # From that of the head on.
 PORTS = max(FIXED_PORTS.values()) + 1
-# Ray puts `session_…/sockets/plasma_store` behind it, and a socket's path has 107 bytes.
-_LONGEST_FOLDER = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A process to start. `environment` is all of it."""
+    """A process to start. `environment` is all of it; `folder` holds Ray's sockets and logs."""
 
     words: tuple[str, ...]
     environment: Mapping[str, str]
+    folder: Path
 
 
 def ray_command(*words: str) -> tuple[str, ...]:
@@ -66,11 +63,12 @@ def member_start(secrets: Path, head: str, port: int, own: str, *, name: str, gp
     Args:
         head, own: IP addresses. port: of the head. gpus: all, or numbers such as `0,1`.
     """
+    folder = member_folder(port)
     fixed = [word for part, above in FIXED_PORTS.items() for word in (part, str(port + above))]
     words = ["start", "--block", "--disable-usage-stats", "--address", joined(head, port), "--node-ip-address", own]
     # A dashboard is a matter of the head, and is refused here.
     words += [*fixed, "--include-log-monitor=false"]
-    words += ["--object-store-memory", str(OBJECT_STORE_BYTES), "--temp-dir", str(ray_folder(port))]
+    words += ["--object-store-memory", str(OBJECT_STORE_BYTES), "--temp-dir", str(folder)]
     # A GPU is what there is one of; Ray would start a process for each core beforehand.
     words += ["--num-cpus", "1", "--labels", f"{LABEL}={name}"]
     variables = environment(secrets, joined(head, port), lost_s)
@@ -78,21 +76,4 @@ def member_start(secrets: Path, head: str, port: int, own: str, *, name: str, gp
         numbers = [number.strip() for number in gpus.split(",")]
         words += ["--num-gpus", str(len(numbers))]
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(numbers)
-    return Start(ray_command(*words), variables)
-
-
-def ray_folder(port: int) -> Path:
-    """Ray's folder for sockets and logs, whose path is short; for this user alone. Raises ClusterError."""
-    name = f"s2d-{os.geteuid()}-{port}"
-    base = Path(os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or tempfile.gettempdir())
-    if len(os.fsencode(base / name)) > _LONGEST_FOLDER:
-        base = Path("/tmp")
-    folder = base / name
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        status = folder.lstat()
-    except OSError as error:
-        raise ClusterError(f"{folder}, for Ray's sockets, cannot be made: {error.strerror}.") from error
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise ClusterError(f"{folder}, for Ray's sockets, is not a folder for this user alone; move it away.")
-    return folder
+    return Start(ray_command(*words), variables, folder)

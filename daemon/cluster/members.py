@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from daemon.cluster.secrets import write_secret
@@ -34,6 +35,28 @@ def machines(folder: Path) -> dict[str, float]:
         raise ClusterError(f"{folder / FILE} cannot be read: {error.strerror}.") from error
     except (ValueError, AttributeError, TypeError) as error:
         raise ClusterError(f"{folder / FILE} is damaged; move it away and add the machines again.") from error
+
+
+def doorkeeper(folder: str) -> Callable[[str], str]:
+    """What answers why a machine of a name gets no work, a sentence; empty where it is on the list as it is now.
+
+    Args:
+        folder: of the list; empty: there is none, and any machine gets work.
+    """
+    try:
+        listed = machines(Path(folder)) if folder else {}
+    except ClusterError as error:
+        why = str(error)
+        return lambda _name: why
+    return lambda name: _why_not(name) if folder and name not in listed else ""
+
+
+def _why_not(name: str) -> str:
+    rotate = "if you do not know it, run `seedvr2d cluster rotate`, since it has the token"
+    if not _NAME.fullmatch(name):
+        return f"it did not join with a file of `seedvr2d cluster add`, so it gets no work; {rotate}."
+    add = f"run `seedvr2d cluster add {name} > {name}.join`"
+    return f"it is not on the list of machines, so it gets no work; if it belongs there, {add}, and {rotate}."
 
 
 def add(folder: Path, name: str) -> None:

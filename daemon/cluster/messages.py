@@ -54,6 +54,7 @@ class Setup:
         gpus: how many places of this machine there are; of a Ray of its own.
         folder: of its own, for sockets; its path is short.
         engine: how the engine is set up on this machine, as `Bench` takes it; others have settings of their own.
+        listed: the folder with the list of machines that may work; empty: any.
         mark: of the folder of the results, by which other machines see that they share it; as `Mark`. Empty: none.
         idle_s: seconds without work until a place gives its memory back; 0: never.
         level, form: of the log. share: as the setting.
@@ -66,6 +67,7 @@ class Setup:
     gpus: int
     folder: str
     engine: dict[str, Any]
+    listed: str
     mark: dict[str, Any]
     idle_s: float
     level: str

@@ -21,7 +21,8 @@ from pathlib import Path
 from daemon.engine.call import Call, ChildGoneError
 from daemon.engine.channel import Channel, ChannelClosedError
 from daemon.engine.codec import ProtocolError
-from daemon.engine.messages import VERSION, Beat, DeviceReport, Fault, Message, Ready, Setup
+from daemon.engine.messages import VERSION, Beat, DeviceReport, Fault, Message, Ready, Said, Setup
+from daemon.outside.logs import TAIL
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
@@ -66,10 +67,14 @@ class Child:
         setup: the first message to it.
         environment: what its environment is to have besides ours.
         linger_s: how long it may be without a question and without a model; 0: for ever.
+        label: what its lines are marked with in the end of the log, of `logs.PROCESSES`.
     """
 
-    def __init__(self, main: str, setup: Setup, environment: Mapping[str, str], linger_s: float) -> None:
+    def __init__(
+        self, main: str, setup: Setup, environment: Mapping[str, str], linger_s: float, label: str = "engine"
+    ) -> None:
         self._main = main
+        self._label = label
         self._setup = setup
         self._environment = environment
         self._linger_s = linger_s
@@ -198,6 +203,8 @@ class Child:
                     raise ProtocolError(f"it speaks version {version} of the protocol; restart the service")
                 self.device = device
                 self._ready.set()
+            case Said(level=level, logger=logger, text=text):
+                TAIL.keep(self._label, level, logger, text)
             case Fault(id=0):
                 self.fault = message
             case _:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The child is started from the files that are there then, which an update may have changed under a running service.
-VERSION = 6
+VERSION = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +320,15 @@ class FrameDrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A line of the child's log, which writes it itself as well. `level`: as `logs.LEVELS`, or `critical`."""
+
+    level: str
+    logger: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """An error, in answer to `id`; 0: of the child as a whole, before it was ready.
 
@@ -355,5 +364,5 @@ ToChild = (
     | LetIn
 )
 _OfEngine = Ready | Beat | Pulse | Progress | Finished | Previewed | Loaded | Resolved | Listed | Foreseen
-FromChild = _OfEngine | Need | Looked | Drawn | FrameDrawn | Fault
+FromChild = _OfEngine | Need | Looked | Drawn | FrameDrawn | Said | Fault
 Message = ToChild | FromChild

@@ -147,7 +147,7 @@ class Probers:
                 child, done = self._idle.pop()
                 if child.alive:
                     return child, done
-        child = Child(self._main, self._setup, {}, LINGER_S)
+        child = Child(self._main, self._setup, {}, LINGER_S, "files")
         ready = child.wait_ready(START_S)
         if ready and child.alive:
             return child, 0

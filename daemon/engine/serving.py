@@ -20,7 +20,7 @@ from typing import NoReturn
 from daemon.engine.channel import Channel, ChannelClosedError
 from daemon.engine.codec import ENGINE, Codec, ProtocolError
 from daemon.engine.faults import as_fault
-from daemon.engine.messages import VERSION, Beat, Message, Setup
+from daemon.engine.messages import VERSION, Beat, Message, Said, Setup
 from daemon.outside import logs
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,13 @@ def connect() -> tuple[Channel, Setup]:
     if not isinstance(setup, Setup) or setup.version != VERSION:
         raise ProtocolError(f"not a setup of version {VERSION}: {setup}")
     logs.set_up(setup.level, setup.form)
+    logging.getLogger().addHandler(logs.Teller(lambda *line: _say(channel, Said(*line))))
     return channel, setup
+
+
+def _say(channel: Channel, said: Said) -> None:
+    with contextlib.suppress(ChannelClosedError):
+        channel.send(said)
 
 
 def die_with_parent() -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Signature = tuple[tuple[int, ...], ...]
+# Half of the first wait before a file is tried again, and the longest one, in seconds.
+AGAIN_S, LONGEST_AGAIN_S = 0.5, 60.0
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class Settler:
         watched = self._files.get(path)
         if watched is not None:
             watched.retries += 1
-            watched.retry_at = now + min(0.5 * 2**watched.retries, 60.0)
+            watched.retry_at = now + min(AGAIN_S * 2**watched.retries, LONGEST_AGAIN_S)
 
     def delay(self, path: Path, until: float) -> None:
         """It is not its turn yet."""

@@ -6,13 +6,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.cluster import share
 from daemon.cluster.head import secrets_folder
 from daemon.cluster.member import Start, member_start
+from daemon.cluster.ray_folder import held_member_folder
 from daemon.cluster.secrets import JOINED
 from daemon.cluster.share import PathMapping
+from daemon.engine.serving import die_with_parent
 from daemon.errors import ClusterError
 from daemon.machines.join_file import read_join_file
 from daemon.machines.preflight import check_cluster, check_machine
@@ -38,28 +41,30 @@ def check(file: Path, config: Config, mappings: Sequence[PathMapping], gpus: str
     )
     # Ray runs in another folder, and a file that was named is named to this process alone.
     named = {"SEEDVR2_CONFIG": str(config.file)} if config.file else dict[str, str]()
-    return Start(start.words, {**start.environment, **named, share.VARIABLE: share.as_variable(mappings)})
+    return replace(start, environment={**start.environment, **named, share.VARIABLE: share.as_variable(mappings)})
 
 
 def run(start: Start, lost_s: float, say: Callable[[str], None]) -> int:
     """Take part until this process is told to end, or Ray ends; answers the exit status.
 
     Raises:
-        ClusterError: Ray has ended so soon that something is in its way.
+        ClusterError: Ray has ended so soon that something is in its way, or another process takes part.
     """
-    began = time.monotonic()
-    process = subprocess.Popen(start.words, env=dict(start.environment), cwd="/", stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL)  # fmt: skip
     told: list[int] = []
+    with held_member_folder(start.folder):
+        began = time.monotonic()
+        # Whatever ends this process, the machine does not go on taking part.
+        process = subprocess.Popen(start.words, env=dict(start.environment), cwd="/", stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)  # fmt: skip
 
-    def end(number: int, _frame: object) -> None:
-        told.append(number)
-        process.terminate()
+        def end(number: int, _frame: object) -> None:
+            told.append(number)
+            process.terminate()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    say("This machine takes part; end it with Ctrl-C.")
-    status = process.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        say("This machine takes part; end it with Ctrl-C.")
+        status = process.wait()
     if told:
         return 0
     lived_s = time.monotonic() - began

@@ -11,7 +11,8 @@ from pathlib import Path
 from daemon.cluster.addresses import shown_addresses
 from daemon.cluster.certificates import fits, issue
 from daemon.cluster.depot import depot_setup
-from daemon.cluster.member import PORTS, environment, joined, ray_command, ray_folder
+from daemon.cluster.member import PORTS, environment, joined, ray_command
+from daemon.cluster.ray_folder import member_folder
 from daemon.cluster.secrets import CA, NODE, NODE_KEY, TOKEN, check_secrets, make_folder, write_secret
 from daemon.cluster.share import PathMapping, is_shared
 from daemon.engine.gpu import cards
@@ -66,7 +67,7 @@ def check_machine(joining: JoinFile, config: Config, mappings: Sequence[PathMapp
     yield _gpus(gpus)
     yield from _shares(joining, mappings, config)
     yield from _models(joining.models, config)
-    folder = ray_folder(joining.port)
+    folder = member_folder(joining.port)
     free = free_bytes(folder)
     if free < _LEAST_BYTES:
         raise ClusterError(f"{folder}, for Ray, has {free >> 20} MiB free; it needs {_LEAST_BYTES >> 20} MiB.")

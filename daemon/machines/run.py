@@ -100,8 +100,9 @@ def _remove(arguments: argparse.Namespace, file: Path | None) -> None:
     config = load_config(file)
     remove(secrets_folder(config.cluster, config.paths.state), arguments.name)
     print(
-        f"{arguments.name} is off the list. End `seedvr2d join` there. It still has the token, with which anything can "
-        "be run on every machine: if somebody else may have it, run `seedvr2d cluster rotate`."
+        f"{arguments.name} is off the list, and the daemon gives it no more work. End `seedvr2d join` there. It still "
+        "has the token, with which anything can be run on every machine: if somebody else may have it, run `seedvr2d "
+        "cluster rotate`."
     )
 
 

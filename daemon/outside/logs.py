@@ -7,7 +7,9 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -17,6 +19,9 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 # syslog(3), as journald reads it from the beginning of a line.
 KEPT_LINES = 1000
 LONGEST_LINE = 2000
+LONGEST_NAME = 100
+# Whose lines are kept: ours, the engine's, and those of the processes that look into files of strangers.
+PROCESSES = ("service", "engine", "files")
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
@@ -39,16 +44,17 @@ def set_up(level: str, form: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the log; `time` in seconds since 1970, `level` as in LEVELS or `critical`."""
+    """One line of the log; `time` in seconds since 1970, `level` as in LEVELS or `critical`, `process` of PROCESSES."""
 
     time: float
     level: str
     logger: str
     message: str
+    process: str = PROCESSES[0]
 
 
 class Tail(logging.Handler):
-    """Keeps the last lines of the log of this process, for who cannot read the journal."""
+    """Keeps the last lines of the log of this process, and of its children, for who cannot read the journal."""
 
     def __init__(self, most: int = KEPT_LINES) -> None:
         super().__init__()
@@ -63,10 +69,33 @@ class Tail(logging.Handler):
             return
         self._lines.append(Line(record.created, record.levelname.lower(), record.name, message))
 
+    def keep(self, process: str, level: str, logger: str, message: str) -> None:
+        """Keep a line that a child has said now; a child that a file has taken over may say anything."""
+        if level in (*LEVELS, "critical"):
+            logger, message = _plain(logger[:LONGEST_NAME]), _plain(message[:LONGEST_LINE])
+            self._lines.append(Line(time.time(), level, logger, message, process))
+
     def last(self, count: int, level: int = logging.DEBUG) -> list[Line]:
         """The last `count` lines of at least this level, oldest first."""
         found = [line for line in list(self._lines) if logging.getLevelNamesMapping()[line.level.upper()] >= level]
         return found[-count:]
+
+
+class Teller(logging.Handler):
+    """Says each line to `tell`, with its level, its logger and its text: a child to the service."""
+
+    def __init__(self, tell: Callable[[str, str, str], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it; what an error brings along stays in the log itself."""
+        try:
+            message = record.getMessage()[:LONGEST_LINE]
+        except Exception:
+            self.handleError(record)
+            return
+        self._tell(record.levelname.lower(), record.name, message)
 
 
 class _Handler(logging.StreamHandler[TextIO]):

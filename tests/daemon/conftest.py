@@ -14,9 +14,11 @@ import requests
 from PIL import Image
 
 from daemon.engine.executor import Executor
+from daemon.inbox import settle
 from daemon.jobs.job import Job
 from daemon.service import Service
 from daemon.settings.config import Config, load_config
+from daemon.work import worker
 from tests.daemon.answers import check_answer
 from tests.daemon.executors import FakeExecutor
 
@@ -87,12 +89,14 @@ class Running:
 
 def eventually(ask: Callable[[], T], timeout: float = PATIENCE_S) -> T:
     """The first answer that is true; fails when there is none in time."""
-    deadline = time.monotonic() + timeout
+    deadline, rest_s = time.monotonic() + timeout, 0.005
     while time.monotonic() < deadline:
         answer = ask()
         if answer:
             return answer
-        time.sleep(0.01)
+        # Who asks all the time takes the processor from what is waited for.
+        time.sleep(rest_s)
+        rest_s = min(rest_s * 1.3, 0.1)
     raise AssertionError(f"it did not happen within {timeout} s")
 
 
@@ -124,9 +128,12 @@ Start = Callable[..., Running]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts services on the test's folder; ends those that still run."""
     started: list[Service] = []
+    # What was refused is tried again soon.
+    monkeypatch.setattr(worker, "TICK_S", 0.1)
+    monkeypatch.setattr(settle, "AGAIN_S", 0.1)
 
     def begin(executor: Executor | None = None, folder: Path = tmp_path, **environment: str) -> Running:
         service = Service(make_config(folder, **environment), executor or FakeExecutor())

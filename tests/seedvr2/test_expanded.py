@@ -10,12 +10,17 @@ import torch
 from seedvr2 import UpscaleOptions, Upscaler
 from seedvr2.network import dit_layers
 from seedvr2.planning import machine
+from tests.seedvr2.media.clips import write_video
+from tests.seedvr2.segments.scenes import pixels, scene
 
-CLIP = Path(__file__).parents[2] / "benchmarks" / "assets" / "city.mp4"
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "in.mp4", list(pixels(scene(1, 6, step=1))))
 
 
-def _expanded_in_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, name: str) -> int:
-    """How often a matrix of a block is expanded while the clip of 24 frames is upscaled."""
+def _expanded_in_a_job(clip: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, name: str) -> int:
+    """How often a matrix of a block is expanded while the clip of 6 frames is upscaled."""
     counted: list[torch.Size] = []
     expand = dit_layers.expand
 
@@ -26,7 +31,7 @@ def _expanded_in_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_si
 
     upscaler = Upscaler(Path("no-such-folder"), device="cpu", dtype="float32", default_model="nano")
     monkeypatch.setattr(dit_layers, "expand", counting)
-    upscaler.upscale(CLIP, tmp_path / name, UpscaleOptions(resolution=64, batch_size=batch_size))
+    upscaler.upscale(clip, clip.with_name(name), UpscaleOptions(resolution=32, batch_size=batch_size))
     monkeypatch.setattr(dit_layers, "expand", expand)
     assert upscaler._workshop.model is not None
     loaded = upscaler._workshop.model.dit
@@ -34,12 +39,12 @@ def _expanded_in_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_si
     return len(counted)
 
 
-def test_weights_are_expanded_once_where_memory_is_plenty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_expanded_once_where_memory_is_plenty(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "available_bytes", lambda _device: 1 << 36)
-    once = _expanded_in_a_job(tmp_path, monkeypatch, 29, "one batch.mp4")
-    kept = _expanded_in_a_job(tmp_path, monkeypatch, 5, "five batches.mp4")
+    once = _expanded_in_a_job(clip, monkeypatch, 9, "one batch.mp4")
+    kept = _expanded_in_a_job(clip, monkeypatch, 1, "six batches.mp4")
     # Beside the blocks only the way in, the way out and the text are expanded in every batch.
     assert kept < 2 * once
     # What is free is just what the job itself needs.
     monkeypatch.setattr(machine, "_SPARE_SHARE", 0.0)
-    assert _expanded_in_a_job(tmp_path, monkeypatch, 5, "little memory.mp4") > 4 * once
+    assert _expanded_in_a_job(clip, monkeypatch, 1, "little memory.mp4") > 4 * once

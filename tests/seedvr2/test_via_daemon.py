@@ -110,6 +110,13 @@ def test_that_a_daemon_runs_is_found_out(here: Running) -> None:
         daemon_address({"SEEDVR2D_URL": "nas"})
 
 
+def test_a_daemon_at_another_address_of_this_machine_is_found(start: Start) -> None:
+    running = start(SEEDVR2_SERVER_HOST="127.0.0.2", SEEDVR2_SERVER_TOKEN="a-long-secret")
+    assert runs_here(Address(running.service.url)) and "//127.0.0.2:" in running.service.url
+    # One that this machine does not have.
+    assert not runs_here(Address("http://192.0.2.7:8200"))
+
+
 def test_the_configuration_says_where_the_daemon_is(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('[server]\nport = 9000\ntoken = "hush"\n')
@@ -118,6 +125,9 @@ def test_the_configuration_says_where_the_daemon_is(tmp_path: Path) -> None:
     assert (asked.url, asked.token) == ("http://127.0.0.1:9000", "hush")
     asked = daemon_address(configured | {"PORT": "9001", "SEEDVR2_SERVER_TOKEN": "mine"})
     assert (asked.url, asked.token) == ("http://127.0.0.1:9001", "mine")
+    assert daemon_address(configured | {"SEEDVR2_SERVER_HOST": "192.0.2.7"}).url == "http://192.0.2.7:9000"
+    file.write_text('[server]\nhost = "::"\ntoken = "hush"\n')
+    assert daemon_address(configured).url == "http://[::1]:8200"
     # What is configured for one daemon is not told to another.
     assert daemon_address(configured | {"SEEDVR2D_URL": "http://nas:1"}).token == ""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from daemon.api.shapes import Answer, Number, TaskId, Whole, about
+from daemon.api.shapes import Answer, Number, TaskId, UploadId, Whole, about
 
 
 class Crop(Answer):
@@ -31,6 +31,7 @@ class Preview(Answer):
 
     id: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
     task_id: TaskId | None
+    upload_id: UploadId | None = about("Of the file, where it is kept.")
     width: Whole = about("Of each image, in pixels of the result.")
     height: Whole
     output_width: Whole = about("Of the result of the task.")
@@ -49,6 +50,7 @@ class Plan(Answer):
     """What a task would take."""
 
     task_id: TaskId | None
+    upload_id: UploadId | None = about("Of the file, where it is kept.")
     width: Whole = about("Of the source, in pixels.")
     height: Whole
     frames: Whole

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import RootModel
 
 from daemon.api.shapes import Answer, Number, OneOf, TaskId, Time, Whole, about, at_times
-from daemon.outside.logs import LEVELS
+from daemon.outside.logs import LEVELS, PROCESSES
 from daemon.work.worker import Activity
 
 
@@ -145,6 +145,7 @@ class LogLine(Answer):
 
     time: Time
     level: Annotated[str, OneOf((*LEVELS, "critical"))]
+    process: Annotated[str, OneOf(PROCESSES)] = about("Whose it is; `files` looks into pictures and videos.")
     logger: str
     message: str
 

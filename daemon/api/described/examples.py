@@ -6,6 +6,7 @@ ID = "3f9a1c07"
 MODEL = "seedvr2_ema_3b_fp8_e4m3fn.safetensors"
 UNKNOWN_TASK = f"There is no task '{ID}'."
 PREVIEW_ID = "9c1f02ab77de0b12"
+UPLOAD_ID = "5d0c7be91a42f386"
 NO_MODEL = "There is no model seedvr9.safetensors."
 
 PARAMS = {

@@ -34,7 +34,7 @@ OPERATIONS: Table = {
             404: NO_MODEL,
             409: 'A task is running; the model cannot be switched now. Send "wait": true to wait for it.',
         },
-        body="SwitchRequest",
+        body="SwitchRequest", passing=(409, 503),
     ),
     ("POST", "/api/models/pull"): Operation(
         "Models", "pull_model", PullAnswer,

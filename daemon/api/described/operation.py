@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ class Operation:
         query: what may follow the address.
         form, body: the names of the models that are sent, as a form or as JSON.
         in_parts: whether a part of the file can be asked for, and whether it has changed.
+        passing: the errors that pass by themselves, so that they say when to try again.
         kept: whether it is the same file the next time, which the client may have then.
     """
 
@@ -37,6 +38,7 @@ class Operation:
     body: str = ""
     in_parts: bool = False
     kept: bool = True
+    passing: Collection[int] = (503,)
     about: str = ""
 
 

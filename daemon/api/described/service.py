@@ -40,12 +40,15 @@ OPERATIONS: Table = {
     ("GET", "/api/log"): Operation(
         "Service", "get_log", Log,
         {"one": {"lines": [
-            {"time": CREATED, "level": "info", "logger": "daemon.service", "message": "listening on 127.0.0.1:8200"}
+            {
+                "time": CREATED, "level": "info", "process": "service", "logger": "daemon.service",
+                "message": "listening on 127.0.0.1:8200",
+            }
         ]}},
         {400: "level takes one of debug, info, warning, error, not 'loud'."},
         query=LogQuery,
-        about="Of this process, since its start; without secrets, and folders by their names. The engine's own lines "
-        "and what errors bring along are in the journal.",
+        about="Of the service and the engine, since the start; without secrets, and folders by their names. What "
+        "errors bring along, what libraries write by themselves and the lines of a cluster are in the journal.",
     ),
     ("GET", "/api/events"): Operation(
         "Events", "stream_events", errors={503: "Too many event streams are open."}, media=_STREAM,

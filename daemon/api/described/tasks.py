@@ -13,6 +13,16 @@ OPERATIONS: Table = {
         form="SubmitForm",
         about="An empty value means the default. Nothing is stored unless all is valid and the file can be decoded.",
     ),
+    ("POST", "/api/uploads/<upload_id>/submit"): Operation(
+        "Tasks", "submit_upload", Submitted, {"queued": SUBMITTED},
+        {
+            400: "resolution takes a whole number from 16 to 16384, not '12'.",
+            404: "This upload is not kept any more; send the file again.",
+        },
+        body="AgainRequest",
+        about="A file that was sent with `keep` for POST /api/plan or POST /api/preview becomes a task without being "
+        "sent once more.",
+    ),
     ("GET", "/api/status/<task_id>"): Operation(
         "Tasks", "get_task", Task, {"processing": TASK, "completed": DONE}, {404: UNKNOWN_TASK}
     ),

@@ -1,5 +1,7 @@
 // Asks the service. Every answer is JSON; an error has a sentence for people in it.
 
+import * as kept from "./kept.js";
+
 const TOKEN = "seedvr2.token";
 let askForToken = null;
 
@@ -54,11 +56,11 @@ export async function request(method, path, body, { patient = true } = {}) {
   return value;
 }
 
-/** The plan of a file that is sent for it; errors as of `request`. */
+/** The plan of a file that is sent for it, and kept for its task; errors as of `request`. */
 export async function planFile(file, parameters) {
   const form = new FormData();
   for (const [name, value] of Object.entries(parameters)) form.append(name, String(value));
-  form.append("file", file, file.name);
+  kept.append(form, file);
   const answer = await fetch("/api/plan", { method: "POST", headers: authorization(), body: form }).catch(() => null);
   if (!answer) throw new ApiError(0, "");
   if (answer.status === 401 && askForToken) {
@@ -66,7 +68,9 @@ export async function planFile(file, parameters) {
     return planFile(file, parameters);
   }
   const value = await answer.json().catch(() => ({}));
+  if (kept.isGone(file, value)) return planFile(file, parameters);
   if (!answer.ok) throw new ApiError(answer.status, value.error ?? "", value.detail);
+  kept.note(file, value);
   return value;
 }
 

@@ -73,7 +73,7 @@ export class Plans {
     this.#render();
   }
 
-  // The browser cannot read it: the server gets it for this, and once more when it is started.
+  // The browser cannot read it: the server gets it for this, and keeps it for a while.
   async #askServer(held) {
     held.busy = true;
     this.#render();

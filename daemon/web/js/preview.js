@@ -4,6 +4,7 @@ import { authorization } from "./api.js";
 import { el, icon, iconButton, setText } from "./dom.js";
 import { fileSize, modelName, size } from "./format.js";
 import { onLanguage, translate } from "./i18n.js";
+import * as kept from "./kept.js";
 import { Stage, zoomButtons } from "./stage.js";
 import { picture } from "./stills.js";
 
@@ -92,7 +93,7 @@ export class Preview {
   }
 
   #progress(share) {
-    const sending = share < 1 && this.#subject.file;
+    const sending = share < 1 && this.#subject.file && !kept.idOf(this.#subject.file);
     if (sending) this.#bar.value = share;
     else this.#bar.removeAttribute("value");
     setText(this.#state, sending ? translate("preview.sending", { size: fileSize(this.#subject.file.size) }) : translate("preview.making"));
@@ -104,9 +105,12 @@ export class Preview {
     if (request.status === 401) {
       await this.askForToken();
       this.#ask(this.#subject, at);
+    } else if (kept.isGone(this.#subject.file, answer)) {
+      this.#ask(this.#subject, at);
     } else if (request.status !== 200) {
       this.#failed(answer.error ?? translate("error.unknown", { status: request.status }));
     } else {
+      if (this.#subject.file) kept.note(this.#subject.file, answer);
       await this.#show(answer, request);
     }
   }
@@ -210,7 +214,7 @@ function formOf({ file, task }, settings, at) {
     return form;
   }
   for (const [name, value] of Object.entries(settings.changes)) form.append(name, String(value));
-  form.append("file", file, file.name);
+  kept.append(form, file);
   return form;
 }
 

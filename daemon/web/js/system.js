@@ -158,9 +158,9 @@ function rows(pairs) {
   return filled.map(([name, value]) => el("div", {}, el("dt", { textContent: name }), el("dd", { textContent: value })));
 }
 
-function logLine({ time, level, logger, message }) {
+function logLine({ time, level, process, logger, message }) {
   const clock = new Date(time).toLocaleTimeString(undefined, { hour12: false });
-  const source = logger.replace(/^(daemon|seedvr2)\./, "");
+  const source = [process !== "service" && process, logger.replace(/^(daemon|seedvr2)\./, "")].filter(Boolean).join(" ");
   return el(
     `p.log-line.${level}`,
     {},

@@ -4,6 +4,7 @@ import { authorization } from "./api.js";
 import { el, iconButton, reconcile, setText } from "./dom.js";
 import { duration, fileSize, number } from "./format.js";
 import { onLanguage, translate } from "./i18n.js";
+import * as kept from "./kept.js";
 
 const AT_ONCE = 2;
 let counter = 0;
@@ -40,13 +41,10 @@ export class Uploads {
   }
 
   #send(upload) {
-    const form = new FormData();
-    // The parameters first, so that the service could refuse them before the file has come.
-    for (const [name, value] of Object.entries(upload.parameters)) form.append(name, String(value));
-    form.append("file", upload.file, upload.file.name);
+    const id = kept.idOf(upload.file);
     const request = new XMLHttpRequest();
     Object.assign(upload, { request, state: "sending", sent: 0, error: "", began: performance.now() });
-    request.open("POST", "/api/process");
+    request.open("POST", id ? `/api/uploads/${id}/submit` : "/api/process");
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => {
       upload.sent = event.loaded / Math.max(event.total, 1);
@@ -54,17 +52,21 @@ export class Uploads {
     };
     request.onload = () => this.#answered(upload, request);
     request.onerror = () => this.#failed(upload, translate("upload.cut"));
-    request.send(form);
+    request.send(id ? JSON.stringify(upload.parameters) : formOf(upload));
   }
 
   async #answered(upload, request) {
     const answer = parse(request.responseText);
     if (request.status === 200) {
+      kept.forget(upload.file);
       this.#drop(upload);
       this.onSent(answer.task_id);
     } else if (request.status === 401) {
       upload.state = "waiting";
       await this.askForToken();
+      this.#next();
+    } else if (kept.isGone(upload.file, answer)) {
+      upload.state = "waiting";
       this.#next();
     } else {
       this.#failed(upload, answer.error ?? translate("error.unknown", { status: request.status }));
@@ -106,6 +108,14 @@ export class Uploads {
     };
     return { node, update };
   }
+}
+
+function formOf({ file, parameters }) {
+  const form = new FormData();
+  // The parameters first, so that the service could refuse them before the file has come.
+  for (const [name, value] of Object.entries(parameters)) form.append(name, String(value));
+  form.append("file", file, file.name);
+  return form;
 }
 
 function progressText(upload) {

@@ -33,6 +33,12 @@ class DescribingExecutor(FakeExecutor):
         return describe_models([], everything)
 
 
+# What a client may want to read, if it is there.
+HEADERS = {
+    "Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Last-Modified", "Retry-After", "WWW-Authenticate",
+}  # fmt: skip
+
+
 class Checker:
     """Asks a live server, and holds each answer against the document that the same server gives out."""
 
@@ -51,6 +57,8 @@ class Checker:
         self.statuses.add((method, template, status))
         said = operation["responses"].get(str(status))
         assert said, f"{method} {template} does not say that it can answer {status}"
+        undocumented = {name for name in HEADERS if name in answer.headers} - set(said.get("headers", ()))
+        assert not undocumented, f"{method} {template} {status}: {undocumented}"
         kind = answer.headers.get("Content-Type", "").partition(";")[0]
         if "content" in said:
             assert kind in said["content"], f"{method} {template} answers {kind}"
@@ -260,7 +268,7 @@ def test_every_operation_answers_as_documented(live: Running, document: dict[str
     quiet_operations(checker)
     downloads(checker, live)
     task = submits(checker, live)
-    previews(checker, task)
+    previews(checker, live, task)
     ended_tasks(checker, live, task)
     refusals(checker, live)
     documented = {(method, path) for method, path, _ in operations(document)}
@@ -354,7 +362,7 @@ def submits(checker: Checker, live: Running) -> str:
     return str(first["task_id"])
 
 
-def previews(checker: Checker, task: str) -> None:
+def previews(checker: Checker, live: Running, task: str) -> None:
     checker.ask("POST", "/api/preview", json={"task_id": task})
     shown = checker.ask("POST", "/api/preview", files={"file": ("a.png", png())}, data={"at": "1"}).json()
     whole = checker.ask("GET", shown["sheet"])
@@ -366,6 +374,12 @@ def previews(checker: Checker, task: str) -> None:
     checker.ask("POST", "/api/preview", 400, json={"task_id": task, "strengths": 2})
     checker.ask("POST", "/api/plan", json={"width": 640, "height": 360, "frames": 9})
     checker.ask("POST", "/api/plan", files={"file": ("a.png", png())}, data={"scale": "2"})
+    kept = {"scale": "2", "keep": "1"}
+    upload = checker.ask("POST", "/api/plan", files={"file": ("a.png", png())}, data=kept).json()["upload_id"]
+    checker.ask("POST", "/api/plan", json={"upload_id": upload})
+    checker.ask("POST", f"/api/uploads/{upload}/submit", 400, json={"scale": "many"})
+    live.finished(checker.ask("POST", f"/api/uploads/{upload}/submit", json={"scale": 2}).json()["task_id"])
+    checker.ask("POST", f"/api/uploads/{upload}/submit", 404)
     checker.ask("POST", "/api/plan", json={"task_id": task})
     checker.ask("POST", "/api/plan", 400, json={"width": 640})
     checker.ask("POST", "/api/plan", 404, json={"task_id": "deadbeef"})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,33 @@ def is_there(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def family_of(pid: int) -> set[int]:
+    """A process and all that it has started, and what these have."""
+    found = {pid}
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                found |= family_of(int(child))
+    return found
+
+
+def listening(pids: Iterable[int], network: Path = Path("/proc/self/net")) -> set[tuple[str, int]]:
+    """The addresses and ports at which any of these processes listens for TCP."""
+    ours = set()
+    for file in (file for pid in pids for file in Path(f"/proc/{pid}/fd").glob("*")):
+        # Closed in the meantime.
+        with contextlib.suppress(OSError):
+            ours.add(str(file.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in (network / table).read_text().splitlines()[1:]:
+            words = line.split()
+            # 0A is LISTEN; addresses are words of four bytes in the machine's order.
+            if words[3] == "0A" and f"socket:[{words[9]}]" in ours:
+                digits, port = words[1].split(":")
+                packed = b"".join(bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8))
+                address = ipaddress.ip_address(packed)
+                found.add((str(getattr(address, "ipv4_mapped", None) or address), int(port, 16)))
+    return found

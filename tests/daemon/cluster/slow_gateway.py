@@ -1,15 +1,19 @@
-"""As `short_gateway`, with segments that take their time: there is always something to be killed over."""
+"""As `short_gateway`, with segments that end when a test wants it, and each that is begun is put on record."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from daemon.cluster.bench import OnStep
 from tests.daemon.cluster.short_gateway import ShortBench
 
 REST_S = 1.0
+# Name the file with a line for each, and another one; while that is there, none ends.
+RECORD, HOLD = "UNITS_BEGUN", "UNITS_HELD"
 
 
 class SlowBench(ShortBench):
@@ -17,7 +21,11 @@ class SlowBench(ShortBench):
 
     def carry_out(self, order: Mapping[str, Any], on_step: OnStep, cancelled: Callable[[], bool]) -> dict[str, Any]:
         if order["what"] == "segment":
+            with Path(os.environ[RECORD]).open("a", encoding="ascii") as file:
+                file.write(f"{order['index']}\n")
             time.sleep(REST_S)
+            while Path(os.environ[HOLD]).exists() and not cancelled():
+                time.sleep(0.05)
         return super().carry_out(order, on_step, cancelled)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from daemon.cluster import building
 from daemon.cluster.building import make_executor, visible_gpus
+from daemon.cluster.head import token_mode
 from daemon.engine.gpu import Card
 from daemon.errors import ConfigError
 from tests.daemon.conftest import make_config
@@ -65,6 +66,19 @@ def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest
     config = make_config(tmp_path, SEEDVR2_CLUSTER_MODE="local")
     with pytest.raises(ConfigError, match=r'pip install "seedvr2d\[cluster\]"'):
         make_executor(config, [], lambda _report: None)
+
+
+def test_a_token_of_this_machine_is_shown_to_a_ray_that_was_started_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert token_mode({}) == {}
+    assert token_mode({"RAY_AUTH_TOKEN_PATH": "/token"}) == {"RAY_AUTH_MODE": "token"}
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").write_text("0")
+    assert token_mode({}) == {"RAY_AUTH_MODE": "token"}
+    # Whoever has said something about it is believed.
+    assert token_mode({"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": "0"}) == {}
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from daemon.engine.local_executor import LocalExecutor
 from daemon.settings.keys import ModelSettings
 from seedvr2 import attempts as engine
-from seedvr2.segments.journal import Journal
-from tests.daemon.cluster.conftest import LOCAL, ROOT, Clustered, child_of, film
+from tests.daemon.cluster.apart import Apart
+from tests.daemon.cluster.conftest import Clustered, film
 from tests.daemon.cluster.short_gateway import FRAMES
+from tests.daemon.cluster.slow_gateway import HOLD, RECORD
+from tests.daemon.cluster.test_faults import SLOW
 from tests.daemon.cluster.test_local import SIZE, alone
-from tests.daemon.conftest import Start, eventually, make_config
+from tests.daemon.conftest import Start, eventually
 from tests.daemon.work.test_segments import coded, work_of
 
 __all__ = ["alone"]
@@ -51,44 +51,31 @@ def test_a_film_goes_on_with_the_cluster_off_and_on_again(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("gateway_too", [False, True])
 def test_a_daemon_that_is_killed_leaves_nothing_behind_and_makes_only_what_ran_again(
-    start_cluster: StartCluster, tmp_path: Path, alone: Alone
+    tmp_path: Path, alone: Alone, gateway_too: bool
 ) -> None:
-    folder = tmp_path / "service"
-    clip = film(tmp_path / "clip.mp4", shots=4, frames=18)
-    config = make_config(folder, **LOCAL)
-    inbox = config.paths.inbox
-    inbox.mkdir(parents=True, exist_ok=True)
-    (inbox / "clip.mp4").write_bytes(clip.read_bytes())
-    (inbox / "clip.mp4.json").write_text(json.dumps({"resolution": 64, "batch_size": 5}))
-    target = f"""
-import sys
-from pathlib import Path
-from tests.daemon.cluster.conftest import begin
-running = begin(Path({str(folder)!r}))
-print(running.cluster.gateway_pid, flush=True)
-sys.stdin.read()
-"""
-    command = [sys.executable, "-c", target]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as daemon:
-        assert daemon.stdout is not None
-        gateway = int(daemon.stdout.readline())
-        eventually(lambda: len(_finished(config.paths.outputs)) >= 3)
-        family = [child_of(gateway, "raylet"), child_of(gateway, "gcs_server")]
-        daemon.send_signal(signal.SIGKILL)
-    done = len(_finished(config.paths.outputs))
-    eventually(lambda: not Path(f"/proc/{gateway}").exists(), 10)
-    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), 10)
-    running = start_cluster(folder)
-    (job,) = [job for job in running.service.store.open_jobs() if not job.finished]
-    finished = running.finished(job.id)
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'seedvr2d[cluster]'")
+    clip, record = film(tmp_path / "clip.mp4", shots=4, frames=18), tmp_path / "begun"
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as temporary:
+        variables = {
+            RECORD: str(record),
+            HOLD: str(tmp_path / "hold"),
+            "TMPDIR": temporary,
+            "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        }
+        with Apart(tmp_path / "service", SLOW, variables) as service:
+            job_id = service.submit(clip, **SIZE)
+            eventually(lambda: service.segments_done(job_id) >= 3)
+            (before,) = Path(temporary).glob("seedvr2d-*")
+            service.kill(gateway_too=gateway_too)
+            # Who could have removed it is dead.
+            assert before.exists() or not gateway_too
+            service.start()
+            (after,) = Path(temporary).glob("seedvr2d-*")
+            assert after != before
+            finished = eventually(lambda: service.if_finished(job_id))
+        assert list(Path(temporary).glob("seedvr2d-*")) == []
     assert finished["status"] == "completed"
-    assert running.units("made") == 1 + 12 - done
+    assert len(record.read_text().split()) <= 12 + 2
     assert coded(Path(str(finished["output_path"]))) == alone(clip)
-
-
-def _finished(outputs: Path) -> list[int]:
-    """The segments that are on record."""
-    for folder in outputs.glob(".work/*/*/segments"):
-        return list(Journal(folder).done)
-    return []

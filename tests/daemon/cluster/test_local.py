@@ -14,7 +14,7 @@ import pytest
 
 from seedvr2 import UpscaleOptions, Upscaler
 from seedvr2 import attempts as engine
-from tests.daemon.cluster.conftest import Clustered, child_of, film
+from tests.daemon.cluster.conftest import Clustered, child_of, family_of, film, listening
 from tests.daemon.cluster.short_gateway import FRAMES
 from tests.daemon.conftest import eventually, png
 from tests.daemon.work.test_segments import coded
@@ -63,6 +63,15 @@ def test_a_film_made_at_two_places_is_the_same_and_small_jobs_go_between(
     # The plan, nine segments, and the picture.
     assert running.units("made") - made == 1 + 9 + 1
     assert done["places"] == [f"cpu on {platform.node()}"]
+
+
+def test_all_of_it_listens_on_the_loopback_interface_alone(clustered: Clustered) -> None:
+    gateway = clustered.cluster.gateway_pid
+    assert gateway is not None
+    found = listening(family_of(gateway))
+    # The server, the node and the driver at least.
+    assert len(found) >= 3
+    assert {address for address, _ in found} == {"127.0.0.1"}
 
 
 class Poller(threading.Thread):

@@ -7,6 +7,7 @@ when a file is looked into (`misbehaving_prober`). The number in the file is cou
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -52,8 +53,12 @@ def _raise(error: Exception) -> Callable[[], None]:
     return act
 
 
-def _say(text: bytes) -> None:
+def _write(text: bytes) -> None:
     os.write(int(sys.argv[1]), text)
+
+
+def _say(text: bytes) -> None:
+    _write(text)
     time.sleep(60)
 
 
@@ -75,6 +80,8 @@ ACTS: dict[str, Callable[[], None]] = {
     # In answer to whatever was asked.
     "lies": lambda: _say(b"".join(b'{"is": "Listed", "id": %d, "models": []}\n' % number for number in range(1, 20))),
     "closes": _close,
+    "complains": lambda: logging.getLogger("seedvr2.odd").warning("it is\n%s", "odd"),
+    "raves": lambda: _write(b'{"is": "Said", "level": "loud", "logger": "x", "text": "raving"}\n'),
     "sticky": _raise(RuntimeError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might")),
     "cublas": _raise(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")),
     "full": _raise(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")),

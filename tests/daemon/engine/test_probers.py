@@ -45,7 +45,9 @@ def test_what_transparent_videos_are(make: Make, tmp_path: Path) -> None:
     assert executor.probe(clip(tmp_path / "a.mp4")).formats == ("mp4", "mkv", "webm", "mov")
 
 
-@pytest.mark.parametrize("end", ["crashes", "aborts", "exits", "babbles", "closes"])
+@pytest.mark.parametrize(
+    "end", ["crashes", "babbles", *(pytest.param(end, marks=pytest.mark.long) for end in ("aborts", "exits", "closes"))]
+)
 def test_one_crash_may_be_chance_and_two_are_the_file(make: Make, control: Control, tmp_path: Path, end: str) -> None:
     executor, path = make(), picture(tmp_path / "bad.png")
     control(f"probe.{end}.bad", 1)

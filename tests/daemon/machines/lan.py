@@ -15,6 +15,7 @@ from pathlib import Path
 from seedvr2.standard_folders import ROOT
 
 HEAD, OTHER = "10.77.31.1", "10.77.31.2"
+HEAD_6, OTHER_6 = "fd77:31::1", "fd77:31::2"
 
 # Writes every frame of the cable into a file, until it is told to end.
 _SNIFFER = """
@@ -91,8 +92,9 @@ def made_lan(folder: Path) -> Iterator[Lan]:
             _ip("netns", "add", name)
             _ip("-n", name, "link", "set", "lo", "up")
         _ip("-n", lan.names[0], "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", lan.names[1])
-        for name, address in zip(lan.names, (HEAD, OTHER), strict=True):
+        for name, address, address_6 in zip(lan.names, (HEAD, OTHER), (HEAD_6, OTHER_6), strict=True):
             _ip("-n", name, "address", "add", f"{address}/24", "dev", "cable")
+            _ip("-n", name, "address", "add", f"{address_6}/64", "dev", "cable", "nodad")
             _ip("-n", name, "link", "set", "cable", "up")
         yield lan
     finally:

@@ -59,7 +59,7 @@ def test_the_secrets_are_for_their_owner_alone(config: Path, capsys: pytest.Capt
 
 
 def test_a_head_does_not_start_without_secrets_or_with_open_ones(config: Path) -> None:
-    pytest.importorskip("ray", reason="Ray (the extra `cluster`) is not installed")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'seedvr2d[cluster]'")
     folder = config.parent / "state/cluster"
 
     def start() -> None:
@@ -81,8 +81,21 @@ def test_a_head_does_not_start_without_secrets_or_with_open_ones(config: Path) -
         start()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_head_that_no_machine_can_call_is_none(
+    config: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text().replace("192.0.2.10", address))
+    assert _cluster(config, "init") == 1
+    assert 'mode = "local"' in capsys.readouterr().err
+    # Ray would listen on every interface all the same, for everybody.
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'seedvr2d[cluster]'")
+    with pytest.raises(ClusterError, match="seedvr2d cluster init"):
+        make_executor(load_config(config, {}), [config.parent], lambda report: None)
+
+
 def test_a_head_that_moved_gets_a_certificate_for_its_new_address(config: Path) -> None:
-    pytest.importorskip("ray", reason="Ray (the extra `cluster`) is not installed")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'seedvr2d[cluster]'")
     folder = config.parent / "state/cluster"
     _cluster(config, "init")
     before = (folder / "node.crt").read_bytes()

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,11 +15,16 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.machines.lan import HEAD, OTHER, Lan, made_lan, wait_for
+from daemon.cluster.member import PORTS
+from tests.daemon.cluster.conftest import listening
+from tests.daemon.conftest import eventually
+from tests.daemon.machines.lan import HEAD, HEAD_6, OTHER, OTHER_6, Lan, made_lan, wait_for
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="network namespaces need root and ip"),
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray (the extra `cluster`) is not installed"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'seedvr2d[cluster]'"
+    ),
 ]
 PORT = 8210
 DAEMON = (sys.executable, "-m", "daemon")
@@ -65,11 +71,15 @@ def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
 @pytest.fixture(scope="module")
 def head(lan: Lan) -> Path:
     """The configuration of a head that runs."""
-    config = _configured(lan.folder / "head", mode="head")
+    return _head_runs(lan, "head", f"{HEAD}:{PORT}")
+
+
+def _head_runs(lan: Lan, name: str, address: str) -> Path:
+    config = _configured(lan.folder / name, "head", address)
     made = lan.run(0, *DAEMON, "--config", str(config), "cluster", "init")
     assert made.returncode == 0, made.stderr
-    log = lan.folder / "head.log"
-    process = lan.start(0, sys.executable, "-c", _HEAD, str(config), _short("h"), log=log)
+    log = lan.folder / f"{name}.log"
+    process = lan.start(0, sys.executable, "-c", _HEAD, str(config), _short(name[0]), log=log)
     wait_for(log, "block forever", process)
     return config
 
@@ -77,20 +87,22 @@ def head(lan: Lan) -> Path:
 @pytest.fixture(scope="module")
 def file(lan: Lan, head: Path) -> Path:
     """What the other machine joins with."""
-    made = lan.run(
-        0, "sh", "-c", f"{' '.join(DAEMON)} --config {head} cluster add studio-2 > {lan.folder}/studio-2.join"
-    )
+    return _added(lan, head, "studio-2")
+
+
+def _added(lan: Lan, head: Path, name: str) -> Path:
+    path = lan.folder / f"{name}.join"
+    made = lan.run(0, "sh", "-c", f"{' '.join(DAEMON)} --config {head} cluster add {name} > {path}")
     assert made.returncode == 0 and "scp" in made.stderr, made.stderr
-    path = lan.folder / "studio-2.join"
     assert path.stat().st_mode & 0o777 == 0o600
     return path
 
 
-def _configured(folder: Path, mode: str = "off") -> Path:
+def _configured(folder: Path, mode: str = "off", address: str = f"{HEAD}:{PORT}") -> Path:
     folder.mkdir()
     (folder / "outputs").mkdir()
     file = folder / "config.toml"
-    file.write_text(f'[cluster]\nmode = "{mode}"\naddress = "{HEAD}:{PORT}"\ngpus = "none"\n')
+    file.write_text(f'[cluster]\nmode = "{mode}"\naddress = "{address}"\ngpus = "none"\n')
     return file
 
 
@@ -104,7 +116,7 @@ def other(lan: Lan) -> Iterator[tuple[str, ...]]:
     """How the other machine joins, but for the file."""
     config = _configured(lan.folder / "other")
     yield (*DAEMON, "--config", str(config), "join", "--gpus", "0")
-    for name in ("h", "o"):
+    for name in ("h", "o", "s"):
         shutil.rmtree(_short(name), ignore_errors=True)
 
 
@@ -139,6 +151,19 @@ def test_what_is_not_of_this_cluster_is_told_within_seconds(
     assert tried.returncode == 1 and "chmod 600" in tried.stderr
 
 
+def pids_in(lan: Lan, which: int) -> list[int]:
+    """The processes of a machine."""
+    words = ["ip", "netns", "pids", lan.names[which]]
+    return [int(pid) for pid in subprocess.check_output(words, text=True).split()]
+
+
+def test_a_head_listens_where_a_firewall_was_told_it_does(lan: Lan, head: Path) -> None:
+    pids = pids_in(lan, 0)
+    found = listening(pids, Path(f"/proc/{pids[0]}/net"))
+    assert (HEAD, PORT + 3) in found and PORT in {port for _, port in found}
+    assert {port for _, port in found} <= set(range(PORT, PORT + PORTS))
+
+
 def test_a_head_without_tls_is_none(lan: Lan, head: Path, file: Path, other: tuple[str, ...]) -> None:
     serving = "import http.server; http.server.test(http.server.SimpleHTTPRequestHandler, port=8400)"
     log = lan.folder / "plain.log"
@@ -156,6 +181,29 @@ def _foreign() -> dict[str, str]:
     issuer = new_issuer(authority, "studio-2")
     texts = {"authority": authority.chain, "issuer": issuer.chain, "issuer_key": issuer.key}
     return {name: text.decode("ascii") for name, text in texts.items()}
+
+
+@pytest.mark.long
+def test_machines_with_ipv6_addresses_come_together(lan: Lan, other: tuple[str, ...]) -> None:
+    # Before the cable is pulled: that takes these addresses away.
+    six = _head_runs(lan, "six", f"[{HEAD_6}]:8410")
+    file, log, work = _added(lan, six, "studio-6"), lan.folder / "other-6.log", lan.folder / "work-6.log"
+    runtime = Path(_short("o"))
+    runtime.mkdir(exist_ok=True)
+    joined = lan.start(1, *other, str(file), log=log, RUNTIME_DIRECTORY=str(runtime))
+    said = wait_for(log, "takes part", joined)
+    assert f"[{HEAD_6}]:8410 answers; this machine is {OTHER_6} to it." in said
+    working = lan.start(0, sys.executable, "-c", _WORK, str(six), f"[{HEAD_6}]:8410", log=work)
+    said = wait_for(work, "labels", working)
+    assert f"machines {[HEAD_6, OTHER_6]}" in said and "same True" in said and "'studio-6'" in said
+    working.terminate()
+    working.wait()
+    # Whatever ends `join`, the machine does not go on taking part, and it may join anew.
+    joined.kill()
+    joined.wait()
+    eventually(lambda: not pids_in(lan, 1))
+    again = lan.run(1, *other, "--check", str(file), RUNTIME_DIRECTORY=str(runtime))
+    assert again.returncode == 0, again.stderr
 
 
 @pytest.mark.long

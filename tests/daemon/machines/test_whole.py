@@ -17,7 +17,9 @@ from tests.daemon.machines.lan import HEAD, made_lan, wait_for
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="network namespaces need root and ip"),
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray (the extra `cluster`) is not installed"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'seedvr2d[cluster]'"
+    ),
 ]
 DAEMON = (sys.executable, "-m", "daemon")
 TEXT = b"these are the pixels"
@@ -87,10 +89,14 @@ def test_a_video_is_made_by_the_other_machine(tmp_path: Path, shared: bool) -> N
                 (tmp_path / "clip.mp4").rename(tmp_path / "head/inbox/clip.mp4")
                 wait_for(log, "completed", daemon, timeout_s=90)
             seen = lan.run(0, *DAEMON, "--config", str(head), "cluster", "status").stdout
+            assert lan.run(0, *DAEMON, "--config", str(head), "cluster", "remove", "studio-2").returncode == 0
+            wait_for(log, "is not on the list of machines", daemon)
+            removed = lan.run(0, *DAEMON, "--config", str(head), "cluster", "status").stdout
         finally:
             lan.end(1)
             shutil.rmtree(runtime)
     assert "mode head" in seen and "studio-2:0  cpu  idle" in seen
+    assert "studio-2:0" in removed and "refused" in removed and "seedvr2d cluster add studio-2" in removed
     (result,) = (tmp_path / "head/outputs").glob("*.mp4")
     assert result.stat().st_size > 1000
     heard = (tmp_path / "heard").read_bytes()

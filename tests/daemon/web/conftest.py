@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -95,6 +96,13 @@ def open_page(browser: Any, start: Start, complaints: Complaints) -> Iterator[Op
 def unfold_settings(page: Any) -> None:
     """Show every control."""
     page.locator("#settings details").evaluate_all("(all) => all.forEach((each) => (each.open = true))")
+
+
+def posts(page: Any) -> list[str]:
+    """The paths that the page posts to from now on."""
+    seen: list[str] = []
+    page.on("request", lambda asked: asked.method == "POST" and seen.append(urlsplit(asked.url).path))
+    return seen
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from benchmarks.runs import CLIP
 from seedvr2.errors import MediaError
 from tests.daemon.conftest import PATIENCE_S, Running, eventually, png
 from tests.daemon.web.browser import expect
-from tests.daemon.web.conftest import Open, unfold_settings
+from tests.daemon.web.conftest import Open, posts, unfold_settings
 from tests.daemon.web.test_accessibility import violations
 
 
@@ -56,11 +56,15 @@ def test_a_picked_file_is_shown_with_the_settings_and_its_strength_taken(running
 
 
 def test_a_task_can_be_started_with_it(running: Running, page: Any) -> None:
+    sent = posts(page)
     dialog = pick(page, "started.png")
     dialog.locator(".preview-choice").nth(3).click()
     dialog.get_by_role("button", name="Start the task with it").click()
     expect(page.locator("#history .result.completed")).to_contain_text("started.png")
     assert running.executor.runs[0][1].strength == 0.75
+    # The file went to the service once.
+    assert [path for path in sent if "/uploads/" not in path] == ["/api/preview"]
+    assert len(sent) == 2 and list(running.service.context.uploads.glob(".[0-9a-f]*")) == []
 
 
 def test_a_waiting_and_the_running_task_are_shown(running: Running, page: Any) -> None:
@@ -95,6 +99,9 @@ def test_another_place_of_a_video(running: Running, page: Any) -> None:
     expect(dialog.locator(".preview-choice")).to_have_count(5)
     # The former choices stay until the answer is there.
     eventually(lambda: [asked[2].at for asked in running.executor.previews] == [None, None, 0.25])
+    assert running.executor.previews[-1][0] == CLIP.read_bytes()
+    # That of the picture, and one of the video, however often that is looked at.
+    assert len(list(running.service.context.uploads.glob(".[0-9a-f]*"))) == 2
 
 
 def test_what_the_service_says_is_shown(running: Running, page: Any, complaints: Any) -> None:

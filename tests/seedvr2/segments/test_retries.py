@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,26 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "frames_at_a_time", lambda *_args, **_more: LIMIT)
 
 
+@pytest.fixture(scope="module")
+def interrupted(nano: Upscaler, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a job of the usual settings leaves that was interrupted; only to be copied and looked at."""
+    keep = tmp_path_factory.mktemp("interrupted") / "keep"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "frames_at_a_time", lambda *_args, **_more: LIMIT)
+        begun(nano, clip, keep)
+    return keep
+
+
+def frames_done(keep: Path) -> int:
+    return sum(done.frames for done in Journal(keep).done.values())
+
+
 def begun(nano: Upscaler, clip: Path, keep: Path, **way: Any) -> int:
     """A job that was interrupted; answers the frames that are done."""
     suffix = way.get("output_format", "mp4")
     with pytest.raises(Interrupted):
         nano.upscale(clip, keep.parent / f"first.{suffix}", options(way), keep=keep, on_progress=interrupt_at(15))
-    return sum(done.frames for done in Journal(keep).done.values())
+    return frames_done(keep)
 
 
 def other_value(parameter: Parameter) -> Any:
@@ -62,10 +77,9 @@ def other_value(parameter: Parameter) -> Any:
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_each_parameter_is_of_use_for_segments_or_not_as_the_table_says(
-    nano: Upscaler, clip: Path, tmp_path: Path, parameter: Parameter
+    interrupted: Path, parameter: Parameter
 ) -> None:
-    begun(nano, clip, tmp_path / "keep")
-    plan = read_plan(tmp_path / "keep")
+    plan = read_plan(interrupted)
     assert plan is not None
     changed = replace(plan, options=replace(plan.options, **{parameter.name: other_value(parameter)}))
     assert plan.makes_the_same(changed) is not parameter.in_frames
@@ -101,10 +115,12 @@ def test_what_changes_no_segment_goes_on_with_them(
     assert plan is not None and plan.options == options(after) and plan.suffix == f".{suffix}"
 
 
-def test_what_changes_pixels_or_packets_begins_anew_and_says_so(nano: Upscaler, clip: Path, tmp_path: Path) -> None:
+def test_what_changes_pixels_or_packets_begins_anew_and_says_so(
+    nano: Upscaler, clip: Path, tmp_path: Path, interrupted: Path
+) -> None:
     for number, way in enumerate(({"seed": 7, "strength": 0.5}, {"video_codec": "hevc"}, {"output_format": "webm"})):
-        keep = tmp_path / f"keep{number}"
-        done = begun(nano, clip, keep)
+        keep = shutil.copytree(interrupted, tmp_path / f"keep{number}")
+        done = frames_done(keep)
         reports: list[Progress] = []
         target = tmp_path / f"out{number}.{way.get('output_format', 'mp4')}"
         result = nano.upscale(clip, target, options(way), keep=keep, on_progress=reports.append)
@@ -189,9 +205,8 @@ def test_the_encoder_says_what_a_change_of_codec_or_format_changes(clip: Path) -
         assert identity(".webm", "auto") == identity(".webm", "vp9") != identity(".webm", "av1")
 
 
-def test_a_plan_keeps_what_is_known_of_the_source(nano: Upscaler, clip: Path, tmp_path: Path) -> None:
-    begun(nano, clip, tmp_path / "keep")
-    plan = read_plan(tmp_path / "keep")
+def test_a_plan_keeps_what_is_known_of_the_source(interrupted: Path, tmp_path: Path) -> None:
+    plan = read_plan(interrupted)
     assert plan is not None and not plan.damaged
     assert [asdict(entry)["number"] for entry in plan.entries] == [0]
     assert folder_beside(tmp_path / "out.mp4").name == ".out.mp4.segments"

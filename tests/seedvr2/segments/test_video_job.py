@@ -46,6 +46,8 @@ WAYS = [
     {"temporal_overlap": 3, "prepend_frames": 2},
     {"shots": "off", "temporal_overlap": 1, "output_format": "mkv"},
 ]
+# The first two are less of the third.
+QUICK_WAYS = [pytest.param(way, marks=pytest.mark.long if index < 2 else []) for index, way in enumerate(WAYS)]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def options(way: dict[str, Any]) -> UpscaleOptions:
     return UpscaleOptions(resolution=32, **way)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", QUICK_WAYS)
 def test_a_job_that_is_interrupted_anywhere_gives_the_same_to_the_last_byte(
     nano: Upscaler, clip: Path, tmp_path: Path, way: dict[str, Any]
 ) -> None:
@@ -116,7 +118,7 @@ def test_a_job_that_is_interrupted_anywhere_gives_the_same_to_the_last_byte(
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"out{suffix}", f"whole{suffix}"]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", QUICK_WAYS)
 def test_frames_do_not_depend_on_how_a_video_is_cut(
     nano: Upscaler, clip: Path, tmp_path: Path, way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,7 +368,16 @@ def test_segments_that_a_finished_result_left_go_with_the_next_try_and_no_others
     assert not folder_beside(target).exists() and target.read_bytes() == whole
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "h264"), ("mkv", "hevc"), ("webm", "vp9"), ("mov", "prores")])
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        ("mp4", "h264"),
+        # Each encoder is taken up in the middle by `test_profiles`, too.
+        pytest.param("mkv", "hevc", marks=pytest.mark.long),
+        pytest.param("webm", "vp9", marks=pytest.mark.long),
+        pytest.param("mov", "prores", marks=pytest.mark.long),
+    ],
+)
 def test_every_encoder_repeats_itself_and_is_joined(
     nano: Upscaler, clip: Path, tmp_path: Path, suffix: str, codec: str
 ) -> None:
