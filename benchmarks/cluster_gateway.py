@@ -26,8 +26,8 @@ class Sleeper:
     def facts(self) -> dict[str, Any]:
         """As of `Bench`."""
         numbers = dict.fromkeys(("gpu_index", "vram_mb", "free_mb"), 0)
-        said = {"kind": "sleeper", "engine": "", "models": {}, "model": self.model, "shared": True, "why": ""}
-        return {**numbers, **said}
+        models = {"models": {}, "vae": "", "fetches": False, "model": self.model}
+        return {**numbers, **models, "kind": "sleeper", "engine": "", "shared": True, "why": ""}
 
     def sees(self, _path: str, _size: int) -> bool:
         """As of `Bench`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from daemon.cluster.executor import ClusterExecutor
 from daemon.engine.child_executor import ChildExecutor
 from daemon.engine.executor import Executor
 from daemon.engine.gpu import GpuMonitor
+from daemon.engine.pull import Pull
 from daemon.engine.pulls import Pulls
 from daemon.folders import Folders, open_folders
 from daemon.inbox.after import Aftermath
@@ -35,6 +35,7 @@ from daemon.outside.notifications import notifications
 from daemon.outside.webhook import Webhook
 from daemon.settings.config import Config
 from daemon.settings.hours import Hours
+from daemon.settings.shelves import shelves
 from daemon.store.job_store import JobStore
 from daemon.store.owner import owner_of
 from daemon.store.presets import Presets
@@ -53,7 +54,6 @@ from daemon.work.source import Sources
 from daemon.work.surroundings import Surroundings
 from daemon.work.work_folder import WorkFolder
 from daemon.work.worker import Worker
-from seedvr2.config_file import with_hub_cache
 
 MIB = 1 << 20
 # So many of the last jobs are looked at for what they ran with.
@@ -98,8 +98,8 @@ def wire(config: Config, executor: Executor | None) -> Parts:
         raise
     try:
         gpu = GpuMonitor(config.model.gpu)
-        shelves = with_hub_cache(list(config.paths.models), os.environ, enabled=config.model.hub_cache)
-        parts = _wire(config, executor or _engine(config, gpu, shelves), gpu, store, folders, shelves)
+        models = shelves(config)
+        parts = _wire(config, executor or _engine(config, gpu, models), gpu, store, folders, models)
     except BaseException:
         store.close()
         folders.close()
@@ -145,9 +145,15 @@ def _wire(
         ends.leave(step)
     for job in found.ended:
         ends.settle(job)
-    pulls = Pulls(models, paths.state, lambda pull: hub.tell("model", pull.name, views.pull(redact, pull)))
-    embedding = pulls.request_embedding if config.model.fetch_embedding else _nothing
     cluster = executor if isinstance(executor, ClusterExecutor) else None
+
+    def pulled(pull: Pull) -> None:
+        hub.tell("model", f"{pull.machine}/{pull.name}", views.pull(redact, pull))
+        if cluster and pull.state == "done" and not pull.machine:
+            cluster.look_again()
+
+    pulls = Pulls(models, paths.state, pulled)
+    embedding = pulls.request_embedding if config.model.fetch_embedding else _nothing
     run_of = cluster.run_of if cluster else None
     worker = Worker(
         JobRunner(store, executor, estimates, hub, paths.outputs, work, sources, run_of),
@@ -169,6 +175,7 @@ def _wire(
     )
     if cluster:
         cluster.foreman.changed = worker.notify
+        cluster.pulls.tell = pulled
     refusals = Refusals(config, store, executor, hub, worker.settle)
     operations = Operations(
         store,

@@ -13,8 +13,11 @@ from mcp_tools.waiting import Report, Steps
 from rest_client.tasks import ASKED_EVERY_S, MAX_SILENCES
 
 
-async def wait(api: Api, model: str, timeout_s: float, report: Report) -> dict[str, Any]:
+async def wait(api: Api, model: str, machine: str | None, timeout_s: float, report: Report) -> dict[str, Any]:
     """The download once it is done.
+
+    Args:
+        machine: of the cluster, where it goes to; None: that of the server.
 
     Raises:
         ToolError: it failed or was cancelled, the API is gone, or the time is over.
@@ -30,7 +33,7 @@ async def wait(api: Api, model: str, timeout_s: float, report: Report) -> dict[s
             if (problem.status and problem.status != 503) or silences >= MAX_SILENCES:
                 raise
             pulls = []
-        pull = next((pull for pull in pulls if pull["model"] == model), None)
+        pull = next((pull for pull in pulls if (pull["model"], pull.get("machine")) == (model, machine)), None)
         if pull is not None and pull["state"] == "done":
             await report(100.0, 100.0, "done")
             return {"status": "installed", "model": model}

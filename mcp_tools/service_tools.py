@@ -86,16 +86,21 @@ class ServiceTools:
         self,
         model: Annotated[str, Field(description="File name of a model, or short: 3b, 7b-sharp, 3b-q4")],
         context: Context[Any, Any],
+        machine: Annotated[
+            str | None, Field(description="Of the cluster, as list_machines names it; left out: the server itself")
+        ] = None,
         wait: Annotated[bool, Field(description="Wait until it is there, with progress; else answer at once")] = True,
         timeout: Annotated[
             int, Field(ge=0, description="Seconds to wait at most; the download goes on after that")
         ] = 1800,
     ) -> Answer:
-        """Fetch a model to the server, with what it needs (gigabytes). Goes on where an earlier try stopped."""
-        started = await self._api.post("/api/models/pull", {"model": model})
+        """Fetch a model to the server, or to a machine, with what it needs (gigabytes). Goes on where it stopped."""
+        wanted = {"model": model} | ({"machine": machine} if machine else {})
+        started = await self._api.post("/api/models/pull", wanted)
         if not wait or started["status"] == "installed":
             return started
-        return await pulling.wait(self._api, str(started["model"]), timeout, context.report_progress)
+        there = started["pull"].get("machine")
+        return await pulling.wait(self._api, str(started["model"]), there, timeout, context.report_progress)
 
     async def remove_model(
         self,

@@ -62,6 +62,7 @@ class PullRequest(Body):
     example = '{"model": "name"}'
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "7b-q4"}]})
     model: ModelName = about("File name, or short: 3b, 7b-sharp-q4.", validation_alias=AliasChoices("model", "name"))
+    machine: str | None = about("Of the cluster, to fetch it there; null: this one.", default=None)
 
 
 class PauseRequest(Body):
@@ -93,6 +94,12 @@ class RemoveQuery(Query):
 
     force: Flag = at_times("1: also a file that was not fetched by this program.")
     file: str = at_times("`device-inode` in hexadecimal digits: only if it is this file, else 404.")
+
+
+class CancelPullQuery(Query):
+    """Which download to give up."""
+
+    machine: str = at_times("Of the cluster, where it goes to; left out: this one.")
 
 
 class DownloadQuery(Query):

@@ -19,6 +19,7 @@ def routes(context: Context) -> list[Route]:
             "mode": context.config.cluster.mode,
             "places": places(context),
             "problems": [context.redact(text) for text in context.cluster.foreman.problems] if context.cluster else [],
+            "lacking": context.cluster.foreman.lacking if context.cluster else [],
         }
 
     return [Route("GET", "/api/cluster", status, "The machines of the cluster and what they do")]
@@ -36,6 +37,7 @@ def _view(context: Context, place: Place) -> dict[str, Any]:
         **asdict(place),
         "why": context.redact(place.why) or None,
         "model": place.model or None,
+        "vae": place.vae or None,
         "task_id": job,
         # None while it looks for the shots of a video, and of a picture.
         "unit": None if index == BEGIN else index,

@@ -6,10 +6,11 @@ import logging
 from typing import Any
 
 from daemon.api import views
-from daemon.api.asked import PullRequest, RemoveQuery
+from daemon.api.asked import CancelPullQuery, PullRequest, RemoveQuery
 from daemon.api.bodies import query, read
 from daemon.api.context import Context
 from daemon.api.route import Route
+from daemon.cluster.remote_pulls import RemotePulls
 from daemon.errors import RequestError
 from seedvr2.catalogue.folder import TEXT_FILES
 from seedvr2.catalogue.registry import BY_NAME, find
@@ -18,23 +19,31 @@ from seedvr2.errors import CheckpointError, NotOursError, SeedVR2Error
 from seedvr2.nano import NAME as NANO
 
 log = logging.getLogger(__name__)
+CLUSTER_OFF = "The cluster is off, so only this machine can fetch models; leave `machine` out, or set [cluster] mode."
 
 
 def routes(context: Context) -> list[Route]:
     """The routes of this topic."""
 
     def pull() -> dict[str, Any]:
-        model = read(PullRequest).model
-        found = context.pulls.request(model)
+        asked = read(PullRequest)
+        elsewhere = _elsewhere(context, asked.machine)
+        if elsewhere is not None:
+            name, found = elsewhere.request(asked.model, str(asked.machine))
+        else:
+            found = context.pulls.request(asked.model)
+            name = found.name if found else find(asked.model).name
         if found is None:
-            return {"status": "installed", "model": find(model).name, "pull": None}
-        return {"status": "pulling", "model": found.name, "pull": views.pull(context.redact, found)}
+            return {"status": "installed", "model": name, "pull": None}
+        return {"status": "pulling", "model": name, "pull": views.pull(context.redact, found)}
 
     def pulls() -> dict[str, Any]:
         return {"pulls": all_pulls(context)}
 
     def cancel(model: str) -> dict[str, Any]:
-        found = context.pulls.cancel(model)
+        machine = query(CancelPullQuery).machine
+        elsewhere = _elsewhere(context, machine)
+        found = context.pulls.cancel(model) if elsewhere is None else elsewhere.cancel(model, machine)
         return {"status": "cancelled", "model": found.name}
 
     def delete(model: str) -> dict[str, Any]:
@@ -50,7 +59,17 @@ def routes(context: Context) -> list[Route]:
 
 def all_pulls(context: Context) -> list[dict[str, Any]]:
     """All downloads that are told of."""
-    return [views.pull(context.redact, pull) for pull in context.pulls.all]
+    elsewhere = context.cluster.pulls.all if context.cluster else []
+    return [views.pull(context.redact, pull) for pull in (*context.pulls.all, *elsewhere)]
+
+
+def _elsewhere(context: Context, machine: str | None) -> RemotePulls | None:
+    """The downloads on other machines; None if it is this one that is meant."""
+    if not machine:
+        return None
+    if context.cluster is None:
+        raise RequestError(400, CLUSTER_OFF, detail={"field": "machine"})
+    return None if context.cluster.pulls.is_here(machine) else context.cluster.pulls
 
 
 def _delete(context: Context, name: str, asked: RemoveQuery) -> dict[str, Any]:
@@ -67,6 +86,8 @@ def _delete(context: Context, name: str, asked: RemoveQuery) -> dict[str, Any]:
     except NotOursError as error:
         raise RequestError(403, str(error)) from error
     context.worker.model_removed(path.name)
+    if context.cluster is not None:
+        context.cluster.look_again()
     log.info("the model %s was removed on request", path)
     return {"status": "removed", "model": path.name, "bytes": size}
 

@@ -9,7 +9,7 @@ from typing import Any
 from daemon.api.context import Context
 from daemon.api.redact import Redactor
 from daemon.cluster.executor import ClusterExecutor
-from daemon.engine.pulls import Pull
+from daemon.engine.pull import Pull
 from daemon.jobs.job import Job, Progress, State
 
 

@@ -64,6 +64,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     pulling = command("pull", "have the daemon fetch models")
     pulling.add_argument("models", nargs="+", metavar="MODEL", help="a file name, or short: 3b-fp8")
+    pulling.add_argument("--machine", metavar="NAME", help="of the cluster, to have them fetched there")
     pulling.add_argument("--detach", action="store_true", help="do not wait until they are there")
 
     logs = command("logs", "what became of tasks, oldest first; the daemon's own log is in the journal")

@@ -19,25 +19,29 @@ async def pull(api: Api, arguments: argparse.Namespace, output: Output) -> bool:
     """Have each model fetched; answers whether all are there, or on their way with `--detach`."""
     well = True
     for model in arguments.models:
-        answer = await api.post("/api/models/pull", {"model": model}, patient=True)
+        wanted = {"model": model} | ({"machine": arguments.machine} if arguments.machine else {})
+        answer = await api.post("/api/models/pull", wanted, patient=True)
         name = str(answer["model"])
         if answer["status"] == "installed" or arguments.detach:
             output.answer(answer, f"{name}  {answer['status']}")
             continue
-        ended = await _ended(api, name, shown=sys.stderr.isatty() and not output.as_json)
+        machine = answer["pull"].get("machine")
+        ended = await _ended(api, name, machine, shown=sys.stderr.isatty() and not output.as_json)
         why = f": {ended['error']}" if ended.get("error") else ""
         output.answer(ended, f"{name}  {ended['state']}{why}")
         well = well and ended["state"] == "done"
     return well
 
 
-async def _ended(api: Api, name: str, *, shown: bool) -> dict[str, Any]:
+async def _ended(api: Api, name: str, machine: str | None, *, shown: bool) -> dict[str, Any]:
     """The download once it has ended. While it is `shown`, a line on standard error says how far it is."""
     while True:
         listed = (await api.get("/api/models/pull"))["pulls"]
-        found: dict[str, Any] | None = next((each for each in listed if each["model"] == name), None)
+        mine = (each for each in listed if (each["model"], each.get("machine")) == (name, machine))
+        found: dict[str, Any] | None = next(mine, None)
         if found is None:
-            raise Problem(f"The daemon no longer knows of a download of {name}; seedvr2d pull {name} asks again.", HERE)
+            again = f"seedvr2d pull {name}{f' --machine {machine}' if machine else ''}"
+            raise Problem(f"The daemon no longer knows of a download of {name}; {again} asks again.", HERE)
         if found["state"] not in _GOES_ON:
             break
         if shown:

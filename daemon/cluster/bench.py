@@ -17,7 +17,7 @@ from daemon.engine.local_executor import LocalExecutor
 from daemon.settings.keys import ModelSettings
 from seedvr2 import __version__
 from seedvr2.catalogue.hashes import sha256_of
-from seedvr2.errors import MachineError, MediaError
+from seedvr2.errors import MachineError, MediaError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
 
 MIB = 1 << 20
@@ -72,8 +72,10 @@ class Bench:
             "vram_mb": gpu.memory_total_mb if gpu else 0,
             "free_mb": gpu.memory_total_mb - gpu.memory_used_mb if gpu else _free_memory_mb(),
             "engine": __version__,
+            "models": self._models(),
+            "vae": self._vae(),
             # Where any may be fetched, none is missing.
-            "models": {} if self._fetches else self._models(),
+            "fetches": self._fetches,
             "model": self.model,
             "shared": shared,
             "why": self._why(shared),
@@ -201,6 +203,14 @@ class Bench:
         }
         return {**found, nano.NAME: ""}
 
+    def _vae(self) -> str:
+        folder: Any = importlib.import_module("seedvr2.catalogue.folder")
+        hashes: Any = importlib.import_module("seedvr2.catalogue.hashes")
+        try:
+            return hashes.known_sha256(folder.find_vae(self._models_dirs)) or ""
+        except (ModelNotInstalledError, MachineError):
+            return ""
+
 
 def _reporter(on_step: OnStep) -> Callable[[Any], None]:
     return lambda now: on_step(now.stage, now.frames_done, now.frames_total, now.fraction)
@@ -222,8 +232,9 @@ def _kept(kept: Mapping[str, Any] | None) -> Any:
 def _own_setup() -> dict[str, Any]:
     """That of a machine which has a configuration of its own."""
     config: Any = importlib.import_module("daemon.settings.config")
+    places: Any = importlib.import_module("daemon.settings.shelves")
     own = config.load_config()
-    models = [str(folder) for folder in own.paths.models]
+    models = [str(folder) for folder in places.shelves(own)]
     return engine_setup(own.model, models, "", depot_setup(own.paths.state, own.cluster.cache_gb, own.jobs.min_free_mb))
 
 

@@ -93,7 +93,12 @@ def make_executor(
         return Gateway(told, environment, hear, main)
 
     return ClusterExecutor(
-        child(config.model.device), child(PROCESSOR), config.cluster, gateway, stall_s=config.jobs.stall_s
+        child(config.model.device),
+        child(PROCESSOR),
+        config.cluster,
+        gateway,
+        config.paths.state,
+        stall_s=config.jobs.stall_s,
     )
 
 

@@ -12,11 +12,15 @@ from __future__ import annotations
 import bisect
 import enum
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 BEGIN = -1
+# Names that leave the choice of the model to the place.
+ANY = ("", "auto")
+# What the file beside the transformer goes by, whatever its name.
+VAE = "VAE"
 # Seconds that a job may be kept waiting for the sake of a model that is in memory.
 PATIENCE_S = 60.0
 # Machines on which a unit may fail until that is the file's doing.
@@ -32,6 +36,7 @@ class Turn:
     Attributes:
         rank: jobs of a lower one go first. number: order of arrival. whole: whether it is a single unit, as a picture.
         model: what it asked for; empty: the default.
+        hashes: SHA-256 of the files with which something of it is made already: of the model by its name, and of `VAE`.
     """
 
     job: str
@@ -39,6 +44,7 @@ class Turn:
     number: int
     whole: bool = False
     model: str = ""
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,8 @@ class Spot:
 
     Attributes:
         machine, kind: where it is, and the kind of its GPU. free_mb: MiB that are free there. model: in memory.
-        models: that are there; empty: any may be.
+        models: SHA-256 of the files that are there, by name, empty where not known; none at all: any may be there.
+        fetches: whether a model that is missing is fetched there by itself.
     """
 
     id: str
@@ -55,7 +62,8 @@ class Spot:
     kind: str
     free_mb: int = 0
     model: str = ""
-    models: frozenset[str] = frozenset()
+    models: Mapping[str, str] = field(default_factory=dict)
+    fetches: bool = False
 
 
 class Verdict(enum.Enum):
@@ -81,6 +89,7 @@ class _Job:
     waiting: list[int]
     kind: str = ""
     model: str = ""
+    hashes: Mapping[str, str] = field(default_factory=dict)
     held: bool = False
     running: dict[str, int] = field(default_factory=dict)
 
@@ -107,14 +116,20 @@ class Dispatcher:
 
     def add(self, turn: Turn, now: float) -> None:
         """A job that is to begin."""
-        self._jobs[turn.job] = _Job(turn, now, {BEGIN: _Unit()}, [BEGIN], model=turn.model)
+        self._jobs[turn.job] = _Job(turn, now, {BEGIN: _Unit()}, [BEGIN], model=turn.model, hashes=turn.hashes)
 
-    def planned(self, job: str, units: Iterable[int], kind: str, model: str) -> None:
-        """These units of a job are to be made, at places of that kind; those that it had before are forgotten."""
+    def planned(
+        self, job: str, units: Iterable[int], kind: str, model: str, hashes: Mapping[str, str] | None = None
+    ) -> None:
+        """These units of a job are to be made, at places of that kind; those that it had before are forgotten.
+
+        Args:
+            hashes: SHA-256 of the files that the plan is for, as of `Turn`.
+        """
         known = self._jobs[job]
         known.units = {index: _Unit() for index in units}
         known.waiting = sorted(known.units)
-        known.kind, known.model = kind, model
+        known.kind, known.model, known.hashes = kind, model, hashes or {}
 
     def again(self, job: str) -> None:
         """A job is to be begun once more."""
@@ -229,6 +244,20 @@ class Dispatcher:
             return ""
         return known.model
 
+    def others(self, job: str, spots: Sequence[Spot]) -> dict[str, str]:
+        """Where nobody is there who has the model that a job is planned for: which machines have another file.
+
+        Returns:
+            The name of that file, by machine; nothing if somebody has the right one, or none is known to be another.
+        """
+        known = self._jobs.get(job)
+        if known is None or BEGIN in known.units:
+            return {}
+        able = [spot for spot in spots if _has(spot, known.model) and (self._mixed or spot.kind == known.kind)]
+        if any(not _other(spot, known.hashes) for spot in able):
+            return {}
+        return {spot.machine: _other(spot, known.hashes) for spot in able}
+
     def kind(self, job: str) -> str:
         """Of the places that may make a job; empty as long as that is open, or if all may."""
         known = self._jobs.get(job)
@@ -252,18 +281,26 @@ class Dispatcher:
         return self._suits(job, spot, spots)
 
     def _suits(self, job: _Job, spot: Spot, spots: Sequence[Spot]) -> bool:
-        if not _has(spot, job.model):
+        if not _has(spot, job.model) or not self._same(job, spot, spots):
             return False
         if self._mixed or job.turn.whole:
             return True
-        return spot.kind == (job.kind or self._best_kind(job.model, spots))
+        return spot.kind == (job.kind or self._best_kind(job, spots))
 
-    def _best_kind(self, model: str, spots: Sequence[Spot]) -> str:
+    def _same(self, job: _Job, spot: Spot, spots: Sequence[Spot]) -> bool:
+        """Whether what a place makes of a job goes with the rest, as far as its weight files are known."""
+        if not _other(spot, job.hashes):
+            return True
+        # What was made with files that nobody has any more is made anew, as on a single machine.
+        return BEGIN in job.units and all(_other(each, job.hashes) for each in spots if _has(each, job.model))
+
+    def _best_kind(self, job: _Job, spots: Sequence[Spot]) -> str:
         """The kind that makes most of a model in all; unknown ones count as the slowest that was measured."""
+        model = job.model
         slowest = min((speed for (name, _), speed in self._speeds.items() if name == model), default=1.0)
         sums: dict[str, float] = {}
         for spot in spots:
-            if not _has(spot, model):
+            if not _has(spot, model) or not self._same(job, spot, spots):
                 continue
             sums[spot.kind] = sums.get(spot.kind, 0.0) + self._speeds.get((model, spot.kind), slowest)
         return max(sums, key=lambda kind: (sums[kind], kind), default="")
@@ -281,4 +318,11 @@ def _group(job: _Job) -> object:
 
 def _has(spot: Spot, model: str) -> bool:
     """Whether a model is there, as far as anybody knows."""
-    return model in ("", "auto") or not spot.models or model in spot.models
+    return model in ANY or not spot.models or spot.fetches or model in spot.models
+
+
+def _other(spot: Spot, hashes: Mapping[str, str]) -> str:
+    """The name of a file that is known to be another one there than is wanted; empty if there is none."""
+    return next(
+        (name for name, sha256 in hashes.items() if sha256 and spot.models.get(name) not in ("", None, sha256)), ""
+    )

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from daemon.cluster import messages as say
-from daemon.cluster.dispatcher import Dispatcher, Turn
+from daemon.cluster.dispatcher import ANY, Dispatcher, Turn
 from daemon.cluster.foreman import Foreman
 from daemon.cluster.gateway import Gateway
 from daemon.cluster.job_run import Asked, JobRun
+from daemon.cluster.remote_pulls import RemotePulls
 from daemon.engine.child_executor import ChildExecutor
 from daemon.engine.executor import OnProgress, Outcome, never
 from daemon.jobs.job import Job, Media
 from daemon.jobs.queue import rank_of
 from daemon.settings.keys import ClusterSettings
-from seedvr2.errors import Cancelled, ModelNotInstalledError
+from seedvr2.catalogue.registry import find
+from seedvr2.errors import Cancelled, CheckpointError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
 from seedvr2.preview.wish import Wish
 
@@ -30,7 +32,8 @@ class ClusterExecutor:
 
     Args:
         here: answers questions and makes previews on this machine. joiner: joins segments, on its processor.
-        gateway: makes the gateway, given whom it tells. stall_s: seconds without a step of a unit until it is ended.
+        gateway: makes the gateway, given whom it tells. state: the folder in which is noted what is to be fetched.
+        stall_s: seconds without a step of a unit until it is ended.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class ClusterExecutor:
         joiner: ChildExecutor,
         settings: ClusterSettings,
         gateway: Callable[[Callable[[Any], None]], Gateway],
+        state: Path,
         stall_s: float = 3600.0,
     ) -> None:
         self._here = here
@@ -48,8 +52,10 @@ class ClusterExecutor:
         dispatcher = Dispatcher(
             mixed=settings.mixed_gpus, most_places=settings.max_places_per_job, attempts=settings.unit_attempts
         )
-        self.foreman = Foreman(dispatcher, lambda message: self._gateway.send(message))
-        self._gateway = gateway(self.foreman.hear)
+        self.foreman = Foreman(dispatcher, self._tell)
+        # On other machines; what this one has is nobody else's matter.
+        self.pulls = RemotePulls(lambda: self.foreman.places, self._tell, state)
+        self._gateway = gateway(self._hear)
 
     @property
     def model(self) -> str | None:
@@ -66,6 +72,10 @@ class ClusterExecutor:
     def gateway_pid(self) -> int | None:
         """The number of the gateway's process, if there is one."""
         return self._gateway.pid
+
+    def look_again(self) -> None:
+        """Have the places of this machine see what models there are by now."""
+        self._tell(say.LookAgain())
 
     def prepare(self) -> None:
         """Start the cluster. Called once."""
@@ -90,8 +100,9 @@ class ClusterExecutor:
         try:
             return self._here.resolve(model)
         except ModelNotInstalledError:
-            if any(model in place.models for place in self.foreman.places):
-                return model
+            name = _full(model)
+            if any(name in place.models for place in self.foreman.places):
+                return name
             raise
 
     def models(self, everything: bool) -> list[dict[str, Any]]:
@@ -142,13 +153,16 @@ class ClusterExecutor:
             turn: whose it is; None: nobody's in particular.
         """
         turn = turn or Turn(keep.parent.name, (False, 0), 0, model=model)
+        model = turn.model or model
         asked = Asked(source, target, options.as_dict(), model, keep, on_progress, cancelled, give_way, self._stall_s)
         return JobRun(self.foreman, turn, asked, self._join).run()
 
     def run_of(self, job: Job) -> Callable[..., Outcome]:
         """`run` for a job, in its turn."""
         whole = job.draft.media.kind != "video"
-        turn = Turn(job.id, rank_of(job.requeue(orderly=True)), job.number, whole, job.draft.model)
+        # A short name means the same file everywhere; what the default is, each place knows by itself.
+        model = job.draft.model if job.draft.model in ANY else job.model or _full(job.draft.model)
+        turn = Turn(job.id, rank_of(job.requeue(orderly=True)), job.number, whole, model)
         return partial(self.run, turn=turn)
 
     def preview(
@@ -165,6 +179,14 @@ class ClusterExecutor:
         """See `Executor`."""
         return self._here.preview(source, folder, options, wish, model=model, speed=speed, cancelled=cancelled)
 
+    def _tell(self, message: say.ToGateway) -> None:
+        self._gateway.send(message)
+
+    def _hear(self, message: Any) -> None:
+        # The first knows the places then, which the second asks for.
+        self.foreman.hear(message)
+        self.pulls.hear(message)
+
     def _join(
         self, source: Path, target: Path, keep: Path, *, on_progress: OnProgress, cancelled: Callable[[], bool]
     ) -> Outcome:
@@ -176,3 +198,11 @@ class ClusterExecutor:
             return self._joiner.join(source, target, keep, on_progress=on_progress, cancelled=cancelled)
         finally:
             self._joining.release()
+
+
+def _full(model: str) -> str:
+    """The file that a name of the catalogue stands for; any other name is one."""
+    try:
+        return find(model).name
+    except CheckpointError:
+        return model

@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from daemon.cluster import messages as say
 from daemon.cluster.carrying import Carrier, HinderedError, StoppedError
 from daemon.cluster.disk_threads import HereError
+from daemon.cluster.fetching import Fetching
 from daemon.cluster.head import LABEL
 from daemon.cluster.members import doorkeeper
 from daemon.cluster.slot import GROUPS, GpuSlot, Workbench, rested
@@ -32,13 +33,12 @@ HELLO_S = 60.0
 FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
 # Between two questions to a place that has nothing to do: its memory may be taken by others.
 FACTS_S = 30.0
-# What a place says of itself, and is told as it is.
-_FACTS = ("gpu_index", "kind", "vram_mb", "free_mb", "engine", "models", "shared")
+FACTS = ("gpu_index", "kind", "vram_mb", "free_mb", "engine", "models", "vae", "fetches", "shared")
 # For a place to remove what there is of an attempt.
 CLEAR_S = 10.0
 _STOPPED = {"fault": {"kind": "Cancelled", "message": "It was stopped on its way."}}
 # What Ray calls the machine that it was started on first.
-_HEAD = "node:__internal_head__"
+HEAD_NODE = "node:__internal_head__"
 
 
 @dataclass(slots=True)
@@ -47,10 +47,10 @@ class _Bay:
 
     place: say.Place
     node: str
-    own: bool = False
     # Why it gets no work, whatever it could do.
     unlisted: str = ""
     slot: Any = None
+    stale: bool = False
     used: float = field(default_factory=time.monotonic)
     asked: float = 0.0
     tries: int = 0
@@ -80,6 +80,7 @@ class Floor:
         self._last: dict[str, say.Progress] = {}
         self._carrier = Carrier(send)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._fetching = Fetching(send)
         # No CPU is asked for: a GPU is what there is one of.
         options = {"num_cpus": 0, "num_gpus": 1, "max_restarts": 0, "max_task_retries": 0}
         self._class = ray.remote(**options, concurrency_groups=GROUPS)(GpuSlot)
@@ -100,6 +101,12 @@ class Floor:
             case say.Rest():
                 for bay in self._bays.values():
                     self._give_back(bay)
+            case say.Fetch():
+                self._fetch(message)
+            case say.StopFetch(number=number):
+                self._fetching.stop(number)
+            case say.LookAgain():
+                self._look_again(lambda place: place.here)
 
     async def look_around(self) -> None:
         """Look who is there, for ever."""
@@ -120,9 +127,11 @@ class Floor:
             bay.slot = None
             self._send(say.Gone(name, f"{bay.place.machine} does not answer any more"))
         for name, (place, node) in there.items():
-            known, owner, own = self._bays.get(name), str(node["NodeID"]), _HEAD in node["Resources"]
+            known, owner, own = self._bays.get(name), str(node["NodeID"]), HEAD_NODE in node["Resources"]
             if known is None:
-                known = self._bays[name] = _Bay(replace(place, state="loading"), owner, own=own)
+                # In an existing Ray nobody knows on which of its machines the service is.
+                here = own and self._setup.mode != "join"
+                known = self._bays[name] = _Bay(replace(place, state="loading", here=here), owner)
             elif known.node != owner:
                 # The machine was started anew between two looks.
                 self._drop(known)
@@ -137,6 +146,8 @@ class Floor:
 
     def _look_at(self, bay: _Bay) -> None:
         now = time.monotonic()
+        if bay.busy and bay.slot is not None and (bay.stale or now - bay.asked >= FACTS_S):
+            self._go(self._ask_models(bay, bay.slot))
         if bay.busy or bay.opening or now < bay.resting_until:
             return
         if bay.unlisted:
@@ -146,12 +157,12 @@ class Floor:
         if bay.slot is not None and bay.place.model and idle_s and now - bay.used >= idle_s:
             log.info("%s has had nothing to do for %.0f s and gives its memory back", bay.place.id, idle_s)
             self._give_back(bay)
-        elif (bay.slot is None and not bay.place.kind) or (bay.slot is not None and now - bay.asked >= FACTS_S):
+        elif bay.stale or not (bay.slot or bay.place.kind) or (bay.slot is not None and now - bay.asked >= FACTS_S):
             self._go(self._ask(bay))
 
     async def _ask(self, bay: _Bay) -> None:
         """Find out what a place is and has; start its slot for that."""
-        bay.opening = True
+        bay.opening, bay.stale = True, False
         try:
             slot = bay.slot or self._open(bay)
             facts = await asyncio.wait_for(_answer(slot.hello.remote()), HELLO_S)
@@ -164,7 +175,7 @@ class Floor:
                 self._refuse(bay, "refused", facts["why"])
                 return
             bay.asked, bay.tries = time.monotonic(), 0
-            known = {name: facts[name] for name in _FACTS}
+            known = {name: facts[name] for name in FACTS}
             self._tell(bay, **known, model=facts["model"], state="idle", why="")
         finally:
             bay.opening = False
@@ -172,13 +183,10 @@ class Floor:
     def _open(self, bay: _Bay) -> Any:
         here = NodeAffinitySchedulingStrategy(bay.node, soft=False)
         # Other machines have settings of their own, and their own folders of models.
-        setup = self._setup.engine if self._is_own(bay) else {"mark": self._setup.mark}
+        setup = self._setup.engine if bay.place.here else {"mark": self._setup.mark}
         setup = {**setup, "share": self._setup.share}
-        bay.slot = self._class.options(scheduling_strategy=here).remote(self._make, setup)
+        bay.slot, bay.asked = self._class.options(scheduling_strategy=here).remote(self._make, setup), time.monotonic()
         return bay.slot
-
-    def _is_own(self, bay: _Bay) -> bool:
-        return bay.own and self._setup.mode != "join"
 
     def _refuse(self, bay: _Bay, state: str, why: str, pause: float = 0.0) -> None:
         log.warning("%s: %s", bay.place.id, why)
@@ -208,6 +216,39 @@ class Floor:
             if self._bays.get(place.id) is bay:
                 self._send(say.Seen(place))
 
+    # -- models -------------------------------------------------------------------------------------------
+
+    def _fetch(self, fetch: say.Fetch) -> None:
+        bay = next((bay for bay in self._bays.values() if bay.place.machine == fetch.machine), None)
+        if bay is None:
+            self._send(say.FetchEnded(fetch.number, "it is not there any more", lost=True))
+            return
+        if bay.unlisted:
+            self._send(say.FetchEnded(fetch.number, bay.unlisted))
+            return
+        fetching = self._fetching.start(fetch, bay.node)
+
+        async def and_look() -> None:
+            await fetching
+            self._look_again(lambda place: place.machine == fetch.machine)
+
+        self._go(and_look())
+
+    async def _ask_models(self, bay: _Bay, slot: Any) -> None:
+        """Find out what a place has that works all the time."""
+        bay.asked, bay.stale = time.monotonic(), False
+        # If it does not answer, who waits for the end of the attempt learns of it.
+        with contextlib.suppress(TimeoutError, RayError):
+            facts = await asyncio.wait_for(_answer(slot.hello.remote()), HELLO_S)
+            self._tell(bay, models=facts["models"], vae=facts["vae"])
+
+    def _look_again(self, which: Callable[[say.Place], bool]) -> None:
+        """Ask places anew what they have."""
+        for bay in self._bays.values():
+            if which(bay.place):
+                bay.stale = True
+                self._look_at(bay)
+
     # -- attempts -----------------------------------------------------------------------------------------
 
     def _begin(self, run: say.Run) -> None:
@@ -223,7 +264,7 @@ class Floor:
 
     async def _run(self, bay: _Bay, slot: Any, run: say.Run) -> None:
         place, attempt, order, travels = bay.place, run.attempt, run.order, True
-        carries = not (place.shared and (self._is_own(bay) or self._setup.share == "always"))
+        carries = not (place.shared and (place.here or self._setup.share == "always"))
         try:
             if carries:
                 order = await self._carrier.bring(slot, bay.node, place, run)

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,9 @@ from daemon.cluster.dispatcher import Dispatcher, Turn
 from daemon.cluster.endings import Attempt, Endings
 from daemon.cluster.gateway import Down
 from daemon.cluster.job_events import Event, Step
+from daemon.cluster.lacking import another_file, missing
 from daemon.cluster.places import Places
+from seedvr2.catalogue.registry import BY_NAME
 
 Order = Callable[[int, str], dict[str, Any]]
 
@@ -107,15 +109,25 @@ class Foreman:
             kind, spots = self._dispatcher.kind(job), self._places.spots
             model = self._dispatcher.lacks_model(job, spots)
             if model:
-                return f"no machine has {model}; run `seedvr2 models pull {model}` on those that are to make it"
+                return missing(model, {spot.machine for spot in spots})
             hindered = self._endings.hindered(job)
             if hindered and not self._dispatcher.running(job):
                 return hindered
             if kind and not any(spot.kind == kind for spot in spots):
                 return f"it waits for a machine with {kind}, on which it was begun"
+            others = self._dispatcher.others(job, spots)
+            if others:
+                return another_file(others)
             if self._dispatcher.stranded(job, spots):
                 return "a part of it failed where it was tried, and waits for another machine"
             return ""
+
+    @property
+    def lacking(self) -> list[str]:
+        """The published models that running jobs wait for, since no machine has them."""
+        with self._lock:
+            spots = self._places.spots
+            return sorted(BY_NAME.keys() & {self._dispatcher.lacks_model(job, spots) for job in self._desks})
 
     # -- for the thread of a job --------------------------------------------------------------------------
 
@@ -130,10 +142,12 @@ class Foreman:
             self._dispatcher.add(turn, time.monotonic())
             self._assign()
 
-    def planned(self, job: str, units: Iterable[int], place: say.Place, model: str) -> None:
-        """These units are to be made, at places of the kind of the one that has planned them."""
+    def planned(
+        self, job: str, units: Iterable[int], place: say.Place, model: str, hashes: Mapping[str, str] | None = None
+    ) -> None:
+        """These units are to be made, at places of the kind of the one that has planned them, with such files."""
         with self._lock:
-            self._dispatcher.planned(job, units, place.kind, model)
+            self._dispatcher.planned(job, units, place.kind, model, hashes)
             self._assign()
 
     def again(self, job: str) -> None:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from daemon.cluster.dispatcher import Turn
+from daemon.cluster.dispatcher import VAE, Turn
 from daemon.cluster.foreman import Foreman
 from daemon.cluster.job_events import Ended, Event, Made, Step, TooLarge
 from daemon.cluster.job_folder import JobFolder, NotWholeError
 from daemon.cluster.messages import SENDING, Place
 from daemon.engine.executor import OnProgress, Outcome
 from seedvr2.errors import Cancelled, MachineError, Yielded
+from seedvr2.nano import DIT_FILE
 from seedvr2.progress import Segments
 
 POLL_S = 0.1
@@ -58,11 +59,11 @@ class JobRun:
     def __init__(self, foreman: Foreman, turn: Turn, asked: Asked, join: Join) -> None:
         """Raises OSError: what there is of the job cannot be read."""
         self._foreman = foreman
-        self._turn = turn
         self._asked = asked
         self._join = join
         self._folder = JobFolder(asked.keep)
         self._kept = self._folder.kept()
+        self._turn = replace(turn, hashes=_hashes(self._kept["plan"] if self._kept else {}))
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._plan: dict[str, Any] | None = None
         self._missing: set[int] = set()
@@ -157,7 +158,7 @@ class JobRun:
         missing = self._folder.follow(plan, goes_on=goes_on, on_step=self._check)
         self._plan, self._missing = plan, set(missing)
         self._steps.clear()
-        self._foreman.planned(self._turn.job, missing, made.place, str(plan["model"]))
+        self._foreman.planned(self._turn.job, missing, made.place, str(plan["model"]), _hashes(plan))
         self._report()
         return None
 
@@ -231,6 +232,16 @@ class JobRun:
         assert self._plan is not None
         segment = self._plan["segments"][index]
         return int(segment["stop"]) - int(segment["start"])
+
+
+def _hashes(plan: Any) -> dict[str, str]:
+    """SHA-256 of the files that a plan is for, as of `Turn`; none of the embedded model, which each version has."""
+    try:
+        (model, sha256), (_, of_vae) = plan["models"]
+    except (KeyError, TypeError, ValueError):
+        # None, or of another version of this program.
+        return {}
+    return {} if model == DIT_FILE.name else {str(model): str(sha256), VAE: str(of_vae)}
 
 
 def by(place: Place) -> str:

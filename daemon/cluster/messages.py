@@ -21,6 +21,8 @@ class Place:
         id: by which it is asked for. machine: its name. gpu_index: of the GPU there, as its driver counts.
         kind: the name of the GPU, or `cpu`. vram_mb, free_mb: its memory, and what was free of it when last asked.
         engine: version of this program. models: names and, where known, SHA-256 of those that are there.
+        vae: SHA-256 of the VAE that is there, where known. fetches: whether a missing model is fetched by itself there.
+        here: whether it is on the machine of the service.
         state: idle, loading, busy, suspect (it does not answer) or refused (it cannot work). why: of the last two.
         model, unit: in memory, and which attempt is being made; empty: none.
         shared: whether it sees the folders of the service; if not, files are sent there and back.
@@ -34,6 +36,9 @@ class Place:
     free_mb: int = 0
     engine: str = ""
     models: dict[str, Any] = field(default_factory=dict)
+    vae: str = ""
+    fetches: bool = False
+    here: bool = False
     state: str = "idle"
     why: str = ""
     model: str = ""
@@ -102,6 +107,27 @@ class Kill:
 @dataclass(frozen=True, slots=True)
 class Rest:
     """Give back the memory of all places that have nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Fetch a model, and what it needs, to the models folders of a machine; answered by `FetchEnded`."""
+
+    number: int
+    machine: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopFetch:
+    """Give up what `Fetch` asked for, which is answered all the same; what is there of it stays."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """The models on the machine of the service have changed."""
 
 
 # -- from the gateway -----------------------------------------------------------------------------------------
@@ -196,6 +222,26 @@ class Carried:
     bytes: int
 
 
-ToGateway = Setup | Run | Cancel | Kill | Rest
-FromGateway = Up | Trouble | Beat | Seen | Gone | Progress | Done | Failed | Lost | Carried
+@dataclass(frozen=True, slots=True)
+class FetchStep:
+    """How far the file is that is on its way; as `Step` of the process that fetches."""
+
+    number: int
+    file: str
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchEnded:
+    """It is there, or was given up, or `error` says why not; `lost`: what fetched it is gone, and it says how."""
+
+    number: int
+    error: str = ""
+    lost: bool = False
+
+
+ToGateway = Setup | Run | Cancel | Kill | Rest | Fetch | StopFetch | LookAgain
+FromGateway = Up | Trouble | Beat | Seen | Gone | Progress | Done | Failed | Lost | FetchStep | FetchEnded | Carried
 CODEC = Codec((*typing.get_args(ToGateway), *typing.get_args(FromGateway)), (Place,))

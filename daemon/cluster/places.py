@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.cluster.dispatcher import Spot
+from daemon.cluster.dispatcher import VAE, Spot
 from daemon.cluster.messages import Place
 
 READY = ("idle", "loading", "busy")
@@ -66,4 +66,5 @@ class Places:
 
 def spot_of(place: Place) -> Spot:
     """A place as far as it matters for what is made there."""
-    return Spot(place.id, place.machine, place.kind, place.free_mb, place.model, frozenset(place.models))
+    files = {**place.models, VAE: place.vae} if place.models else {}
+    return Spot(place.id, place.machine, place.kind, place.free_mb, place.model, files, place.fetches)

@@ -44,23 +44,22 @@ class PullProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, on_step: Callable[[Step], None]) -> str:
-        """Fetch; answers why it failed, in a sentence, or nothing.
-
-        Raises:
-            OSError: the process cannot be started.
-        """
+        """Fetch; answers why it failed, in a sentence, or nothing."""
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         with self._lock:
             if self._ended:
                 return ""
-            self._process = process = subprocess.Popen(
-                [sys.executable, "-P", "-m", self._main, *self._words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-                # Ctrl-C is for the service, which ends its children in order.
-                start_new_session=True,
-            )
+            try:
+                self._process = process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", self._main, *self._words],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                    # Ctrl-C is for the service, which ends its children in order.
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return f"{self._words[0]} cannot be fetched now: {error.strerror}."
         last: dict[str, Any] = {}
         with process:
             assert process.stdout is not None

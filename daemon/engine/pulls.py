@@ -6,65 +6,25 @@ import contextlib
 import itertools
 import json
 import logging
-import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from daemon.engine.pull import Pull, published, without_old
 from daemon.engine.pull_process import MAIN, PullProcess, Step
+from daemon.engine.pull_room import no_room_for
 from daemon.errors import RequestError
 from daemon.store.files import write_durably
-from seedvr2.catalogue.places import home, look
-from seedvr2.catalogue.registry import TEXT, PublishedFile, find
+from seedvr2.catalogue.places import look
+from seedvr2.catalogue.registry import TEXT, find
 from seedvr2.errors import CheckpointError
-from seedvr2.nano import NAME as NANO
-from seedvr2.units import gigabytes
 
 log = logging.getLogger(__name__)
 FILE = "pulls.json"
-# Ended ones that are still told of.
-MOST_ENDED = 20
 # What fails by itself is tried again by itself, but not all the time.
 AGAIN_S = 600.0
-SPARE_BYTES = 64 << 20
-_UNITS = {"GB": 2**30, "MB": 2**20}
-
-
-@dataclass(frozen=True, slots=True)
-class Pull:
-    """One download. `state`: waiting, fetching, verifying, done, failed or cancelled.
-
-    Attributes:
-        number: which request this answers: a model that is given up and wanted again at once is another download.
-        file: the one of its files that is on its way. done, total: its bytes; 0 in all if that is not known.
-        error: why it failed, in a sentence.
-    """
-
-    name: str
-    number: int = 0
-    state: str = "waiting"
-    file: str = ""
-    done: int = 0
-    total: int = 0
-    error: str = ""
-
-    @property
-    def open(self) -> bool:
-        """Whether it is still to be done."""
-        return self.state in ("waiting", "fetching", "verifying")
-
-    def as_dict(self) -> dict[str, Any]:
-        """What the API says of it."""
-        percent = min(self.done * 100 // self.total, 100) if self.total else 0
-        return {
-            "model": self.name, "state": self.state, "file": self.file or None, "done_bytes": self.done,
-            "total_bytes": self.total or None, "percent": 100 if self.state == "done" else percent,
-            "error": self.error or None,
-        }  # fmt: skip
 
 
 class Pulls:
@@ -125,25 +85,22 @@ class Pulls:
         Raises:
             RequestError: there is no such model (404), or no room for it (507).
         """
-        if name == NANO:
-            raise RequestError(400, f"{NANO} comes with the program; there is nothing to be fetched.")
-        try:
-            entry = find(name)
-        except CheckpointError as error:
-            raise RequestError(404, str(error), detail={"field": "model"}) from error
+        entry = published(name)
         on_its_way = self.of(entry.name)
         if on_its_way is not None:
             return on_its_way
         if any(path.name == entry.name for path, _own in look(self._folders).files):
             return None
-        self._check_room(entry)
+        lacking = no_room_for(entry, self._folders)
+        if lacking:
+            raise RequestError(507, lacking)
         with self._changed:
             pull = self._pulls.get(entry.name)
             if pull is None or not pull.open:
                 pull = Pull(entry.name, next(self._numbers))
                 self._pulls.pop(entry.name, None)
                 self._pulls[entry.name] = pull
-                self._forget_old()
+                self._pulls = without_old(self._pulls)
                 self._changed.notify_all()
         self._note()
         self._tell(pull)
@@ -192,10 +149,7 @@ class Pulls:
                 process = PullProcess(pull.name, self._folders, main=self._main)
                 self._process = (pull.name, process)
             log.info("fetching %s", pull.name)
-            try:
-                error = process.run(lambda step, begun=pull: self._step(begun, step))  # type: ignore[misc]
-            except OSError as problem:
-                error = f"{pull.name} cannot be fetched now: {problem.strerror}."
+            error = process.run(lambda step, begun=pull: self._step(begun, step))  # type: ignore[misc]
             self._ended(pull, error)
 
     def _next(self) -> Pull | None:
@@ -246,28 +200,3 @@ class Pulls:
         except (OSError, ValueError, RecursionError):
             return []
         return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-
-    def _forget_old(self) -> None:
-        ended = [name for name, pull in self._pulls.items() if not pull.open]
-        for name in ended[: max(len(ended) - MOST_ENDED, 0)]:
-            del self._pulls[name]
-
-    def _check_room(self, entry: PublishedFile) -> None:
-        folder = home(self._folders)
-        there = folder
-        while not there.exists() and there != there.parent:
-            there = there.parent
-        parts = sum(part.stat().st_size for part in there.glob(f".{entry.name}.*.part")) if there == folder else 0
-        needed = (entry.bytes or _bytes_of(entry.size)) - parts + SPARE_BYTES
-        free = shutil.disk_usage(there).free
-        if needed > free:
-            raise RequestError(
-                507,
-                f"{entry.name} needs {gigabytes(needed)}, but the disk of the models has {gigabytes(free)} free; make "
-                "room, or choose a smaller model.",
-            )
-
-
-def _bytes_of(size: str) -> int:
-    found = re.fullmatch(r"([\d.]+)([GM]B)", size)
-    return int(float(found[1]) * _UNITS[found[2]]) if found else 0

@@ -18,7 +18,7 @@ from daemon.inbox import settle
 from daemon.jobs.job import Job
 from daemon.service import Service
 from daemon.settings.config import Config, load_config
-from daemon.work import worker
+from daemon.work import board, loop
 from tests.daemon.answers import check_answer
 from tests.daemon.executors import FakeExecutor
 
@@ -132,7 +132,8 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts services on the test's folder; ends those that still run."""
     started: list[Service] = []
     # What was refused is tried again soon.
-    monkeypatch.setattr(worker, "TICK_S", 0.1)
+    monkeypatch.setattr(board, "TICK_S", 0.1)
+    monkeypatch.setattr(loop, "TICK_S", 0.1)
     monkeypatch.setattr(settle, "AGAIN_S", 0.1)
 
     def begin(executor: Executor | None = None, folder: Path = tmp_path, **environment: str) -> Running:

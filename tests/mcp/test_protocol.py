@@ -45,7 +45,7 @@ BEYOND = {
     "retry_task": {"task_id": ...},
     "download_result": {"task_id": ..., "path": ...},
     "switch_model": {"model": ..., "wait": False},
-    "pull_model": {"model": ..., "wait": True, "timeout": 1800},
+    "pull_model": {"model": ..., "machine": None, "wait": True, "timeout": 1800},
     "remove_model": {"model": ..., "force": False},
     "pause_queue": {"now": False},
     "resume_queue": {},

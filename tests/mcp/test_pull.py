@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from mcp.client.client import Client
@@ -10,7 +11,7 @@ from mcp.client.client import Client
 from tests.daemon.conftest import Running
 from tests.daemon.engine.test_pulls import MODEL
 from tests.daemon.hub import hub_of
-from tests.mcp.conftest import PATIENCE, Host
+from tests.mcp.conftest import PATIENCE, Host, Stub, text_of
 from tests.mcp.seen import play
 from tests.seedvr2.catalogue.hub import Hub
 
@@ -41,7 +42,18 @@ def test_a_model_is_fetched_and_removed(live: Host, running: Running, hub: Hub) 
             unknown = await client.call_tool("pull_model", {"model": "seedvr9"})
             assert unknown.is_error and "Did you mean" in unknown.content[0].text
             hub.files.clear()
+            nobody = await client.call_tool("pull_model", {"model": MODEL, "machine": "studio-2"})
+            assert nobody.is_error and "The cluster is off" in nobody.content[0].text
             failed = await client.call_tool("pull_model", {"model": MODEL})
             assert failed.is_error and "could not be fetched" in failed.content[0].text
 
     play(scene)
+
+
+def test_on_another_machine_it_is_that_download_which_is_waited_for(stub: Stub, tmp_path: Path) -> None:
+    here = {"model": MODEL, "machine": None, "state": "failed", "error": "No.", "file": MODEL, "percent": 5}
+    there = here | {"machine": "studio-2", "state": "done", "error": None}
+    answers = [{"status": "pulling", "model": MODEL, "pull": there}, {"pulls": [here, there]}]
+    stub.reply = lambda path: (200, answers.pop(0))
+    told = Host(stub.url, tmp_path).call("pull_model", model="3b-q6", machine="studio-2")
+    assert not told.get("isError") and '"installed"' in text_of(told)

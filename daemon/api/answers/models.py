@@ -30,6 +30,7 @@ class Pull(Answer):
     """A download of a model."""
 
     model: str
+    machine: str | None = about("Of the cluster, where it goes to; null: this one.")
     state: Literal["waiting", "fetching", "verifying", "done", "failed", "cancelled"]
     file: str | None = about("The one of its files that is on its way.")
     done_bytes: Whole

@@ -57,6 +57,9 @@ class Place(Answer):
     free_mb: Whole
     engine: str
     models: dict[str, str] = about("SHA-256 by name, where known.")
+    vae: str | None = about("SHA-256 of the VAE there, where known.")
+    fetches: bool = about("Whether it fetches by itself what a task asks for ([model] auto_download).")
+    here: bool = about("Whether it is on the machine of the service.")
     state: Literal["idle", "loading", "busy", "suspect", "refused"]
     why: str | None = about("It does not answer, or cannot work.")
     model: str | None = about("In memory.")
@@ -71,6 +74,7 @@ class Cluster(Answer):
     mode: Literal["off", "local", "head", "join"]
     places: list[Place]
     problems: list[str]
+    lacking: list[str] = about("Published models that running tasks wait for, since no machine has them.")
 
 
 class GpuStatus(Answer):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from daemon.api.answers.models import ModelRemoved, Models, PullAnswer, PullCancelled, Pulls, Switched
-from daemon.api.asked import ModelsQuery, RemoveQuery
+from daemon.api.asked import CancelPullQuery, ModelsQuery, RemoveQuery
 from daemon.api.described.examples import MODEL, NO_MODEL
 from daemon.api.described.operation import Operation, Table
 
 PULL = {
-    "model": "seedvr2_ema_7b-Q4_K_M.gguf", "state": "fetching", "file": "seedvr2_ema_7b-Q4_K_M.gguf",
-    "done_bytes": 1200000000, "total_bytes": 4800000000, "percent": 25, "error": None,
+    "model": "seedvr2_ema_7b-Q4_K_M.gguf", "machine": None, "state": "fetching",
+    "file": "seedvr2_ema_7b-Q4_K_M.gguf", "done_bytes": 1200000000, "total_bytes": 4800000000, "percent": 25,
+    "error": None,
 }  # fmt: skip
 
 OPERATIONS: Table = {
@@ -50,12 +51,14 @@ OPERATIONS: Table = {
         },
         body="PullRequest",
         about="Answers at once; GET /api/models/pull and the `model` events of GET /api/events tell how far it is. "
-        "What a model needs comes along. A download that broke goes on where it was.",
+        "What a model needs comes along. A download that broke goes on where it was. Whether another machine has "
+        "room is looked for there: the download fails then, and says how much is missing.",
     ),
     ("GET", "/api/models/pull"): Operation("Models", "list_pulls", Pulls, {"one": {"pulls": [PULL]}}),
     ("POST", "/api/models/pull/<model>/cancel"): Operation(
         "Models", "cancel_pull", PullCancelled, {"cancelled": {"status": "cancelled", "model": PULL["model"]}},
         {404: f"{PULL['model']} is not being fetched."},
+        query=CancelPullQuery,
     ),
     ("DELETE", "/api/models/<model>"): Operation(
         "Models", "remove_model", ModelRemoved,

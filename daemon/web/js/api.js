@@ -83,8 +83,12 @@ export const gpuStatus = () => get("/api/gpu/status");
 export const offload = () => post("/api/gpu/offload");
 export const models = () => get("/api/models?all=1");
 export const switchModel = (model) => post("/api/models/switch", { model, wait: true });
-export const pullModel = (model) => post("/api/models/pull", { model });
-export const cancelPull = (model) => post(`/api/models/pull/${encodeURIComponent(model)}/cancel`);
+export const cluster = () => get("/api/cluster");
+export const pulls = () => get("/api/models/pull");
+/** Have a machine of the cluster fetch a model; this one where `machine` is null. */
+export const pullModel = (model, machine) => post("/api/models/pull", { model, machine });
+export const cancelPull = (model, machine) =>
+  post(`/api/models/pull/${encodeURIComponent(model)}/cancel?machine=${encodeURIComponent(machine ?? "")}`);
 export const removeModel = (model) => request("DELETE", `/api/models/${encodeURIComponent(model)}`);
 export const queueStatus = () => get("/api/queue/status");
 export const pauseQueue = (now) => post("/api/queue/pause", { now });

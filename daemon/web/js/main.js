@@ -53,7 +53,7 @@ async function start() {
     open: (task) => viewer.open(task),
     again: (task) => again.prepare(task),
   });
-  const system = new System(byId("system"));
+  const system = new System(byId("system"), models);
   const uploads = new Uploads(byId("uploads"), {
     onSent: () => tasks.refresh().catch(() => {}),
     askForToken,
@@ -82,7 +82,10 @@ async function start() {
   pickOne("pick-preview", "preview-file", (file) => preview.ofFile(file));
   listen({
     onTask: (task, kind) => tasks.take(task, kind),
-    onModel: (pull) => models.pulled(pull).catch(() => {}),
+    onModel: (pull) => {
+      system.pulled(pull);
+      models.pulled(pull).catch(() => {});
+    },
     refresh,
     onLine: setLine,
   });

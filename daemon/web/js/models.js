@@ -55,9 +55,16 @@ export class Models {
 
   /** A download has got further, or has ended. */
   async pulled(pull) {
+    // What goes to another machine is on the card of that one.
+    if (pull.machine) return;
     this.#data.pulls = [...this.#data.pulls.filter((each) => each.model !== pull.model), pull];
     this.render();
     if (pull.state === "done") await this.refresh();
+  }
+
+  /** What is known of a model by its name. */
+  known(name) {
+    return this.#data.models.find((model) => model.name === name) ?? { name };
   }
 
   /** Which model is in memory or on its way there, as the GPU's state says. */
@@ -86,7 +93,7 @@ export class Models {
   }
 
   #pullOf({ name }) {
-    return this.#data.pulls?.find((pull) => pull.model === name);
+    return this.#data.pulls?.find((pull) => pull.model === name && !pull.machine);
   }
 
   #card({ name }) {

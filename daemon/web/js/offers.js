@@ -1,4 +1,4 @@
-// Models that are not on the server: cards with a button that fetches them there, and how far that is.
+// Models that are not on a machine: cards with a button that fetches them there, and how far that is.
 
 import * as api from "./api.js";
 import { el, setText } from "./dom.js";
@@ -7,13 +7,17 @@ import { translate } from "./i18n.js";
 import { failed } from "./messages.js";
 import { describe, factsOf, titleOf } from "./model_facts.js";
 
-const OPEN = ["waiting", "fetching", "verifying"];
+export const OPEN = ["waiting", "fetching", "verifying"];
 // As the server counts: what a disk has to have besides the file.
 const SPARE_BYTES = 64 * 2 ** 20;
 const UNITS = { KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30 };
 
-/** A card; `update` takes a model with `pull`, its download if there is one, and `free`, bytes of the server's disk. */
-export function offer({ name }, { onPull }) {
+/**
+ * A card; `update` takes a model with `pull`, its download if there is one, and `free`, bytes of the server's disk.
+ * It is for a `machine` of the cluster, or for the server where none is named.
+ */
+export function offer({ name, machine = null }, { onPull }) {
+  const about = machine ? `${name} (${machine})` : name;
   const [title, facts, command, why] = [el("span.card-title"), el("span.card-facts"), el("code"), el("span.hint.bad")];
   const bar = el("progress", { max: 100 });
   const step = el("span.card-facts");
@@ -27,8 +31,8 @@ export function offer({ name }, { onPull }) {
     if (busy) return;
     busy = true;
     try {
-      if (fetching) await api.cancelPull(name);
-      else await api.pullModel(name);
+      if (fetching) await api.cancelPull(name, machine);
+      else await api.pullModel(name, machine);
     } catch (error) {
       failed(error);
     }
@@ -51,8 +55,8 @@ export function offer({ name }, { onPull }) {
     button.hidden = !model.downloadable || Boolean(model.error);
     button.disabled = Boolean(lacking);
     setText(button, translate(fetching ? "models.cancel" : "models.download"));
-    button.setAttribute("aria-label", `${button.textContent}: ${model.name}`);
-    bar.setAttribute("aria-label", `${translate("models.download")}: ${model.name}`);
+    button.setAttribute("aria-label", `${button.textContent}: ${about}`);
+    bar.setAttribute("aria-label", `${translate("models.download")}: ${about}`);
     node.title = describe(model);
   };
   return { node, update };

@@ -5,7 +5,7 @@ import * as api from "./api.js";
 import { el, iconButton, setText } from "./dom.js";
 import { duration, fileSize, memory, number } from "./format.js";
 import { onLanguage, translate } from "./i18n.js";
-import { machineCards } from "./machines.js";
+import { Machines } from "./machines.js";
 import { sentence } from "./messages.js";
 
 const ADDRESS = "#system";
@@ -20,15 +20,19 @@ export class System {
   #folders = el("tbody");
   #facts = el("dl.facts");
   #versions = el("dl.facts");
-  #cards = el("ul.machines");
-  #machines = el("section", { hidden: true }, el("h2", { i18n: "system.machines" }), this.#cards);
+  #lacking = [];
+  #pulls = [];
+  #cards;
+  #machines = el("section", { hidden: true }, el("h2", { i18n: "system.machines" }));
   #problem = el("p.wrong", { role: "alert" });
   #level = el("select.small", { id: "log-level", on: { change: () => this.#refresh() } });
   // A scroller must be reached by the keyboard, and so have a name.
   #log = el("div.log", { tabIndex: 0, role: "region", "aria-labelledby": "log-title" });
 
-  constructor(dialog) {
+  constructor(dialog, models) {
     this.dialog = dialog;
+    this.#cards = new Machines({ known: (name) => models.known(name), onPull: () => this.#refresh() });
+    this.#machines.append(this.#cards.node);
     const title = (key, id) => el("h2", { i18n: key, id });
     dialog.append(
       el("header.viewer-bar", {}, el("h2", { id: "system-title", i18n: "system.title" }), iconButton("cross", "page.close", () => dialog.close())),
@@ -63,6 +67,12 @@ export class System {
     }
   }
 
+  /** A download has got further, or has ended. */
+  pulled(pull) {
+    this.#pulls = [...this.#pulls.filter((each) => each.model !== pull.model || each.machine !== pull.machine), pull];
+    if (this.dialog.open) this.#show();
+  }
+
   // -- inside ---------------------------------------------------------------------------------------------
 
   #head() {
@@ -75,11 +85,17 @@ export class System {
       const [system, gpu, log] = await Promise.all([api.system(), api.gpuStatus(), api.log(LINES, this.#level.value || "info")]);
       Object.assign(this, { lines: log.lines });
       [this.#system, this.#gpu] = [system, gpu];
+      if (gpu.places?.length) await this.#askMachines();
       setText(this.#problem, "");
       this.#show();
     } catch (error) {
       setText(this.#problem, sentence(error));
     }
+  }
+
+  async #askMachines() {
+    const [cluster, { pulls }] = await Promise.all([api.cluster(), api.pulls()]);
+    [this.#lacking, this.#pulls] = [cluster.lacking, pulls];
   }
 
   #show() {
@@ -88,7 +104,7 @@ export class System {
     this.#folders.replaceChildren(...folders.map(folderRow));
     const places = this.#gpu.places ?? [];
     this.#machines.hidden = !places.length;
-    this.#cards.replaceChildren(...machineCards(places));
+    this.#cards.update(places, this.#lacking, this.#pulls);
     this.#facts.replaceChildren(...rows(gpuFacts(this.#gpu)));
     this.#versions.replaceChildren(
       ...rows([

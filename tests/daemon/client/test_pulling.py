@@ -43,3 +43,19 @@ def test_what_is_there_and_what_is_not_waited_for(stub: Stub, command: Command) 
     stub.replies["/api/models/pull"] = (200, {"status": "pulling", "model": NAME, "pull": entry("waiting")})
     ended = command("pull", "3b-fp8", "--detach", "--json", "--url", stub.url)
     assert ended.status == 0 and ended.objects[0]["status"] == "pulling"
+
+
+def test_on_another_machine_it_is_that_download_which_is_waited_for(stub: Stub, command: Command) -> None:
+    elsewhere = {"machine": "studio-2"}
+    answers: list[Any] = [
+        {"status": "pulling", "model": NAME, "pull": entry("waiting", **elsewhere)},
+        {"pulls": [entry("failed", machine=None, error="No."), entry("done", **elsewhere)]},
+    ]
+    stub.reply = lambda path: (200, answers.pop(0))
+    ended = command("pull", "3b-fp8", "--machine", "studio-2", "--url", stub.url)
+    assert (ended.status, ended.out) == (0, f"{NAME}  done\n")
+
+
+def test_a_machine_is_refused_where_there_is_no_cluster(command: Command) -> None:
+    ended = command("pull", "3b-fp8", "--machine", "studio-2")
+    assert ended.status == 2 and ended.err.startswith("seedvr2d: The cluster is off")

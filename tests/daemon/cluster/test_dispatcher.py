@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from daemon.cluster.dispatcher import BEGIN, PATIENCE_S, Dispatcher, Spot, Turn, Verdict
+from daemon.cluster.dispatcher import BEGIN, PATIENCE_S, VAE, Dispatcher, Spot, Turn, Verdict
 
 NORMAL, HIGH = (False, -1), (False, -2)
 FAST = [Spot(f"fast:{number}", "fast", "RTX 4090", 24_000) for number in range(2)]
@@ -100,12 +100,64 @@ def test_the_model_in_memory_is_preferred_for_a_minute() -> None:
 
 def test_a_unit_goes_where_its_model_is() -> None:
     dispatcher = Dispatcher()
-    lacking, having = replace(SLOW[0], models=frozenset({"nano"})), replace(SLOW[1], models=frozenset({"nano", "7b"}))
+    lacking, having = replace(SLOW[0], models={"nano": ""}), replace(SLOW[1], models={"nano": "", "7b": "aa"})
     dispatcher.add(Turn("photo", NORMAL, 1, whole=True, model="7b"), 0.0)
     assert dispatcher.next(lacking, [lacking, having], 0.0) is None
     assert dispatcher.lacks_model("photo", [lacking]) == "7b"
     assert dispatcher.lacks_model("photo", [lacking, having]) == ""
     assert dispatcher.next(having, [lacking, having], 0.0) == ("photo", BEGIN)
+
+
+def with_models(spot: Spot, **models: str) -> Spot:
+    return replace(spot, models=models)
+
+
+def planned_with(dispatcher: Dispatcher, spot: Spot, **hashes: str) -> None:
+    """A film of three segments, planned with such files."""
+    dispatcher.add(Turn("film", NORMAL, 1, model="own"), 0.0)
+    assert dispatcher.next(spot, [spot], 0.0) == ("film", BEGIN)
+    dispatcher.done("film", spot.id)
+    dispatcher.planned("film", range(3), spot.kind, "own", hashes)
+
+
+def test_a_place_with_another_file_of_that_name_gets_no_segment() -> None:
+    dispatcher = Dispatcher()
+    first, same, other = (with_models(spot, own=sha) for spot, sha in zip(SLOW, ("aa", "aa", "bb"), strict=True))
+    planned_with(dispatcher, first, own="aa")
+    spots = [first, same, other]
+    assert [dispatcher.next(spot, spots, 0.0) for spot in (other, same)] == [None, ("film", 0)]
+    assert dispatcher.others("film", spots) == {}
+    assert dispatcher.others("film", [other]) == {other.machine: "own"}
+    # Once it has the same file, it takes part.
+    assert dispatcher.next(replace(other, models={"own": "aa"}), spots, 0.0) == ("film", 1)
+
+
+def test_another_vae_counts_likewise_and_what_is_not_known_does_not() -> None:
+    dispatcher = Dispatcher()
+    first, other = with_models(SLOW[0], own="aa", VAE="11"), with_models(SLOW[1], own="aa", VAE="22")
+    unknown = with_models(SLOW[2], own="", VAE="")
+    planned_with(dispatcher, first, own="aa", VAE="11")
+    spots = [first, other, unknown]
+    assert [dispatcher.next(spot, spots, 0.0) for spot in (other, unknown)] == [None, ("film", 0)]
+    assert dispatcher.others("film", [other]) == {other.machine: VAE}
+
+
+def test_what_was_begun_goes_on_with_its_file_and_is_begun_anew_where_nobody_has_it() -> None:
+    right, other = with_models(SLOW[0], own="aa"), with_models(SLOW[1], own="bb")
+    dispatcher = Dispatcher()
+    dispatcher.add(Turn("film", NORMAL, 1, model="own", hashes={"own": "aa"}), 0.0)
+    assert dispatcher.next(other, [right, other], 0.0) is None
+    assert dispatcher.next(right, [right, other], 0.0) == ("film", BEGIN)
+    dispatcher.taken_back("film", right.id)
+    assert dispatcher.next(other, [other], 0.0) == ("film", BEGIN)
+
+
+def test_a_place_that_fetches_by_itself_lacks_no_model_but_may_have_another_file() -> None:
+    dispatcher = Dispatcher()
+    fetching = replace(SLOW[1], models={"nano": ""}, fetches=True)
+    planned_with(dispatcher, with_models(SLOW[0], own="aa"), own="aa")
+    assert dispatcher.next(fetching, [fetching], 0.0) == ("film", 0)
+    assert dispatcher.next(replace(SLOW[2], models={"own": "bb"}, fetches=True), [fetching], 0.0) is None
 
 
 def test_two_machines_on_which_it_fails_fail_a_job_and_are_named() -> None:
@@ -262,6 +314,59 @@ class AnyOrder(RuleBasedStateMachine):
 
 AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestAnyOrder = AnyOrder.TestCase
+
+
+HASHES = st.sampled_from(["", "aa", "bb"])
+FILES = st.fixed_dictionaries({}, optional={"own": HASHES, VAE: HASHES, "nano": st.just("")})
+SPOTS = st.lists(st.tuples(FILES, st.booleans(), st.sampled_from(["RTX 3060", "RTX 4090"])), min_size=1, max_size=5)
+WANTED = st.fixed_dictionaries({}, optional={"own": HASHES, VAE: HASHES})
+
+
+@given(there=SPOTS, wanted=WANTED, units=st.integers(1, 6), mixed=st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_no_segment_goes_where_a_file_is_known_to_be_another_and_all_others_get_one(
+    there: list[tuple[dict[str, str], bool, str]], wanted: dict[str, str], units: int, mixed: bool
+) -> None:
+    dispatcher = Dispatcher(mixed=mixed)
+    spots = [
+        Spot(f"m-{number}:0", f"m-{number}", kind, models=files, fetches=fetches)
+        for number, (files, fetches, kind) in enumerate(there)
+    ]
+    planner = Spot("planner:0", "planner", "RTX 3060")
+    dispatcher.add(Turn("film", NORMAL, 1, model="own"), 0.0)
+    assert dispatcher.next(planner, [planner], 0.0) == ("film", BEGIN)
+    dispatcher.done("film", planner.id)
+    dispatcher.planned("film", range(units), planner.kind, "own", wanted)
+
+    def other(spot: Spot) -> bool:
+        return any(sha and spot.models.get(name) and spot.models[name] != sha for name, sha in wanted.items())
+
+    def able(spot: Spot) -> bool:
+        return (not spot.models or spot.fetches or "own" in spot.models) and (mixed or spot.kind == planner.kind)
+
+    got = {spot.id for spot in spots if dispatcher.next(spot, spots, 0.0) is not None}
+    right = [spot.id for spot in spots if able(spot) and not other(spot)]
+    assert got == set(right[:units])
+    machines = {spot.machine for spot in spots if able(spot)}
+    assert set(dispatcher.others("film", spots)) == (set() if right else machines)
+
+
+@given(there=SPOTS, wanted=WANTED)
+@settings(max_examples=100, deadline=None)
+def test_somebody_begins_whoever_is_there_with_the_model_and_the_right_file_goes_first(
+    there: list[tuple[dict[str, str], bool, str]], wanted: dict[str, str]
+) -> None:
+    dispatcher = Dispatcher(mixed=True)
+    spots = [Spot(f"m-{n}:0", f"m-{n}", kind, models=files) for n, (files, _, kind) in enumerate(there)]
+    dispatcher.add(Turn("film", NORMAL, 1, model="own", hashes=wanted), 0.0)
+    having = [spot for spot in spots if not spot.models or "own" in spot.models]
+    right = [
+        spot
+        for spot in having
+        if not any(sha and spot.models.get(name) and spot.models[name] != sha for name, sha in wanted.items())
+    ]
+    chosen = next((spot for spot in spots if dispatcher.next(spot, spots, 0.0) is not None), None)
+    assert chosen == next(iter(right or having), None)
 
 
 @given(st.lists(st.integers(1, 30), min_size=2, max_size=5), st.integers(1, 4))

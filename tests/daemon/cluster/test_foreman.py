@@ -16,6 +16,7 @@ from daemon.cluster.job_events import Ended, Event, Made, Step, TooLarge, UnitEr
 from seedvr2.errors import MachineError, MediaError, OutOfMemoryError
 
 RANK = (False, -1)
+PUBLISHED = "seedvr2_ema_3b-Q6_K.gguf"
 
 
 class Desk:
@@ -217,3 +218,37 @@ def test_bytes_that_travelled_are_counted() -> None:
     for size in (5, 7):
         desk.foreman.hear(say.Carried("a", "to", size))
     assert dict(desk.foreman.carried) == {("a", "to"): 12}
+
+
+def test_a_job_whose_model_nobody_has_says_how_it_comes_there_and_begins_when_it_is() -> None:
+    desk = Desk(("a", "b"))
+    desk.foreman.leave("job")
+    for run in desk.running():
+        desk.foreman.hear(say.Failed(run.attempt, "Cancelled", "Stopped."))
+    desk.sent.clear()
+    for machine in ("a", "b"):
+        desk.seen(machine, models={"nano": ""})
+    for job, model in (("published", PUBLISHED), ("own", "mine.gguf")):
+        desk.foreman.enter(Turn(job, RANK, 2, model=model), lambda index, _attempt: {"index": index}, desk.events)
+    said = f"no machine has {PUBLISHED}; `seedvr2d pull {PUBLISHED} --machine a` (or b) fetches it there"
+    assert desk.foreman.waits_for("published") == said
+    assert desk.foreman.waits_for("own").endswith("put it into the models folder of those that are to make it")
+    assert desk.foreman.lacking == [PUBLISHED]
+    assert desk.running() == []
+    desk.seen("b", models={"nano": "", PUBLISHED: ""})
+    assert [run.place for run in desk.running()] == ["b:0"]
+    assert desk.foreman.lacking == []
+
+
+def test_a_job_names_the_machine_that_has_another_file_than_its_plan() -> None:
+    desk = Desk(("a",))
+    desk.foreman.hear(say.Gone("a:0", "gone"))
+    desk.foreman.hear(say.Lost(desk.take().attempt, "the place is not there any more", begun=False))
+    desk.foreman.planned("job", range(3), say.Place("a:0", "a", kind="card"), "own.gguf", {"own.gguf": "aa"})
+    desk.seen("a", models={"own.gguf": "bb"})
+    assert desk.running() == []
+    waits = desk.foreman.waits_for("job")
+    assert waits.startswith("the own.gguf on a is another file than the one that it was planned with")
+    desk.seen("a", models={"own.gguf": "aa"})
+    assert [run.order["index"] for run in desk.running()] == [0]
+    assert desk.foreman.waits_for("job") == ""

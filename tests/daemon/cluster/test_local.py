@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.cluster.messages import LookAgain
 from seedvr2 import UpscaleOptions, Upscaler
 from seedvr2 import attempts as engine
 from tests.daemon.cluster.conftest import Clustered, child_of, family_of, film, listening
@@ -183,6 +184,18 @@ def test_a_pause_lets_what_runs_be_finished_and_nothing_else_begin(clustered: Cl
     assert clustered.finished(job_id)["status"] == "completed"
     # The plan is looked at once more; what was finished is not made again.
     assert clustered.units("made") - made == 1 + 12 - done
+
+
+def test_the_places_look_again_when_a_model_of_this_machine_is_removed(
+    clustered: Clustered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(clustered.cluster, "_tell", told.append)
+    path = clustered.config.paths.models[0] / "mine.gguf"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"mine")
+    assert clustered.delete("/api/models/mine.gguf?force=1").status_code == 200
+    assert told == [LookAgain()]
 
 
 @pytest.mark.long

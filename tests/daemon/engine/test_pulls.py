@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from daemon.engine import pulls as pulls_module
+from daemon.engine.pull import Pull
 from daemon.engine.pull_process import PullProcess, Step
-from daemon.engine.pulls import FILE, Pull, Pulls
+from daemon.engine.pulls import FILE, Pulls
 from daemon.errors import RequestError
 from seedvr2.catalogue import find
 from tests.daemon.conftest import eventually
