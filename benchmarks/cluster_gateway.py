@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from daemon.cluster.depot import Depot
 from daemon.cluster.gateway_main import main
 
 STEP_S = 0.02
@@ -16,14 +18,20 @@ class Sleeper:
 
     model = "none"
 
-    def __init__(self, setup: Mapping[str, Any]) -> None:
-        """There is nothing to set up."""
+    def __init__(self, _setup: Mapping[str, Any]) -> None:
+        """Nothing of the setup is looked at."""
+        # Nothing is made in it, as no file travels.
+        self.depot = Depot(Path("none"), limit=0, spare=0)
 
     def facts(self) -> dict[str, Any]:
         """As of `Bench`."""
         numbers = dict.fromkeys(("gpu_index", "vram_mb", "free_mb"), 0)
         models = {"models": {}, "vae": "", "fetches": False, "model": self.model}
-        return {**numbers, **models, "kind": "sleeper", "engine": "", "why": ""}
+        return {**numbers, **models, "kind": "sleeper", "engine": "", "shared": True, "why": ""}
+
+    def sees(self, _path: str, _size: int) -> bool:
+        """As of `Bench`."""
+        return True
 
     def carry_out(
         self,

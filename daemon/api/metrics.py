@@ -100,6 +100,12 @@ def _places(context: Context) -> Iterator[Metric]:
     for (machine, result), count in foreman.units.items():
         units.add_metric([as_label(machine), result], count)
     yield units
+    carried = CounterMetricFamily(
+        "seedvr2_transfer_bytes", "Of files to and from machines that do not see them", labels=["machine", "direction"]
+    )
+    for (machine, direction), count in foreman.carried.items():
+        carried.add_metric([as_label(machine), direction], count)
+    yield carried
     took = SummaryMetricFamily(
         "seedvr2_unit_seconds", "Time that one took, the way there and back included", labels=["kind"]
     )

@@ -122,6 +122,7 @@ async def cluster(api: Api, _arguments: argparse.Namespace, output: Output) -> b
     lines = [
         f"{place['id']}  {place['kind'] or '?'}  {place['state']}"
         + (f"  {place['task_id']}" if place["task_id"] else "")
+        + ("" if place["shared"] else "  files are sent there and back")
         + (f"  {place['why']}" if place["why"] else "")
         for place in seen["places"]
     ]

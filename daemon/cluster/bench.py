@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from daemon.cluster.depot import Depot, depot_setup
 from daemon.cluster.share import Mark, here, is_shared, mappings_of
 from daemon.engine.executor import as_outcome
 from daemon.engine.gpu import GpuFacts, cards, look
 from daemon.engine.local_executor import LocalExecutor
 from daemon.settings.keys import ModelSettings
 from seedvr2 import __version__
-from seedvr2.errors import MachineError, ModelNotInstalledError
+from seedvr2.catalogue.hashes import sha256_of
+from seedvr2.errors import MachineError, MediaError, ModelNotInstalledError
 from seedvr2.options import UpscaleOptions
 
 MIB = 1 << 20
@@ -34,14 +36,17 @@ class Bench:
 
     Args:
         setup: as `engine_setup` makes it; on a machine with settings of its own, the `mark` of the results' folder.
+            Besides, `share`, as the setting of the service.
     """
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
         self._mark = Mark(**setup["mark"]) if setup.get("mark") else None
+        self._share = str(setup.get("share", "auto"))
         self._paths = mappings_of(os.environ)
         setup = setup if "models_dirs" in setup else _own_setup()
         self._models_dirs = [Path(folder) for folder in setup["models_dirs"]]
         self._device, self._fetches = str(setup["device"]), bool(setup["auto_download"])
+        self.depot = Depot.of(setup["depot"])
         settings = ModelSettings(
             default=setup["default"],
             auto_download=setup["auto_download"],
@@ -60,7 +65,7 @@ class Bench:
 
     def facts(self) -> dict[str, Any]:
         """What there is to know of this place, without importing the engine; keys as of `Place`."""
-        gpu = self._gpu()
+        gpu, shared = self._gpu(), self._shares()
         return {
             "gpu_index": gpu.index if gpu else 0,
             "kind": gpu.name if gpu else PROCESSOR,
@@ -72,35 +77,67 @@ class Bench:
             # Where any may be fetched, none is missing.
             "fetches": self._fetches,
             "model": self.model,
-            "why": self._why(),
+            "shared": shared,
+            "why": self._why(shared),
         }
 
-    def _why(self) -> str:
+    def sees(self, path: str, size: int) -> bool:
+        """Whether a file of the service is here, too."""
+        try:
+            return here(path, self._paths).stat().st_size == size
+        except OSError:
+            return False
+
+    def _shares(self) -> bool:
+        if self._share == "never":
+            return False
+        return self._mark is None or is_shared(self._mark, self._paths, writable=True)
+
+    def _why(self, shared: bool) -> str:
         """Why nothing can be made here; empty if all is well."""
-        if self._mark is None or is_shared(self._mark, self._paths, writable=True):
+        if shared:
             return ""
+        if self._mark is None or self._share != "always":
+            return self.depot.why()
         folder = self._mark.folder
         return f"it does not see {folder}, or may not write there; share it, or join with --path {folder}=FOLDER"
 
     def carry_out(self, order: Mapping[str, Any], on_step: OnStep, cancelled: Callable[[], bool]) -> dict[str, Any]:
         """Do what is asked for. Raises as `Executor.run`; OptionError of `plan`: here something differs from it."""
-        source = Path(order["source"])
-        if self._mark is not None:
-            # The name under which the service holds it open means nothing on another machine.
-            source = here(order["path"], self._paths)
-            order = {**order, "target": here(order["target"], self._paths)}
-            if not source.exists():
-                where = f"{source} is not on this machine; share its folder, or join with --path"
-                raise MachineError(f"{where} {Path(order['path']).parent}=FOLDER.", errno.ENOENT)
-        if order["what"] == "segment":
-            return self._segment(source, order, on_step, cancelled)
-        return self._begin(source, order, on_step, cancelled)
+        carried = order.get("carried") or {}
+        source, target = self._source(order, carried), self._target(order, carried)
+        try:
+            if order["what"] == "segment":
+                return self._segment(source, target, order, on_step, cancelled)
+            return self._begin(source, target, order, on_step, cancelled)
+        except MediaError as error:
+            if carried.get("source") and not self.depot.is_whole(carried["attempt"]):
+                what = f"The copy of {source.name} on this machine was damaged, and is removed; check its disk."
+                raise MachineError(what, errno.EIO) from error
+            raise
+
+    def _source(self, order: Mapping[str, Any], carried: Mapping[str, Any]) -> Path:
+        if carried.get("source"):
+            return self.depot.source(carried["attempt"])
+        if self._mark is None:
+            return Path(order["source"])
+        # The name under which the service holds it open means nothing on another machine.
+        source = here(order["path"], self._paths)
+        if not source.exists():
+            where = f"{source} is not on this machine; share its folder, or join with --path"
+            raise MachineError(f"{where} {Path(order['path']).parent}=FOLDER.", errno.ENOENT)
+        return source
+
+    def _target(self, order: Mapping[str, Any], carried: Mapping[str, Any]) -> Path:
+        if carried.get("result"):
+            return self.depot.target(carried["attempt"], Path(order["target"]).name)
+        return Path(order["target"]) if self._mark is None else here(order["target"], self._paths)
 
     def _begin(
-        self, source: Path, order: Mapping[str, Any], on_step: OnStep, cancelled: Callable[[], bool]
+        self, source: Path, target: Path, order: Mapping[str, Any], on_step: OnStep, cancelled: Callable[[], bool]
     ) -> dict[str, Any]:
         """The plan of a video, or the whole result of anything else."""
-        model, target = str(order["model"]), Path(order["target"])
+        model = str(order["model"])
         options = UpscaleOptions.parse(order["options"])
         upscaler = self._engine.upscaler(model, cancelled, lambda: on_step("downloading", 0, None, None))
         report = _reporter(on_step)
@@ -122,10 +159,12 @@ class Bench:
                 "warnings": list(outcome.warnings),
             },
             "bytes": target.stat().st_size,
+            # Who reads it where it is has nothing to compare.
+            "sha256": sha256_of(target) if order.get("carried") else "",
         }
 
     def _segment(
-        self, source: Path, order: Mapping[str, Any], on_step: OnStep, cancelled: Callable[[], bool]
+        self, source: Path, target: Path, order: Mapping[str, Any], on_step: OnStep, cancelled: Callable[[], bool]
     ) -> dict[str, Any]:
         job_plan: Any = importlib.import_module("seedvr2.farm.job_plan")
         plan = job_plan.JobPlan.from_dict(order["plan"])
@@ -133,7 +172,7 @@ class Bench:
         made = upscaler.make_segments(
             plan,
             [int(order["index"])],
-            Path(order["target"]),
+            target,
             source=source,
             on_progress=_reporter(on_step),
             cancelled=cancelled,
@@ -195,12 +234,16 @@ def _own_setup() -> dict[str, Any]:
     config: Any = importlib.import_module("daemon.settings.config")
     places: Any = importlib.import_module("daemon.settings.shelves")
     own = config.load_config()
-    return engine_setup(own.model, [str(folder) for folder in places.shelves(own)], "")
+    models = [str(folder) for folder in places.shelves(own)]
+    return engine_setup(own.model, models, "", depot_setup(own.paths.state, own.cluster.cache_gb, own.jobs.min_free_mb))
 
 
-def engine_setup(settings: ModelSettings, models_dirs: list[str], memory_file: str) -> dict[str, Any]:
-    """How the engine is set up, as JSON."""
+def engine_setup(
+    settings: ModelSettings, models_dirs: list[str], memory_file: str, depot: Mapping[str, Any]
+) -> dict[str, Any]:
+    """How the engine is set up, as JSON. `depot`: as of `depot_setup`."""
     return {
+        "depot": dict(depot),
         "models_dirs": models_dirs,
         "memory_file": memory_file,
         "default": settings.default,

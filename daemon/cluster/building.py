@@ -12,6 +12,7 @@ from typing import Any
 from daemon.cluster import messages as say
 from daemon.cluster.addresses import address_of
 from daemon.cluster.bench import PROCESSOR, engine_setup
+from daemon.cluster.depot import depot_setup
 from daemon.cluster.executor import ClusterExecutor
 from daemon.cluster.gateway import COMMON, MAIN, Gateway, ray_environment
 from daemon.cluster.head import command, member_environment, patience, secrets_folder, token_mode
@@ -68,12 +69,14 @@ def make_executor(
             config.model.model_copy(update={"device": PROCESSOR}) if PROCESSOR in visible else config.model,
             [str(folder) for folder in models],
             str(memory),
+            depot_setup(config.paths.state, config.cluster.cache_gb, config.jobs.min_free_mb),
         ),
         listed=str(secrets_folder(config.cluster, config.paths.state)) if config.cluster.mode == "head" else "",
         mark={},
         idle_s=config.model.idle_timeout_s,
         level=config.logging.level,
         form=config.logging.format,
+        share=config.cluster.share,
     )
     environment = _environment(config, visible)
 

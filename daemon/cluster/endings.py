@@ -49,22 +49,37 @@ class Endings:
         self._places = places
         self.units: Counter[tuple[str, str]] = Counter()
         self.seconds: dict[str, tuple[int, float]] = {}
+        # By job, the place that could not take what it was given last, and why.
+        self._hindered: dict[str, tuple[str, str]] = {}
 
     def over(self, said: say.Done | say.Failed | say.Lost, attempt: Attempt, tell: Tell) -> None:
         """An attempt is over, of which the dispatcher knows; `tell` the job what that means for it."""
         match said:
             case say.Done():
                 self._made(said, attempt, tell)
-            case say.Lost(begun=False):
+            case say.Lost(begun=False, why=why):
                 self._dispatcher.taken_back(attempt.job, attempt.place)
+                self._hindered[attempt.job] = attempt.place, why
             case say.Lost(why=why):
                 log.warning("job %s: %s lost at %s: %s", attempt.job, _name(attempt.index), attempt.place, why)
                 self._lost(attempt, tell, why)
             case say.Failed(device=True):
                 self._lost(attempt, tell, f"the GPU failed ({said.message})")
+            case say.Failed(here=True):
+                self._dispatcher.taken_back(attempt.job, attempt.place)
+                tell(Ended(_error(said)))
             case say.Failed():
                 self.units[attempt.machine, "failed"] += 1
                 self._failed(attempt, tell, _error(said))
+
+    def hindered(self, job: str) -> str:
+        """Which place could not take a part of a job, and why, as long as it takes nothing else either."""
+        place, why = self._hindered.get(job, ("", ""))
+        return f"{place}: {why}" if place and not any(spot.id == place for spot in self._places.spots) else ""
+
+    def forget(self, job: str) -> None:
+        """A job is gone."""
+        self._hindered.pop(job, None)
 
     def spoilt(self, job: str, index: int, place: say.Place, why: str, tell: Tell) -> None:
         """What was made of a unit at a place is no good."""
@@ -87,6 +102,7 @@ class Endings:
             # It was told of before: the way of a message that tells of an end is not shorter.
             place = say.Place(attempt.place, attempt.machine)
         self._dispatcher.done(attempt.job, attempt.place)
+        self.forget(attempt.job)
         self.units[place.machine, "made"] += 1
         count, total = self.seconds.get(place.kind, (0, 0.0))
         self.seconds[place.kind] = count + 1, total + seconds

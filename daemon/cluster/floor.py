@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import ray
@@ -15,10 +15,15 @@ from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from daemon.cluster import messages as say
+from daemon.cluster.carrying import Carrier, HinderedError, StoppedError
+from daemon.cluster.disk_threads import HereError
 from daemon.cluster.fetching import Fetching
 from daemon.cluster.head import LABEL
 from daemon.cluster.members import doorkeeper
 from daemon.cluster.slot import GROUPS, GpuSlot, Workbench, rested
+from daemon.engine.faults import as_fault
+from seedvr2.errors import MediaError
+from seedvr2.trouble import MACHINE_TROUBLE
 
 log = logging.getLogger(__name__)
 LOOK_S = 1.0
@@ -28,7 +33,10 @@ HELLO_S = 60.0
 FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
 # Between two questions to a place that has nothing to do: its memory may be taken by others.
 FACTS_S = 30.0
-FACTS = ("gpu_index", "kind", "vram_mb", "free_mb", "engine", "models", "vae", "fetches")
+FACTS = ("gpu_index", "kind", "vram_mb", "free_mb", "engine", "models", "vae", "fetches", "shared")
+# For a place to remove what there is of an attempt.
+CLEAR_S = 10.0
+_STOPPED = {"fault": {"kind": "Cancelled", "message": "It was stopped on its way."}}
 # What Ray calls the machine that it was started on first.
 HEAD_NODE = "node:__internal_head__"
 
@@ -69,6 +77,8 @@ class Floor:
         self._setup = setup
         self._bays: dict[str, _Bay] = {}
         self._attempts: dict[str, _Bay] = {}
+        self._last: dict[str, say.Progress] = {}
+        self._carrier = Carrier(send)
         self._tasks: set[asyncio.Task[None]] = set()
         self._fetching = Fetching(send)
         # No CPU is asked for: a GPU is what there is one of.
@@ -79,10 +89,10 @@ class Floor:
         """Do what the service says."""
         match message:
             case say.Run():
-                self._go(self._run(message))
+                self._begin(message)
             case say.Cancel(attempt=attempt):
                 bay = self._attempts.get(attempt)
-                if bay is not None and bay.slot is not None:
+                if bay is not None and not self._carrier.stop(attempt) and bay.slot is not None:
                     bay.slot.cancel.remote(attempt)
             case say.Kill(place=place, why=why):
                 if place in self._bays:
@@ -174,12 +184,13 @@ class Floor:
         here = NodeAffinitySchedulingStrategy(bay.node, soft=False)
         # Other machines have settings of their own, and their own folders of models.
         setup = self._setup.engine if bay.place.here else {"mark": self._setup.mark}
+        setup = {**setup, "share": self._setup.share}
         bay.slot, bay.asked = self._class.options(scheduling_strategy=here).remote(self._make, setup), time.monotonic()
         return bay.slot
 
-    def _refuse(self, bay: _Bay, state: str, why: str) -> None:
+    def _refuse(self, bay: _Bay, state: str, why: str, pause: float = 0.0) -> None:
         log.warning("%s: %s", bay.place.id, why)
-        pause = min(FIRST_REST_S * 2**bay.tries, LONGEST_REST_S)
+        pause = pause or min(FIRST_REST_S * 2**bay.tries, LONGEST_REST_S)
         bay.tries, bay.resting_until = min(bay.tries + 1, 30), time.monotonic() + pause
         self._drop(bay)
         # It is asked anew what it is.
@@ -240,27 +251,73 @@ class Floor:
 
     # -- attempts -----------------------------------------------------------------------------------------
 
-    async def _run(self, run: say.Run) -> None:
+    def _begin(self, run: say.Run) -> None:
         bay = self._bays.get(run.place)
         if bay is None or bay.busy or bay.place.state != "idle":
             self._send(say.Lost(run.attempt, "the place is not there any more", begun=False))
             return
+        # At once: it may be cancelled before its task has had its first turn.
         bay.busy = True
         self._attempts[run.attempt] = bay
         self._tell(bay, state="busy" if bay.place.model else "loading", unit=run.attempt)
-        slot = bay.slot or self._open(bay)
-        telling = asyncio.create_task(self._follow(bay, slot, run.attempt))
+        self._go(self._run(bay, bay.slot or self._open(bay), run))
+
+    async def _run(self, bay: _Bay, slot: Any, run: say.Run) -> None:
+        place, attempt, order, travels = bay.place, run.attempt, run.order, True
+        carries = not (place.shared and (place.here or self._setup.share == "always"))
         try:
-            said = await _answer(slot.run.remote(run.attempt, run.order))
+            if carries:
+                order = await self._carrier.bring(slot, bay.node, place, run)
+            travels = False
+            said = await self._worked(bay, slot, attempt, order)
+            if not place.shared:
+                travels = True
+                _check_machine(said)
+                await self._take_over(slot, place, run, said)
+            self._ended(bay, attempt, said)
+        except StoppedError:
+            self._ended(bay, attempt, {**_STOPPED, "model": bay.place.model})
+        except HereError as error:
+            self._ended(bay, attempt, {"fault": _fault(error.error) | {"here": True}, "model": bay.place.model})
+        except MediaError as error:
+            self._ended(bay, attempt, {"fault": _fault(error), "model": bay.place.model})
+        except HinderedError as error:
+            await self._clear(slot, attempt)
+            bay.busy = False
+            self._refuse(bay, "refused", str(error), LONGEST_REST_S)
+            self._send(say.Lost(attempt, str(error), begun=False))
         except ActorUnavailableError as error:
-            self._lost(bay, run.attempt, "suspect", f"{bay.place.machine} does not answer ({_first_line(error)})")
+            why = f"{place.machine} does not answer ({_first_line(error)})"
+            self._lost(bay, attempt, "suspect", why, begun=not travels)
         except RayError as error:
-            self._lost(bay, run.attempt, "loading", f"its process ended ({_first_line(error)})")
-        else:
-            self._ended(bay, run.attempt, said)
+            self._lost(bay, attempt, "loading", f"its process ended ({_first_line(error)})", begun=not travels)
+        finally:
+            del self._attempts[attempt]
+            self._last.pop(attempt, None)
+            if carries:
+                self._go(self._clear(slot, attempt))
+
+    async def _worked(self, bay: _Bay, slot: Any, attempt: str, order: dict[str, Any]) -> dict[str, Any]:
+        telling = asyncio.create_task(self._follow(bay, slot, attempt))
+        try:
+            said: dict[str, Any] = await _answer(slot.run.remote(attempt, order))
         finally:
             telling.cancel()
-            del self._attempts[run.attempt]
+        return said
+
+    async def _take_over(self, slot: Any, place: say.Place, run: say.Run, said: dict[str, Any]) -> None:
+        """Get what a place has made, if that is a file."""
+        answer = said.get("answer")
+        if answer is None or "bytes" not in answer:
+            return
+        # Nothing else moves meanwhile, and it is not to be taken for stuck.
+        last = self._last.get(run.attempt) or say.Progress(run.attempt, "writing", 0, None, None)
+        await self._carrier.fetch(slot, place, run, answer, lambda: self._send(last))
+
+    async def _clear(self, slot: Any, attempt: str) -> None:
+        """Have a place remove what there is of an attempt; what is left then goes when the next slot starts there."""
+        with contextlib.suppress(RayError, TimeoutError):
+            await asyncio.wait_for(_answer(slot.forget.remote(attempt)), CLEAR_S)
 
     def _ended(self, bay: _Bay, attempt: str, said: dict[str, Any]) -> None:
         bay.busy, bay.used = False, time.monotonic()
@@ -271,12 +328,12 @@ class Floor:
         self._tell(bay, state="idle", unit="", model=said["model"] if bay.slot is not None else "")
         self._send(say.Done(attempt, said["answer"]) if fault is None else say.Failed(attempt, **fault))
 
-    def _lost(self, bay: _Bay, attempt: str, state: str, why: str) -> None:
+    def _lost(self, bay: _Bay, attempt: str, state: str, why: str, *, begun: bool) -> None:
         bay.busy = False
         # A slot that is cut off would go on; what it makes is not wanted any more.
         self._drop(bay)
         self._tell(bay, kind="", state=state, why="", model="", unit="")
-        self._send(say.Lost(attempt, why))
+        self._send(say.Lost(attempt, why, begun))
 
     async def _follow(self, bay: _Bay, slot: Any, attempt: str) -> None:
         seen = 0
@@ -290,13 +347,28 @@ class Floor:
             if told is not None and told["number"] > seen:
                 seen = told["number"]
                 self._tell(bay, state="busy", model=told["model"])
-                self._send(say.Progress(attempt, told["stage"], told["done"], told["total"], told["share"]))
+                self._last[attempt] = say.Progress(attempt, told["stage"], told["done"], told["total"], told["share"])
+                self._send(self._last[attempt])
             await asyncio.sleep(rested(since))
 
     def _go(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _fault(error: Exception) -> dict[str, Any]:
+    """As a slot says it."""
+    fault = asdict(as_fault(0, error))
+    del fault["id"]
+    return fault
+
+
+def _check_machine(said: dict[str, Any]) -> None:
+    """Raise HinderedError where a machine that uses its own disk alone is in trouble: no file is to blame."""
+    fault = said.get("fault") or {}
+    if fault.get("kind") == "MachineError" or (fault.get("kind") == "OSError" and fault["number"] in MACHINE_TROUBLE):
+        raise HinderedError(f"it cannot work with its disk: {fault['message']}")
 
 
 async def _answer(ref: Any) -> Any:

@@ -53,6 +53,7 @@ class Foreman:
         self._places = Places()
         self._attempts: dict[str, Attempt] = {}
         self._endings = Endings(dispatcher, self._places)
+        self._carried: Counter[tuple[str, str]] = Counter()
 
     # -- for any thread -----------------------------------------------------------------------------------
 
@@ -86,6 +87,12 @@ class Foreman:
         with self._lock:
             return self._endings.seconds.copy()
 
+    @property
+    def carried(self) -> Counter[tuple[str, str]]:
+        """Bytes of files that have travelled, by machine and whether they went "to" it or came "from" it."""
+        with self._lock:
+            return self._carried.copy()
+
     def places_of(self, job: str) -> list[str]:
         """The places that are at work on a job."""
         with self._lock:
@@ -103,6 +110,9 @@ class Foreman:
             model = self._dispatcher.lacks_model(job, spots)
             if model:
                 return missing(model, {spot.machine for spot in spots})
+            hindered = self._endings.hindered(job)
+            if hindered and not self._dispatcher.running(job):
+                return hindered
             if kind and not any(spot.kind == kind for spot in spots):
                 return f"it waits for a machine with {kind}, on which it was begun"
             others = self._dispatcher.others(job, spots)
@@ -165,6 +175,7 @@ class Foreman:
             self._withdraw_all(job)
             self._dispatcher.remove(job)
             self._desks.pop(job, None)
+            self._endings.forget(job)
             self._assign()
 
     def at_work(self, job: str) -> bool:
@@ -206,6 +217,8 @@ class Foreman:
                     self._progressed(message)
                 case say.Done() | say.Failed() | say.Lost():
                     self._over(message)
+                case say.Carried(machine=machine, direction=direction):
+                    self._carried[machine, direction] += message.bytes
             self._assign()
             changed = len(self._places.spots) != before
         if changed:

@@ -18,7 +18,7 @@ from daemon.cluster.dispatcher import VAE, Turn
 from daemon.cluster.foreman import Foreman
 from daemon.cluster.job_events import Ended, Event, Made, Step, TooLarge
 from daemon.cluster.job_folder import JobFolder, NotWholeError
-from daemon.cluster.messages import Place
+from daemon.cluster.messages import SENDING, Place
 from daemon.engine.executor import OnProgress, Outcome
 from seedvr2.errors import Cancelled, MachineError, Yielded
 from seedvr2.nano import DIT_FILE
@@ -216,7 +216,9 @@ class JobRun:
         total, done = int(self._plan["frames"]), self._folder.frames_done
         running = [step for index, step in self._steps.items() if index in self._missing]
         done += sum(step.done for step in running)
-        stage = running[-1].stage if running else "restoring"
+        # What is sent on its way to one place says little as long as others make something.
+        stages = [step.stage for step in running if step.stage != SENDING] or [step.stage for step in running]
+        stage = stages[-1] if stages else "restoring"
         self._asked.on_progress(stage, done, total, min(done / total, 1.0), self._segments())
 
     def _segments(self) -> Segments:

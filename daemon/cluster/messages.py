@@ -9,6 +9,8 @@ from typing import Any
 from daemon.engine.codec import Codec
 
 VERSION = 1
+# The stage in which a source goes to a machine that does not see it.
+SENDING = "sending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Place:
         here: whether it is on the machine of the service.
         state: idle, loading, busy, suspect (it does not answer) or refused (it cannot work). why: of the last two.
         model, unit: in memory, and which attempt is being made; empty: none.
+        shared: whether it sees the folders of the service; if not, files are sent there and back.
     """
 
     id: str
@@ -40,6 +43,7 @@ class Place:
     why: str = ""
     model: str = ""
     unit: str = ""
+    shared: bool = True
 
 
 # -- to the gateway -------------------------------------------------------------------------------------------
@@ -58,7 +62,7 @@ class Setup:
         listed: the folder with the list of machines that may work; empty: any.
         mark: of the folder of the results, by which other machines see that they share it; as `Mark`. Empty: none.
         idle_s: seconds without work until a place gives its memory back; 0: never.
-        level, form: of the log.
+        level, form: of the log. share: as the setting.
     """
 
     version: int
@@ -73,6 +77,7 @@ class Setup:
     idle_s: float
     level: str
     form: str
+    share: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +189,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt failed, and the place goes on; as `Fault` of the engine's messages."""
+    """An attempt failed, and the place goes on; as `Fault` of the engine's messages.
+
+    `here`: it is a disk of the service's machine that refused, and no other place would fare better.
+    """
 
     attempt: str
     kind: str
@@ -193,6 +201,7 @@ class Failed:
     name: str = ""
     device: bool = False
     others_mb: int = 0
+    here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +211,15 @@ class Lost:
     attempt: str
     why: str
     begun: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """So many more bytes of files have travelled `to` a machine, or `from` it, since this was last said."""
+
+    machine: str
+    direction: str
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,5 +243,5 @@ class FetchEnded:
 
 
 ToGateway = Setup | Run | Cancel | Kill | Rest | Fetch | StopFetch | LookAgain
-FromGateway = Up | Trouble | Beat | Seen | Gone | Progress | Done | Failed | Lost | FetchStep | FetchEnded
+FromGateway = Up | Trouble | Beat | Seen | Gone | Progress | Done | Failed | Lost | FetchStep | FetchEnded | Carried
 CODEC = Codec((*typing.get_args(ToGateway), *typing.get_args(FromGateway)), (Place,))

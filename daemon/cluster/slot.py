@@ -11,13 +11,15 @@ from typing import Any, Protocol
 
 import ray
 
+from daemon.cluster.depot import Depot
+from daemon.cluster.incoming import CacheError, NotWholeError
 from daemon.engine.faults import as_fault
 from seedvr2.heap import keep_freed_blocks
 
 # Seconds between two answers about how far an attempt is, and until there is one though nothing has moved.
 STEP_S, QUIET_S = 0.5, 5.0
-# The two lines of calls to a slot: what is computed, and what is said meanwhile.
-GROUPS = {"work": 1, "talk": 4}
+# The lines of calls to a slot: what is computed, what is said meanwhile, and files that come and go.
+GROUPS = {"work": 1, "talk": 4, "bytes": 1}
 
 
 class Workbench(Protocol):
@@ -27,8 +29,15 @@ class Workbench(Protocol):
     def model(self) -> str:
         """The model in memory; empty: none."""
 
+    @property
+    def depot(self) -> Depot:
+        """What is kept here of files that come and go."""
+
     def facts(self) -> dict[str, Any]:
         """What there is to know of this place."""
+
+    def sees(self, path: str, size: int) -> bool:
+        """Whether a file of the service is here, too."""
 
     def carry_out(
         self,
@@ -93,6 +102,45 @@ class GpuSlot:
     def cancel(self, attempt: str) -> None:
         """Stop an attempt at the next step of the engine."""
         self._cancelled.add(attempt)
+
+    @ray.method(concurrency_group="talk")
+    def sees(self, path: str, size: int) -> bool:
+        """Whether a file of the service, of so many bytes, is here, too."""
+        return self._bench.sees(path, size)
+
+    # Of these `why` in an answer is what is wrong with this machine.
+
+    @ray.method(concurrency_group="bytes")
+    def expect(self, attempt: str, source: Mapping[str, Any]) -> dict[str, Any]:
+        """Whether a source is `here`; None while another process gets it. As `Depot.expect`."""
+        try:
+            return {"here": self._bench.depot.expect(attempt, source)}
+        except CacheError as error:
+            return {"why": str(error)}
+
+    @ray.method(concurrency_group="bytes")
+    def add(self, attempt: str, offset: int, chunk: bytes) -> dict[str, Any]:
+        """Take some bytes of a source; `spoilt`: it is not the one that was announced."""
+        try:
+            self._bench.depot.add(attempt, offset, chunk)
+        except NotWholeError:
+            return {"spoilt": True}
+        except CacheError as error:
+            return {"why": str(error)}
+        return {"spoilt": False}
+
+    @ray.method(concurrency_group="bytes")
+    def read(self, attempt: str, offset: int) -> dict[str, Any]:
+        """Some `bytes` of what was made."""
+        try:
+            return {"bytes": self._bench.depot.read(attempt, offset)}
+        except OSError as error:
+            return {"why": f"what it has made cannot be read again ({error.strerror}); check its disk"}
+
+    @ray.method(concurrency_group="bytes")
+    def forget(self, attempt: str) -> None:
+        """Remove what there is of an attempt."""
+        self._bench.depot.forget(attempt)
 
     def _stepped(self, stage: str, done: int, total: int | None, share: float | None) -> None:
         step = (stage, done, total, share)

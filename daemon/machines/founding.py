@@ -61,6 +61,7 @@ def added(config: Config, name: str) -> JoinFile:
         versions=versions(),
         models=_models(config),
         marks=tuple(_marks(config)),
+        share=config.cluster.share,
     )
     members.add(folder, name)
     return made

@@ -12,6 +12,7 @@ from daemon.cluster.share import Mark
 from daemon.errors import ClusterError
 
 FORMAT = "seedvr2d-join-1"
+SHARES = ("auto", "always", "never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class JoinFile:
         name: of the machine. address, port: of the head. lost_s: as configured there.
         authority: the certificate of the cluster. issuer: what the machine makes its certificate with.
         token: that of all. versions: of the head. models: SHA-256 by file name.
-        marks: left in the folders that have to be shared.
+        marks: left in the folders of sources and results. share: whether these have to be shared, as configured there.
     """
 
     name: str
@@ -36,6 +37,7 @@ class JoinFile:
     versions: dict[str, str]
     models: dict[str, str]
     marks: tuple[Mark, ...]
+    share: str = "auto"
 
     @property
     def identity(self) -> Identity:
@@ -54,6 +56,8 @@ def read_join_file(path: Path) -> JoinFile:
     try:
         values = json.loads(read_secret(path))
         if values.pop("format") != FORMAT:
+            raise ValueError
+        if values.get("share", "auto") not in SHARES:
             raise ValueError
         marks = tuple(Mark(**mark) for mark in values.pop("marks"))
         return JoinFile(**values, marks=marks)

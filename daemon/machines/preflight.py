@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from daemon.cluster.addresses import shown_addresses
 from daemon.cluster.certificates import fits, issue
+from daemon.cluster.depot import depot_setup
 from daemon.cluster.member import PORTS, environment, joined, ray_command
 from daemon.cluster.ray_folder import member_folder
 from daemon.cluster.secrets import CA, NODE, NODE_KEY, TOKEN, check_secrets, make_folder, write_secret
@@ -63,7 +65,7 @@ def check_cluster(joining: JoinFile, folder: Path, say: Callable[[str], None]) -
 def check_machine(joining: JoinFile, config: Config, mappings: Sequence[PathMapping], gpus: str) -> Iterator[str]:
     """What there is on this machine to work with, a sentence each. Raises ClusterError: it cannot work."""
     yield _gpus(gpus)
-    yield from _shares(joining, mappings)
+    yield from _shares(joining, mappings, config)
     yield from _models(joining.models, config)
     folder = member_folder(joining.port)
     free = free_bytes(folder)
@@ -120,14 +122,36 @@ def _gpus(gpus: str) -> str:
     return "GPUs: " + ", ".join(names if gpus == "all" else [names[int(number)] for number in gpus.split(",")]) + "."
 
 
-def _shares(joining: JoinFile, mappings: Sequence[PathMapping]) -> Iterator[str]:
-    for mark in joining.marks:
-        if not is_shared(mark, mappings, writable=True):
+def _shares(joining: JoinFile, mappings: Sequence[PathMapping], config: Config) -> Iterator[str]:
+    missing = []
+    for mark in joining.marks if joining.share != "never" else ():
+        if is_shared(mark, mappings, writable=True):
+            yield f"{mark.folder} of the daemon is shared, and can be written to."
+        elif joining.share == "auto":
+            missing.append(mark.folder)
+        else:
             raise ClusterError(
                 f"{mark.folder} of the daemon is not here, or cannot be written to: mount it at the same path, or say "
                 f"where it is with --path {mark.folder}=FOLDER."
             )
-        yield f"{mark.folder} of the daemon is shared, and can be written to."
+    if missing or joining.share == "never":
+        yield f"{', '.join(missing) or 'No folder'} of the daemon is {'not ' * bool(missing)}shared: {_sent(config)}"
+
+
+def _sent(config: Config) -> str:
+    """What is kept here of sources. Raises ClusterError: nothing can be."""
+    setup = depot_setup(config.paths.state, config.cluster.cache_gb, config.jobs.min_free_mb)
+    folder = Path(setup["folder"])
+    # It is made by who uses it: this may be looked at by root.
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ClusterError(f"{there} cannot be written to, and sources are to be kept in {folder}; check who may.")
+    free = free_bytes(there)
+    if free < setup["spare"]:
+        raise ClusterError(f"{there}, for copies of sources, has {free >> 20} MiB free; free some.")
+    return (
+        f"sources are sent here, up to {config.cluster.cache_gb:g} GB are kept in {folder}, {free >> 30} GiB are free."
+    )
 
 
 def _models(wanted: Mapping[str, str], config: Config) -> Iterator[str]:

@@ -13,7 +13,7 @@ OnProgress = Callable[[Progress], None]
 # Seconds between two notes of how far a job is.
 NOTE_S = 2.0
 # Stages before the frames.
-_BEFORE = ("downloading", "scanning", "loading")
+_BEFORE = ("sending", "downloading", "scanning", "loading")
 
 
 class Meter:

@@ -65,6 +65,7 @@ class Place(Answer):
     model: str | None = about("In memory.")
     unit: Whole | None = about("The segment that is made there.")
     task_id: TaskId | None
+    shared: bool = about("It sees the folders of the service; if not, files are sent there and back.")
 
 
 class Cluster(Answer):

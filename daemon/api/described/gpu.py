@@ -27,6 +27,7 @@ OPERATIONS: Table = {
                 "id": "studio-2:0", "machine": "studio-2", "gpu_index": 0, "kind": "NVIDIA L40S", "vram_mb": 45709,
                 "free_mb": 9120, "engine": "1.0.0", "models": {MODEL: ""}, "vae": None, "fetches": False,
                 "here": False, "state": "busy", "why": None, "model": MODEL, "unit": 7, "task_id": ID,
+                "shared": True,
             }],
             "problems": ["studio-3 does not answer any more"], "lacking": [],
         }},

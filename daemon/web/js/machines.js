@@ -56,7 +56,8 @@ export class Machines {
 function placeRow(place) {
   const room = place.vram_mb && translate("system.of", { free: memory(place.free_mb), total: memory(place.vram_mb) });
   const unit = place.unit !== null && translate("machine.segment", { number: number(place.unit + 1) });
-  const facts = [room, place.model && modelName(place.model), unit].filter(Boolean).join(" · ");
+  const sent = !place.shared && translate("machine.sent");
+  const facts = [room, place.model && modelName(place.model), unit, sent].filter(Boolean).join(" · ");
   return el(
     "li",
     {},

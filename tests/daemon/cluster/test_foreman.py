@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 from typing import Any
 
@@ -190,6 +191,33 @@ def test_a_job_says_that_its_kind_of_gpu_is_gone(gone: bool) -> None:
         desk.foreman.hear(say.Gone("a:0", "gone"))
         desk.seen("c", kind="another")
     assert ("card" in desk.foreman.waits_for("job")) is gone
+
+
+def test_a_machine_that_cannot_take_a_source_costs_no_attempt_and_is_named_while_nobody_works() -> None:
+    desk = Desk(machines=("a",), attempts=1)
+    run = desk.take()
+    desk.seen("a", state="refused", why="full")
+    desk.foreman.hear(say.Lost(run.attempt, "its disk is full", begun=False))
+    assert desk.foreman.waits_for("job") == "a:0: its disk is full"
+    assert desk.foreman.units["a", "lost"] == 0
+    desk.seen("a")
+    assert desk.take().order["index"] == run.order["index"]
+    assert desk.foreman.waits_for("job") == ""
+
+
+def test_a_disk_of_this_machine_that_refuses_ends_the_job_as_it_would_without_a_cluster() -> None:
+    desk = Desk()
+    desk.fail("OSError", "No space left on device", number=errno.ENOSPC, here=True)
+    error = desk.error()
+    assert isinstance(error, OSError) and error.errno == errno.ENOSPC
+    assert desk.foreman.units["a", "failed"] == 0
+
+
+def test_bytes_that_travelled_are_counted() -> None:
+    desk = Desk()
+    for size in (5, 7):
+        desk.foreman.hear(say.Carried("a", "to", size))
+    assert dict(desk.foreman.carried) == {("a", "to"): 12}
 
 
 def test_a_job_whose_model_nobody_has_says_how_it_comes_there_and_begins_when_it_is() -> None:

@@ -115,7 +115,7 @@ def test_what_a_machine_gets(config: Path) -> None:
     assert (made.name, made.address, made.port, made.lost_s) == ("studio-2", "192.0.2.10", 8210, 10.0)
     assert made.token == (config.parent / "state/cluster/token").read_text()
     assert made.versions["Python"] == f"{sys.version_info[0]}.{sys.version_info[1]}" and "PyTorch" in made.versions
-    assert [mark.folder for mark in made.marks] == [str(config.parent / "outputs")]
+    assert [mark.folder for mark in made.marks] == [str(config.parent / "outputs")] and made.share == "auto"
     # The machine makes a certificate for whatever address it has, and the authority is not in the file.
     node = issue(made.identity, "studio-2", ["192.0.2.77"])
     assert fits(node.chain, made.identity.chain, ["192.0.2.77"]) and not fits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -21,6 +22,7 @@ pytestmark = [
     ),
 ]
 DAEMON = (sys.executable, "-m", "daemon")
+TEXT = b"these are the pixels"
 
 
 def _write_clip(file: Path) -> None:
@@ -36,7 +38,14 @@ def _write_clip(file: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def test_a_video_is_made_by_the_other_machine(tmp_path: Path) -> None:
+def _padded(clip: bytes) -> bytes:
+    """The same clip with 4 MB of text in it, in a box that players leave aside (ISO/IEC 14496-12, 8.1.2)."""
+    text = TEXT * 200_000
+    return clip + (len(text) + 8).to_bytes(4, "big") + b"free" + text
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_video_is_made_by_the_other_machine(tmp_path: Path, shared: bool) -> None:
     for name in ("head", "other", "mnt"):
         (tmp_path / name).mkdir()
     head, other = tmp_path / "head/config.toml", tmp_path / "other/config.toml"
@@ -63,13 +72,22 @@ def test_a_video_is_made_by_the_other_machine(tmp_path: Path) -> None:
         (tmp_path / "mnt/head").symlink_to(tmp_path / "head")
         runtime.mkdir()
         try:
-            words = ("--config", str(other), "join", str(tmp_path / "studio-2.join"), "--gpus", "0")
-            joined = lan.start(1, *DAEMON, *words, "--path", f"{tmp_path}/head={tmp_path}/mnt/head", log=joining,
-                               RUNTIME_DIRECTORY=str(runtime))  # fmt: skip
-            wait_for(joining, "takes part", joined)
+            words = (*DAEMON, "--config", str(other), "join", str(tmp_path / "studio-2.join"), "--gpus", "0")
+            if shared:
+                words = (*words, "--path", f"{tmp_path}/head={tmp_path}/mnt/head")
+            else:
+                # In a mount namespace of its own; the daemon goes on seeing its folder.
+                words = ("sh", "-c", f'mount -t tmpfs none {tmp_path}/head && exec "$@"', "sh", *words)
+            joined = lan.start(1, *words, log=joining, RUNTIME_DIRECTORY=str(runtime))
+            said = wait_for(joining, "takes part", joined)
+            assert ("outputs of the daemon is shared" in said) == shared
+            assert ("sources are sent here, up to 50 GB are kept in" in said) != shared
             _write_clip(tmp_path / "clip.mp4")
-            (tmp_path / "clip.mp4").rename(tmp_path / "head/inbox/clip.mp4")
-            wait_for(log, "completed", daemon, timeout_s=90)
+            source = _padded((tmp_path / "clip.mp4").read_bytes())
+            (tmp_path / "clip.mp4").write_bytes(source)
+            with lan.sniffed(tmp_path / "heard"):
+                (tmp_path / "clip.mp4").rename(tmp_path / "head/inbox/clip.mp4")
+                wait_for(log, "completed", daemon, timeout_s=90)
             seen = lan.run(0, *DAEMON, "--config", str(head), "cluster", "status").stdout
             assert lan.run(0, *DAEMON, "--config", str(head), "cluster", "remove", "studio-2").returncode == 0
             wait_for(log, "is not on the list of machines", daemon)
@@ -81,3 +99,10 @@ def test_a_video_is_made_by_the_other_machine(tmp_path: Path) -> None:
     assert "studio-2:0" in removed and "refused" in removed and "seedvr2d cluster add studio-2" in removed
     (result,) = (tmp_path / "head/outputs").glob("*.mp4")
     assert result.stat().st_size > 1000
+    heard = (tmp_path / "heard").read_bytes()
+    assert TEXT not in heard
+    kept = tmp_path / "other/state/place/sources" / hashlib.sha256(source).hexdigest()
+    assert kept.exists() != shared
+    if not shared:
+        assert kept.read_bytes() == source and len(heard) > len(source)
+        assert [file.name for file in kept.parents[1].glob("work/*/*/*") if not file.is_symlink()] == []
