@@ -55,10 +55,20 @@ class Host:
         assert ended.returncode == 0, ended.stderr
         return [json.loads(line) for line in ended.stdout.splitlines()], ended.stderr
 
+    def ask_all(self, *questions: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        """The answers of one process to one-shot requests, in their order."""
+        lines = [
+            json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n"
+            for number, (method, params) in enumerate(questions, 1)
+        ]
+        answers, _ = self.pipe("".join(lines))
+        answers.sort(key=lambda answer: int(answer["id"]))
+        assert [answer["id"] for answer in answers] == list(range(1, len(questions) + 1))
+        return answers
+
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """The one answer to a one-shot request."""
-        (answer,), _ = self.pipe(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}) + "\n")
-        assert answer["id"] == 1
+        (answer,) = self.ask_all((method, params))
         return answer
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:

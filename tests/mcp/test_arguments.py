@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp.client.client import Client
@@ -42,8 +43,14 @@ def test_what_is_left_out_is_left_to_the_configuration(start: Start, home: Path)
     play(scene)
 
 
-def test_every_parameter_is_offered_as_the_service_takes_it(stubbed: Host) -> None:
-    tools = {tool["name"]: tool for tool in stubbed.ask("tools/list")["result"]["tools"]}
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What is offered, by name; no service is asked for that."""
+    host = Host("http://127.0.0.1:9", tmp_path_factory.mktemp("home"))
+    return {tool["name"]: tool for tool in host.ask("tools/list")["result"]["tools"]}
+
+
+def test_every_parameter_is_offered_as_the_service_takes_it(tools: dict[str, dict[str, Any]]) -> None:
     for name in ("submit_image_task", "submit_video_task"):
         schema = tools[name]["inputSchema"]
         assert schema["additionalProperties"] is False
@@ -56,8 +63,7 @@ def test_every_parameter_is_offered_as_the_service_takes_it(stubbed: Host) -> No
             assert shown.get("minimum") == (row.minimum if row.off is None else row.off)
 
 
-def test_every_answer_is_described(stubbed: Host) -> None:
-    tools = {tool["name"]: tool for tool in stubbed.ask("tools/list")["result"]["tools"]}
+def test_every_answer_is_described(tools: dict[str, dict[str, Any]]) -> None:
     without = {name for name, tool in tools.items() if not tool.get("outputSchema", {}).get("properties")}
     assert without == {"preview"}
     # Read by an assistant as it stands.
@@ -72,41 +78,43 @@ def test_the_file_of_the_api_is_of_now() -> None:
     assert json.loads((ROOT / "mcp_tools" / "rest.json").read_text()) == for_mcp.document()
 
 
-@pytest.mark.parametrize(
-    ("tool", "given", "sentence"),
-    [
-        ("submit_image_task", {"file_path": "/a.png", "outputformat": "jpg"},
-         "submit_image_task has no parameter 'outputformat'. Did you mean 'output_format'?"),
-        ("get_task_status", {"task_id": "a", "zzz": 1},
-         "get_task_status has no parameter 'zzz'. It takes task_id."),
-        ("get_queue_status", {"verbose": True}, "get_queue_status has no parameter 'verbose'. It takes none."),
-        ("submit_video_task", {}, "submit_video_task needs file_path: Path of the file on the machine where this MCP "
-         "server runs."),
-        ("wait_for_task", {"task_id": "a", "timeout": "soon"}, "timeout takes a whole number from 0 up, not 'soon'."),
-        ("wait_for_task", {"task_id": "a", "timeout": -1}, "timeout takes a whole number from 0 up, not '-1'."),
-        ("get_queue_history", {"status": "lost"},
-         "status takes one of completed, failed, cancelled, all, not 'lost'."),
-        ("preview", {"strengths": "much"}, "strengths takes a list, or null, not 'much'."),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_with_a_call(
-    tool: str, given: dict[str, object], sentence: str, stub: Stub, stubbed: Host
-) -> None:
-    result = stubbed.call(tool, **given)
-    assert result["isError"]
-    assert result["content"][0]["text"] == sentence
+WRONG: list[tuple[str, dict[str, object], str]] = [
+    ("submit_image_task", {"file_path": "/a.png", "outputformat": "jpg"},
+     "submit_image_task has no parameter 'outputformat'. Did you mean 'output_format'?"),
+    ("get_task_status", {"task_id": "a", "zzz": 1},
+     "get_task_status has no parameter 'zzz'. It takes task_id."),
+    ("get_queue_status", {"verbose": True}, "get_queue_status has no parameter 'verbose'. It takes none."),
+    ("submit_video_task", {}, "submit_video_task needs file_path: Path of the file on the machine where this MCP "
+     "server runs."),
+    ("wait_for_task", {"task_id": "a", "timeout": "soon"}, "timeout takes a whole number from 0 up, not 'soon'."),
+    ("wait_for_task", {"task_id": "a", "timeout": -1}, "timeout takes a whole number from 0 up, not '-1'."),
+    ("get_queue_history", {"status": "lost"},
+     "status takes one of completed, failed, cancelled, all, not 'lost'."),
+    ("preview", {"strengths": "much"}, "strengths takes a list, or null, not 'much'."),
+]  # fmt: skip
+
+
+def test_what_is_wrong_with_a_call(stub: Stub, stubbed: Host) -> None:
+    """In a sentence each, from one process."""
+    calls = [("tools/call", {"name": tool, "arguments": given}) for tool, given, _ in WRONG]
+    for (tool, _, sentence), answer in zip(WRONG, stubbed.ask_all(*calls), strict=True):
+        assert answer["result"]["isError"], tool
+        assert answer["result"]["content"][0]["text"] == sentence
     assert not stub.paths
 
 
 def test_the_prompt_names_what_is_in_the_folder(stubbed: Host, home: Path) -> None:
     for name in ("a.png", "b.MP4", "notes.txt", ".hidden.png"):
         (home / name).write_bytes(b"")
-    (shown,) = stubbed.ask("prompts/list")["result"]["prompts"]
+    listed, answer, refused = stubbed.ask_all(
+        ("prompts/list", {}),
+        ("prompts/get", {"name": "restore_folder", "arguments": {"folder": str(home)}}),
+        ("prompts/get", {"name": "restore_folder", "arguments": {"folder": "/etc"}}),
+    )
+    (shown,) = listed["result"]["prompts"]
     assert (shown["name"], shown["arguments"][0]["name"]) == ("restore_folder", "folder")
-    answer = stubbed.ask("prompts/get", name="restore_folder", arguments={"folder": str(home)})
     (message,) = answer["result"]["messages"]
     text = message["content"]["text"]
     assert "- picture: a.png\n- video: b.MP4\n\n" in text
     assert "notes" not in text and "hidden" not in text
-    refused = stubbed.ask("prompts/get", name="restore_folder", arguments={"folder": "/etc"})
     assert "outside of what may be used here" in refused["error"]["message"]

@@ -121,7 +121,7 @@ def hello(version: str = "2025-06-18") -> str:
 
 def test_several_slow_calls_at_once_are_all_answered(stub: Stub, stubbed: Host) -> None:
     stub.replies["/api/gpu/status"] = (200, {"slow": True})
-    stub.delay_s = 1.5
+    stub.delay_s = 0.5
     calls = "".join(request(number, "tools/call", name="get_gpu_status") for number in range(1, 6))
     answers, _ = stubbed.pipe(calls)
     assert sorted(answer["id"] for answer in answers) == [1, 2, 3, 4, 5]

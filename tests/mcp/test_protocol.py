@@ -116,7 +116,17 @@ async def whole_round(client: Client, home: Path, running: Running) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("version", KNOWN_PROTOCOL_VERSIONS)
+@pytest.mark.parametrize(
+    "version",
+    [
+        # All of them by HTTP below; in a process of its own each, the first and the last.
+        pytest.param(
+            version,
+            marks=[] if version in (KNOWN_PROTOCOL_VERSIONS[0], KNOWN_PROTOCOL_VERSIONS[-1]) else pytest.mark.long,
+        )
+        for version in KNOWN_PROTOCOL_VERSIONS
+    ],
+)
 def test_stdio(version: str, live: Host, home: Path, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         async with connected(live.parameters(), version, monkeypatch) as client:

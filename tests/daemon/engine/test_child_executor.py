@@ -42,6 +42,14 @@ def real(tmp_path: Path) -> Iterator[ChildExecutor]:
     executor.unload()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildExecutor]:
+    """The same for all tests to which it does not matter what it did before; it takes seconds to start."""
+    executor = ChildExecutor(tmp_path_factory.mktemp("shared") / "models", ModelSettings(device="cpu", dtype="float32"))
+    yield executor
+    executor.unload()
+
+
 def run(executor: Executor, source: Path, target: Path) -> str:
     outcome = executor.run(
         source, target, SMALL, model="", on_progress=lambda *_: None, cancelled=lambda: False,
@@ -50,14 +58,14 @@ def run(executor: Executor, source: Path, target: Path) -> str:
     return outcome.model
 
 
-def test_what_a_job_would_take_is_answered_while_another_runs(real: ChildExecutor, tmp_path: Path) -> None:
+def test_what_a_job_would_take_is_answered_while_another_runs(shared: ChildExecutor, tmp_path: Path) -> None:
     film, plans = Media("video", 480, 270, 7200, 24.0, 300.0), []
 
     def ask(*_progress: object) -> None:
         if not plans:
-            plans.append(real.foresee(film, SMALL, model="", suffix=".mp4", size=10**8, timed=True))
+            plans.append(shared.foresee(film, SMALL, model="", suffix=".mp4", size=10**8, timed=True))
 
-    real.run(
+    shared.run(
         clip(tmp_path / "a.mp4"), tmp_path / "b.mp4", SMALL, model="", on_progress=ask, cancelled=lambda: False,
         keep=tmp_path / "keep",
     )  # fmt: skip
@@ -96,7 +104,7 @@ def test_a_run_reports_and_can_be_cancelled(real: ChildExecutor, tmp_path: Path)
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_run_gives_way_when_it_is_told_and_goes_on(real: ChildExecutor, tmp_path: Path) -> None:
+def test_a_run_gives_way_when_it_is_told_and_goes_on(shared: ChildExecutor, tmp_path: Path) -> None:
     source, target, keep = clip(tmp_path / "a.mp4", frames=60), tmp_path / "b.mp4", tmp_path / "segments"
     told: list[Segments] = []
 
@@ -104,7 +112,7 @@ def test_a_run_gives_way_when_it_is_told_and_goes_on(real: ChildExecutor, tmp_pa
         told.extend(filter(None, report[4:]))
 
     def upscale(give_way: Callable[[], bool]) -> int:
-        return real.run(
+        return shared.run(
             source, target, SMALL, model="", on_progress=note, cancelled=lambda: False, keep=keep, give_way=give_way
         ).frames
 
@@ -114,19 +122,19 @@ def test_a_run_gives_way_when_it_is_told_and_goes_on(real: ChildExecutor, tmp_pa
     assert {(each.total, each.border) for each in told} == {(1, 1.0)} and told[-1].done == 1
 
 
-def test_a_preview_is_written_and_can_be_cancelled(real: ChildExecutor, tmp_path: Path) -> None:
+def test_a_preview_is_written_and_can_be_cancelled(shared: ChildExecutor, tmp_path: Path) -> None:
     source, folder = clip(tmp_path / "a.mp4"), tmp_path / "preview"
     folder.mkdir()
     wish = Wish(strengths=(0.5,), patience=60.0)
-    shown = real.preview(source, folder, SMALL, wish, model="", speed=None, cancelled=lambda: False)
+    shown = shared.preview(source, folder, SMALL, wish, model="", speed=None, cancelled=lambda: False)
     names = [image["name"] for image in shown["images"]]
     assert sorted([*names, shown["sheet"]]) == sorted(path.name for path in folder.iterdir())
     assert (shown["width"], shown["height"], shown["model"], len(names)) == (96, 64, NANO, 2)
-    assert real.model == NANO
+    assert shared.model == NANO
     with pytest.raises(MediaError, match="nothing"):
-        real.preview(tmp_path / "nothing", folder, SMALL, wish, model="", speed=None, cancelled=lambda: False)
+        shared.preview(tmp_path / "nothing", folder, SMALL, wish, model="", speed=None, cancelled=lambda: False)
     with pytest.raises(Cancelled):
-        real.preview(source, folder, SMALL, wish, model="", speed=None, cancelled=lambda: True)
+        shared.preview(source, folder, SMALL, wish, model="", speed=None, cancelled=lambda: True)
 
 
 def test_models_are_listed_and_resolved_and_remembered(real: ChildExecutor, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.seedvr2.media.clips import write_video
 from tests.seedvr2.segments.scenes import pixels, scene
 
 ROOT = Path(__file__).parents[3]
-SIZE = 96
+SIZE = 64
 SEGMENT = 6
 
 

@@ -84,8 +84,17 @@ def test_storages_are_counted_once_and_as_long_as_they_live() -> None:
     assert live.peak == 800
 
 
-@pytest.mark.parametrize("method", ["lab", "wavelet", "none"])
-@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize(
+    ("method", "channels"),
+    [
+        ("lab", 3),
+        ("wavelet", 4),
+        *(
+            pytest.param(*each, marks=pytest.mark.long)
+            for each in (("lab", 4), ("wavelet", 3), ("none", 3), ("none", 4))
+        ),
+    ],
+)
 def test_a_result_that_is_held_back_takes_no_more_than_two_frames(method: str, channels: int) -> None:
     """The source's frame as numbers, and that at the size of the result: of three or four channels of four bytes."""
     whole = _counted(method, channels=channels)

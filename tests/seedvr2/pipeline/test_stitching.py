@@ -80,8 +80,18 @@ def _apart(one: Tensor, other: Tensor) -> float:
     return float(np.quantile((one - other).abs().numpy(), 0.999) * 255)
 
 
-@pytest.mark.parametrize("batch", [3, 9, 13])
-@pytest.mark.parametrize("settings", [{}, {"color_correction": "none"}, {"color_correction": "wavelet"}])
+_SETTINGS: list[dict[str, object]] = [{}, {"color_correction": "none"}, {"color_correction": "wavelet"}]
+
+
+@pytest.mark.parametrize(
+    ("batch", "settings"),
+    [
+        # Each batch and each setting once; all of them together take long.
+        pytest.param(batch, settings, marks=[] if number == index else pytest.mark.long)
+        for number, batch in enumerate((3, 9, 13))
+        for index, settings in enumerate(_SETTINGS)
+    ],
+)
 def test_a_shot_in_parts_is_the_shot_in_one(batch: int, settings: dict[str, object]) -> None:
     model = _model()
     grid = LatentGrid.of(_reach(model.vae), batch)

@@ -16,6 +16,7 @@ from seedvr2.errors import MemoryTakenError, NeverFitsError, OutOfMemoryError
 from seedvr2.media import MediaInfo
 from seedvr2.model import load_model
 from seedvr2.options import MAX_EDGE, UpscaleOptions
+from seedvr2.pipeline.restore import BatchRestorer
 from seedvr2.pipeline.sizes import sizes_of
 from seedvr2.planning import host_memory
 from seedvr2.planning.frame_memory import JobSize, check_job
@@ -160,10 +161,24 @@ def test_the_real_engine_refuses_and_lives_on(tmp_path: Path) -> None:
     assert run(tmp_path / "b/in.png", 2048, "checked", 512) == ["done 512", "alive"]
 
 
-# Failed once beside other work, in so little address space, for a reason that was not seen.
+def test_an_allocation_that_fails_in_the_middle_is_the_same_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real allocator's own error, where the frames are decoded, for more than any machine has."""
+    Image.effect_noise((16, 16), 50).convert("RGB").save(tmp_path / "a.png")
+    engine = Upscaler(tmp_path, device="cpu", dtype="float32")
+    small = UpscaleOptions(resolution=16)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(BatchRestorer, "decode", lambda *_: torch.empty(1 << 60, dtype=torch.uint8))
+        with pytest.raises(OutOfMemoryError, match=r"^There is not enough memory on cpu for this job"):
+            engine.upscale(tmp_path / "a.png", tmp_path / "out.png", small)
+    assert not (tmp_path / "out.png").exists()
+    assert engine.upscale(tmp_path / "a.png", tmp_path / "again.png", small).width == 16
+
+
 @pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell")
-def test_an_allocation_that_fails_in_the_middle_is_the_same_error(tmp_path: Path) -> None:
+def test_a_job_that_takes_up_the_address_space_fails_alone(tmp_path: Path) -> None:
     Image.new("RGB", (256, 256)).save(tmp_path / "a.png")
     failed, alive = run(tmp_path / "a.png", 400, "unchecked", 2048)
     assert failed.startswith("OutOfMemoryError There is not enough memory on cpu for this job") and alive == "alive"
