@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,7 @@ def test_a_machine_that_is_taken_off_the_list_finishes_what_it_has(tmp_path: Pat
     yard.floor._tell(bay, state="idle", unit="")
     assert yard.told["studio-2:0"].state == "refused" and "not on the list" in yard.told["studio-2:0"].why
     assert yard.told["studio-2:0"].kind == ""
-    asyncio.run(yard.floor._run(say.Run("next", "studio-2:0", {})))
+    yard.floor._begin(say.Run("next", "studio-2:0", {}))
     assert yard.told["studio-2:0"].unit == ""
 
 

@@ -18,7 +18,7 @@ def test_the_slots_find_the_configuration_that_was_named(tmp_path: Path, monkeyp
     monkeypatch.setattr(node, "read_join_file", lambda _file: Joining)
     monkeypatch.setattr(node, "check_cluster", lambda *_: "192.0.2.11")
     monkeypatch.setattr(node, "check_machine", lambda *_: ["Well."])
-    monkeypatch.setattr(node, "member_start", lambda *_, **_more: Start(("ray",), {"OTHER": "stays"}))
+    monkeypatch.setattr(node, "member_start", lambda *_, **_more: Start(("ray",), {"OTHER": "stays"}, tmp_path))
     monkeypatch.chdir(tmp_path)
     named = tmp_path / "other.toml"
     named.write_text("[model]\ndevice = 'cpu'\n")

@@ -28,7 +28,8 @@ def test_folders_versions_and_the_log(running: Running, open_page: Open, scheme:
     assert violations(page) == []
     assert sticking_out(page) == []
     view.get_by_label("From which level on").select_option("error")
-    expect(view.locator(".log")).to_contain_text("Nothing of this level")
+    # Errors of other tests in this process may be there.
+    expect(view.locator(".log-line.warning")).to_have_count(0)
     page.keyboard.press("Escape")
     expect(view).to_be_hidden()
     expect(page).to_have_url(f"{running.service.url}/")
