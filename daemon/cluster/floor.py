@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
@@ -20,8 +20,7 @@ from daemon.cluster.disk_threads import HereError
 from daemon.cluster.fetching import Fetching
 from daemon.cluster.head import LABEL
 from daemon.cluster.members import doorkeeper
-from daemon.cluster.slot import GROUPS, GpuSlot, Workbench, rested
-from daemon.engine.faults import as_fault
+from daemon.cluster.slot import GROUPS, GpuSlot, Workbench, fault_of, rested
 from seedvr2.errors import MediaError
 from seedvr2.trouble import MACHINE_TROUBLE
 
@@ -278,9 +277,9 @@ class Floor:
         except StoppedError:
             self._ended(bay, attempt, {**_STOPPED, "model": bay.place.model})
         except HereError as error:
-            self._ended(bay, attempt, {"fault": _fault(error.error) | {"here": True}, "model": bay.place.model})
+            self._ended(bay, attempt, {"fault": fault_of(error.error) | {"here": True}, "model": bay.place.model})
         except MediaError as error:
-            self._ended(bay, attempt, {"fault": _fault(error), "model": bay.place.model})
+            self._ended(bay, attempt, {"fault": fault_of(error), "model": bay.place.model})
         except HinderedError as error:
             await self._clear(slot, attempt)
             bay.busy = False
@@ -294,7 +293,8 @@ class Floor:
         finally:
             del self._attempts[attempt]
             self._last.pop(attempt, None)
-            if carries:
+            # One that was ended does not hear it; its successor finds what is left.
+            if carries and bay.slot is slot:
                 self._go(self._clear(slot, attempt))
 
     async def _worked(self, bay: _Bay, slot: Any, attempt: str, order: dict[str, Any]) -> dict[str, Any]:
@@ -355,13 +355,6 @@ class Floor:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _fault(error: Exception) -> dict[str, Any]:
-    """As a slot says it."""
-    fault = asdict(as_fault(0, error))
-    del fault["id"]
-    return fault
 
 
 def _check_machine(said: dict[str, Any]) -> None:

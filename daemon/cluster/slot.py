@@ -78,9 +78,7 @@ class GpuSlot:
             return {"answer": answer, "model": self._bench.model}
         except Exception as error:
             # The boundary of the process: what is nobody's doing is in its log.
-            fault = asdict(as_fault(0, error))
-            del fault["id"]
-            return {"fault": fault, "model": self._bench.model}
+            return {"fault": fault_of(error), "model": self._bench.model}
         finally:
             with self._changed:
                 self._attempt = ""
@@ -149,6 +147,13 @@ class GpuSlot:
                 self._step = step
                 self._number += 1
                 self._changed.notify_all()
+
+
+def fault_of(error: Exception) -> dict[str, Any]:
+    """An error as the fields of `Failed`."""
+    fault = asdict(as_fault(0, error))
+    del fault["id"]
+    return fault
 
 
 def rested(since: float) -> float:
