@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--out", type=Path, default=_OUT, metavar="DIR", help=f"where the report goes ({_OUT})")
     parser.add_argument("--small", action="store_true", help="tiny sizes on the processor; the default without a GPU")
-    parser.add_argument("--only", type=_numbers, default=_ALL, metavar="N,…", help="these steps only, of 1 to 10")
+    parser.add_argument("--only", type=_numbers, default=_ALL, metavar="N,…", help="these steps only, of 1 to 11")
     parser.add_argument("--patience", type=float, default=1.0, metavar="X", help="so many times as long for the steps")
     return parser
 
@@ -57,7 +57,7 @@ _ALL = frozenset(step.number for step in STEPS)
 def _numbers(text: str) -> frozenset[int]:
     numbers = frozenset(int(part) for part in text.split(","))
     if not numbers <= _ALL:
-        raise argparse.ArgumentTypeError(f"{text} names steps that there are not; choose from 1 to 10")
+        raise argparse.ArgumentTypeError(f"{text} names steps that there are not; choose from 1 to 11")
     return numbers
 
 

@@ -12,6 +12,7 @@ import torch
 from benchmarks.gpu.meter import live_bytes
 from benchmarks.gpu.scale import Scale
 from seedvr2.model import choose_dtype
+from seedvr2.network.precision import vae_dtype
 
 
 @dataclass
@@ -29,6 +30,11 @@ class Bench:
     def dtype(self) -> torch.dtype:
         """What the engine computes in on this device by default."""
         return choose_dtype("auto", self.device)
+
+    @property
+    def vae_dtype(self) -> torch.dtype:
+        """What the engine's VAE computes in beside that."""
+        return vae_dtype(self.dtype, self.device)
 
     def room(self) -> int:
         """Bytes that tensors could still take; without end on the processor, where sizes are tiny."""

@@ -29,6 +29,9 @@ from tests.parity.pipeline import color_checks, fixture_tiling
 from tests.parity.report import Fixture
 
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 3e-3, torch.bfloat16: 3e-2}
+# `lab` matches values by their rank. Noise of 1e-5, a tenth of what every step before it is allowed, moves single pixels by
+# 0.027 and all of them by 9e-5 on a processor too, and no card rounds as that does.
+_RANKS_SLACK = 3
 # Formats that have a decoder of our own, for which no other package is needed.
 PACKED = ("Q4_K", "Q8_0")
 
@@ -118,8 +121,9 @@ def whole_way(bench: Bench, fixture: Fixture) -> Iterator[Row]:
     frames = tensors["frames_u8"].numpy()
     stream = restore_stream(frames, lambda frame: frame, BatchRestorer(model, restore), settings)
     final = torch.stack([image.cpu() for _, image in stream])
+    slack = _RANKS_SLACK if method == "lab" else 1
     for check in color_checks(f"whole way {fixture.path.stem}:", method, final, tensors["final"]):
-        yield measured(check.name, check.error, most=check.tolerance, note=check.note)
+        yield measured(check.name, check.error, most=slack * check.tolerance, note=check.note)
 
 
 def integers(bench: Bench, kind: type[np.unsignedinteger]) -> Iterator[Row]:

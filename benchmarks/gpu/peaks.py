@@ -26,11 +26,11 @@ def rows(bench: Bench) -> Iterator[Row]:
 
 def vae_rows(bench: Bench) -> Iterator[Row]:
     """Every clip through the VAE, the lean way and, where there is something to keep, the roomy one."""
-    vae = random_vae(bench.scale.vae, bench.device, bench.dtype)
+    vae = random_vae(bench.scale.vae, bench.device, bench.vae_dtype)
     edge, frames = 8 * bench.scale.vae.spatial_factor, 1 + 2 * bench.scale.vae.slice_frames
     with torch.no_grad():
         # What is made of the weights at their first use stays, and is no clip's.
-        vae.decode(vae.encode(torch.zeros(3, frames, edge, edge, device=bench.device, dtype=bench.dtype)))
+        vae.decode(vae.encode(torch.zeros(3, frames, edge, edge, device=bench.device, dtype=vae.dtype)))
     for name, size, frames in bench.scale.clips:
         for vae.roomy in (False, True) if frames > 1 else (False,):
             title = f"VAE {name} × {frames}{' roomy' if vae.roomy else ''}"
@@ -50,16 +50,16 @@ def transformer_rows(bench: Bench, precision: str) -> Iterator[Row]:
 
 def clip(bench: Bench, vae: VideoVAE, title: str, size: tuple[int, int], frames: int) -> Iterator[Row]:
     """Encoding and decoding a clip."""
-    estimates = vae_bytes(vae.config, size, frames, bench.dtype, roomy=vae.roomy)
+    estimates = vae_bytes(vae.config, size, frames, vae.dtype, roomy=vae.roomy)
     if (need := max(estimates.values())) > bench.room():
         yield not_run(title, _too_large(bench, need))
         return
     width, height = size
     shape = (3, frames, height, width)
-    yield from _stage(bench, f"{title}: encode", estimates.get("encode"), shape, vae.encode)
+    yield from _stage(bench, f"{title}: encode", estimates.get("encode"), shape, vae.dtype, vae.encode)
     factor, length = vae.config.spatial_factor, (frames - 1) // vae.config.temporal_factor + 1
     shape = (length, height // factor, width // factor, vae.config.latent_channels)
-    yield from _stage(bench, f"{title}: decode", estimates.get("decode"), shape, vae.decode)
+    yield from _stage(bench, f"{title}: decode", estimates.get("decode"), shape, vae.dtype, vae.decode)
 
 
 def transformer(bench: Bench, dit: DiT, title: str, frames: int) -> Iterator[Row]:
@@ -76,7 +76,7 @@ def transformer(bench: Bench, dit: DiT, title: str, frames: int) -> Iterator[Row
         yield not_run(title, _too_large(bench, estimate))
         return
     shape = (*grid, dit.config.input_channels)
-    yield from _stage(bench, f"{title}: restore", estimate, shape, lambda latent: dit(latent, text))
+    yield from _stage(bench, f"{title}: restore", estimate, shape, bench.dtype, lambda latent: dit(latent, text))
 
 
 def _too_large(bench: Bench, need: int) -> str:
@@ -84,17 +84,23 @@ def _too_large(bench: Bench, need: int) -> str:
 
 
 def _stage(
-    bench: Bench, name: str, estimate: int | None, shape: tuple[int, ...], work: Callable[[Tensor], object]
+    bench: Bench,
+    name: str,
+    estimate: int | None,
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    work: Callable[[Tensor], object],
 ) -> Iterator[Row]:
     """The peak of one stage over an input of that shape, and how the engine's estimate stands to it."""
-    x = torch.zeros(shape, device=bench.device, dtype=bench.dtype)
+    x = torch.zeros(shape, device=bench.device, dtype=dtype)
     try:
         with torch.no_grad(), peak_of(bench.device) as peak:
             work(x)
     finally:
         release_memory()
+    yield measured(f"{name}, live", peak.live / GIB, "GiB")
     yield measured(f"{name}, allocated", peak.allocated / GIB, "GiB")
     yield measured(f"{name}, reserved", peak.reserved / GIB, "GiB")
     if estimate is not None:
         least, most = bench.scale.estimate
-        yield measured(f"{name}, estimate over peak", estimate / peak.allocated, "×", least=least, most=most)
+        yield measured(f"{name}, estimate over peak", estimate / peak.live, "×", least=least, most=most)

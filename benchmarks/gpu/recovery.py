@@ -38,10 +38,10 @@ def rows(bench: Bench) -> Iterator[Row]:
 @torch.no_grad()
 def out_of_memory(bench: Bench) -> Iterator[Row]:
     """A decode that does not fit fails as such, gives back what it took, and then runs with the same result."""
-    vae = random_vae(bench.scale.vae, bench.device, bench.dtype)
+    vae = random_vae(bench.scale.vae, bench.device, bench.vae_dtype)
     edge = bench.scale.narrow
     grid = edge // vae.config.spatial_factor
-    latent = torch.randn(2, grid, grid, vae.config.latent_channels, device=bench.device).to(bench.dtype)
+    latent = torch.randn(2, grid, grid, vae.config.latent_channels, device=bench.device).to(vae.dtype)
     wanted = vae.decode(latent)
     release_memory()
     before = live_bytes(bench.device)

@@ -48,7 +48,7 @@ def random_model(bench: Bench, params: str, precision: str, *, blocks_to_swap: i
     return Model(
         name=f"{params} {precision}",
         dit=random_dit(config, precision, bench.device, dtype, blocks_to_swap=blocks_to_swap),
-        vae=random_vae(bench.scale.vae, bench.device, dtype),
+        vae=random_vae(bench.scale.vae, bench.device, bench.vae_dtype),
         text=text.to(dtype),
         device=bench.device,
         dtype=dtype,
@@ -66,16 +66,24 @@ def model_bytes(bench: Bench, params: str, precision: str) -> int:
 
 
 def random_dit(
-    config: DiTConfig, precision: str, device: torch.device, dtype: torch.dtype, *, blocks_to_swap: int = 0
+    config: DiTConfig,
+    precision: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    blocks_to_swap: int = 0,
+    made_on: torch.device | None = None,
 ) -> DiT:
-    """A transformer at a stored precision."""
-    checkpoint = random_checkpoint(meta_dit(config), precision, device)
+    """A transformer at a stored precision; its weights are made on `device`, or where it says."""
+    checkpoint = random_checkpoint(meta_dit(config), precision, made_on or device)
     return load_dit(checkpoint, device=device, dtype=dtype, blocks_to_swap=blocks_to_swap)
 
 
-def random_vae(config: VAEConfig, device: torch.device, dtype: torch.dtype) -> VideoVAE:
-    """A VAE whose weights are stored as the published one's are."""
-    checkpoint = random_checkpoint(meta_vae(config), "fp16", device)
+def random_vae(
+    config: VAEConfig, device: torch.device, dtype: torch.dtype, *, made_on: torch.device | None = None
+) -> VideoVAE:
+    """A VAE whose weights are stored as the published one's are, and made as `random_dit` says."""
+    checkpoint = random_checkpoint(meta_vae(config), "fp16", made_on or device)
     checkpoint.metadata["norm_num_groups"] = str(config.groups)
     return load_vae(checkpoint, device=device, dtype=dtype)
 

@@ -23,6 +23,7 @@ from seedvr2.network.transfer import Transfer, transfer_for
 from seedvr2.network.upsample import Upsample
 from seedvr2.network.vae import VideoVAE
 from seedvr2.network.vae_layers import ResnetBlock
+from seedvr2.places import on_processor
 
 # Tensors that some files carry beside the network's own.
 CONDITIONING = frozenset({"positive_conditioning", "negative_conditioning"})
@@ -137,7 +138,7 @@ def _settle(stored: Stored, device: torch.device, dtype: torch.dtype, *, waits: 
         return stored if waits else stored.to(device)
     if stored.ndim == 1:
         return stored.to(device, torch.float32)
-    if device.type == "cpu":
+    if on_processor(device):
         # Left in the mapped file: a converted copy would stand beside the file's own pages.
         return stored
     kept = dtype if dtype.itemsize <= stored.dtype.itemsize else stored.dtype

@@ -100,11 +100,11 @@ class Upsample(nn.Module):
         if not all(isinstance(part, Tensor) for part in (*spread, self.conv.weight)):
             return
         channels = self.conv.weight.shape[1]
-        used = torch.stack([part.view(4 * self.factor, channels, -1).any(-1).any(0) for part in spread]).any(0)
+        used = torch.stack([part.reshape(4 * self.factor, channels, -1).any(-1).any(0) for part in spread]).any(0)
         if used.any() and not used.all():
             for part in ("weight", "bias"):
                 whole = self.upscale_conv.get_parameter(part)
-                kept = whole.view(-1, channels, *whole.shape[1:])[:, used].flatten(0, 1)
+                kept = whole.unflatten(0, (-1, channels))[:, used].flatten(0, 1)
                 setattr(self.upscale_conv, part, nn.Parameter(kept, requires_grad=False))
             self.conv.weight = nn.Parameter(self.conv.weight[:, used], requires_grad=False)
 

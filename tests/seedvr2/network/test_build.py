@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +17,17 @@ from seedvr2.network.build import load_dit, load_vae
 from seedvr2.network.upsample import Upsample
 from seedvr2.network.vae_layers import ResnetBlock
 from seedvr2.pipeline.sampler import model_input
+from seedvr2.places import as_on_a_device
 from tests.seedvr2.network.networks import SMALL_VAE, random_dit, random_vae
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "golden"
+
+
+@pytest.fixture(params=["on a processor", "as on a device"])
+def _placed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A device keeps convolutions in another layout than the file's, which no code may take for granted."""
+    with as_on_a_device() if request.param == "as on a device" else nullcontext():
+        yield
 
 
 def _save(network, path: Path, change=None, **metadata: str) -> Path:  # type: ignore[no-untyped-def]
@@ -35,6 +45,7 @@ def _run(dit) -> torch.Tensor:  # type: ignore[no-untyped-def]
         return dit(model_input(latent, latent.flip(0)), torch.randn(7, 24, generator=generator))
 
 
+@pytest.mark.usefixtures("_placed")
 def test_a_saved_network_comes_back(tmp_path: Path) -> None:
     dit = random_dit()
     loaded = load_dit(open_checkpoint(_save(dit, tmp_path / "a.safetensors")))
@@ -107,6 +118,7 @@ def test_the_frequencies_of_a_rounded_file_are_computed_anew() -> None:
     assert (exact - rounded).norm() / exact.norm() > 1e-3
 
 
+@pytest.mark.usefixtures("_placed")
 def test_a_branch_that_adds_nothing_is_left_out_and_changes_nothing(tmp_path: Path) -> None:
     def silence(tensors: dict[str, torch.Tensor]) -> None:
         for name in ("weight", "bias"):
@@ -123,6 +135,7 @@ def test_a_branch_that_adds_nothing_is_left_out_and_changes_nothing(tmp_path: Pa
         torch.testing.assert_close(vae.decode(latent), short, atol=1e-6, rtol=0)
 
 
+@pytest.mark.usefixtures("_placed")
 def test_channels_that_a_branch_adds_nothing_to_are_left_out_and_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +159,7 @@ def test_channels_that_a_branch_adds_nothing_to_are_left_out_and_change_nothing(
         torch.testing.assert_close(pruned.decode(latent), whole.decode(latent), atol=1e-5, rtol=0)
 
 
+@pytest.mark.usefixtures("_placed")
 def test_channels_that_an_upsampler_never_fills_are_left_out_and_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
