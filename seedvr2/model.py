@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from seedvr2.allocator import grow_segments
 from seedvr2.catalogue.conditioning import load_conditioning
 from seedvr2.catalogue.places import ModelsDir
 from seedvr2.checkpoint import PackedTensor, open_checkpoint
@@ -99,12 +100,18 @@ def choose_device(name: str) -> torch.device:
         OptionError: there is no such device on this machine.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _prepared(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise OptionError("device", f"There is no device {name!r} here; use auto, cpu, or cuda:0.") from error
+    return _prepared(device)
+
+
+def _prepared(device: torch.device) -> torch.device:
+    if device.type == "cuda":
+        grow_segments(device)
     return device
 
 

@@ -12,6 +12,7 @@ from benchmarks.gpu import report, scale
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.runner import StepResult, run
 from benchmarks.gpu.steps import STEPS
+from seedvr2.allocator import grow_segments
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     small = options.small or not torch.cuda.is_available()
     # With its number, which some functions of the allocator want to be told.
     device = torch.device("cpu") if small else torch.device("cuda", torch.cuda.current_device())
+    if not small:
+        grow_segments(device)
     bench = Bench(device, scale.small() if small else scale.full())
     steps = [step for step in STEPS if step.number in options.only]
     name = "The processor" if small else torch.cuda.get_device_name(device)

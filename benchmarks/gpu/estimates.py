@@ -6,6 +6,7 @@ Whatever changes in how the engine plans, this is where the checks follow.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -65,7 +66,16 @@ class Plan:
     in_turn: bool = False
     planned: plan.Plan | None = None
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What makes two plans the same way of running a job: the engine's also says how much was free."""
+        if self.planned is not None:
+            return self.planned.settings
+        return {"tiling": self.tiling, "window": self.window, "blocks_to_swap": self.blocks_to_swap}
+
     def __str__(self) -> str:
+        if self.planned is not None:
+            return self.planned.words()
         parts = [f"tiles of {self.tiling.size[0]}" if self.tiling else "whole frames", f"batches of {self.window}"]
         parts += [f"{self.blocks_to_swap} blocks swapped"] if self.blocks_to_swap else []
         return ", ".join([*parts, "networks in turn"] if self.in_turn else parts)

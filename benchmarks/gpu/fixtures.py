@@ -29,8 +29,8 @@ from tests.parity.pipeline import color_checks, fixture_tiling
 from tests.parity.report import Fixture
 
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 3e-3, torch.bfloat16: 3e-2}
-# `lab` matches values by their rank. Noise of 1e-5, a tenth of what every step before it is allowed, moves single pixels by
-# 0.027 and all of them by 9e-5 on a processor too, and no card rounds as that does.
+# `lab` matches values by their rank. Noise of 1e-5, a tenth of what every step before it is allowed, moves single
+# pixels by 0.027 and all of them by 9e-5 on a processor too, and no card rounds as that does.
 _RANKS_SLACK = 3
 # Formats that have a decoder of our own, for which no other package is needed.
 PACKED = ("Q4_K", "Q8_0")

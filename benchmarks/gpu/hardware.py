@@ -44,6 +44,10 @@ def versions(bench: Bench) -> Iterator[Row]:
     yield fact("device: name", card.name)
     yield fact("device: compute capability", f"{card.major}.{card.minor}")
     yield fact("device: computes in", _name(bench.dtype))
+    yield fact(
+        "device: segments of memory that grow",
+        torch.cuda.memory._snapshot()["allocator_settings"]["expandable_segments"],
+    )
     yield measured("device: memory", card.total_memory / GIB, "GiB")
 
 

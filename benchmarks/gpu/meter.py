@@ -29,12 +29,8 @@ CONTEXT_BYTES = 600 << 20
 
 @dataclass(slots=True)
 class Peak:
-    """Bytes beyond those that were there before: of live tensors, in the allocator's blocks, and as it holds them.
+    """Bytes beyond those that were there before: of live tensors, and as the allocator holds them."""
 
-    A block is larger than its tensor by up to 1 MiB: what is left of a larger one is not cut off.
-    """
-
-    live: int = 0
     allocated: int = 0
     reserved: int = 0
 
@@ -81,16 +77,14 @@ def peak_of(device: torch.device) -> Iterator[Peak]:
     if device.type != "cuda":
         with LiveBytes() as counter:
             yield peak
-        peak.live = peak.allocated = peak.reserved = counter.peak
+        peak.allocated = peak.reserved = counter.peak
         return
     release_memory()
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     allocated, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
-    live = torch.cuda.memory_stats(device)["requested_bytes.all.current"]
     yield peak
     torch.cuda.synchronize(device)
-    peak.live = torch.cuda.memory_stats(device)["requested_bytes.all.peak"] - live
     peak.allocated = torch.cuda.max_memory_allocated(device) - allocated
     peak.reserved = torch.cuda.max_memory_reserved(device) - reserved
 

@@ -98,9 +98,8 @@ def _stage(
             work(x)
     finally:
         release_memory()
-    yield measured(f"{name}, live", peak.live / GIB, "GiB")
     yield measured(f"{name}, allocated", peak.allocated / GIB, "GiB")
     yield measured(f"{name}, reserved", peak.reserved / GIB, "GiB")
     if estimate is not None:
         least, most = bench.scale.estimate
-        yield measured(f"{name}, estimate over peak", estimate / peak.live, "×", least=least, most=most)
+        yield measured(f"{name}, estimate over peak", estimate / peak.allocated, "×", least=least, most=most)

@@ -20,6 +20,8 @@ from seedvr2.model import release_memory
 from seedvr2.trouble import is_out_of_memory
 
 PATIENCE_S = 60
+# Bytes of what the rest of the memory is filled with, from the largest.
+_LARGEST, _SMALLEST = 1 << 30, 1 << 20
 _SUM = "import torch; print(int(torch.arange(1000, device={device!r}).sum()))"
 # An index beyond the table: an assertion on a GPU, an IndexError on a processor.
 _FAULT = """
@@ -55,7 +57,9 @@ def _runs_out(bench: Bench, vae: torch.nn.Module, latent: torch.Tensor, before: 
     """Whether a decode under a limit that is too small fails, and is taken for what it is."""
     try:
         with limited(bench.device, _just_above(bench, before)):
+            filling = _fill(bench)
             vae.decode(latent)  # type: ignore[operator]
+            del filling
     except (RuntimeError, MemoryError) as error:
         return is_out_of_memory(error)
     return False
@@ -66,6 +70,18 @@ def _just_above(bench: Bench, before: int) -> int:
     if bench.device.type == "cuda":
         return torch.cuda.memory_reserved(bench.device) + (8 << 20)
     return before // 4
+
+
+def _fill(bench: Bench) -> list[torch.Tensor]:
+    """Everything that a card's allocator still holds, so that the next operation finds none; of main memory nothing."""
+    taken: list[torch.Tensor] = []
+    size = _LARGEST if bench.device.type == "cuda" else 0
+    while size >= _SMALLEST:
+        try:
+            taken.append(torch.empty(size, dtype=torch.uint8, device=bench.device))
+        except torch.OutOfMemoryError:
+            size //= 2
+    return taken
 
 
 def device_fault(bench: Bench) -> Iterator[Row]:

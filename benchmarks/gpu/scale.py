@@ -88,7 +88,8 @@ def full() -> Scale:
         token_size=(1920, 1088),
         token_frames=(5, 17, 81),
         precisions=_PRECISIONS,
-        estimate=(1.0, 1.25),
+        # The planner leaves 6 % above it. A block is larger than its tensor by up to 1 MiB, which is in no estimate.
+        estimate=(0.98, 1.25),
         cards=(
             Card(8, "3B", "Q4_K_M"),
             Card(8, "3B", "fp8_e4m3fn"),

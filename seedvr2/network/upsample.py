@@ -104,7 +104,7 @@ class Upsample(nn.Module):
         if used.any() and not used.all():
             for part in ("weight", "bias"):
                 whole = self.upscale_conv.get_parameter(part)
-                kept = whole.unflatten(0, (-1, channels))[:, used].flatten(0, 1)
+                kept = whole.reshape(-1, channels, *whole.shape[1:])[:, used].flatten(0, 1)
                 setattr(self.upscale_conv, part, nn.Parameter(kept, requires_grad=False))
             self.conv.weight = nn.Parameter(self.conv.weight[:, used], requires_grad=False)
 

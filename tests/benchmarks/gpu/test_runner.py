@@ -65,5 +65,5 @@ def test_what_a_step_leaves_of_its_time_is_there_for_the_next_one(bench: Bench) 
 
 
 def test_all_steps_together_take_less_than_eight_minutes() -> None:
-    assert [step.number for step in STEPS] == list(range(1, 11))
+    assert [step.number for step in STEPS] == list(range(1, 12))
     assert sum(step.seconds for step in STEPS) < 8 * 60

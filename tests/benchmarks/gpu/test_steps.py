@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.gpu import cards, fixtures, hardware, jobs, kernels, peaks, real_width, recovery, repeats, stages, whole
+from benchmarks.gpu import (
+    cards,
+    fixtures,
+    hardware,
+    jobs,
+    kernels,
+    peaks,
+    real_width,
+    recovery,
+    repeats,
+    service,
+    stages,
+    whole,
+)
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.rows import Row, guarded
 from seedvr2.catalogue import DEFAULT_MODEL
@@ -24,7 +38,7 @@ def failed(rows: Iterable[Row]) -> list[str]:
     return [row.name for row in rows if row.ok is False]
 
 
-LONG = [pytest.param(part.rows, marks=pytest.mark.long) for part in (repeats, stages, whole)]
+LONG = [pytest.param(part.rows, marks=pytest.mark.long) for part in (repeats, stages, whole, service)]
 
 
 @pytest.mark.parametrize("rows", [hardware.rows, cards.rows, kernels.rows, *LONG])
@@ -64,14 +78,16 @@ def test_packed_weights_that_differ_by_a_bit_fail(bench: Bench, monkeypatch: pyt
 def test_a_layer_that_computes_something_else_on_the_device_fails(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = real_width._on_processor
+    right = real_width.random_dit
+    made = []
 
-    def other(network: torch.nn.Module) -> torch.nn.Module:
-        exact = right(network)
-        exact.vid_out.proj.bias += 0.01  # type: ignore[union-attr]
-        return exact
+    def other(*given: Any, **options: Any) -> torch.nn.Module:
+        made.append(right(*given, **options))
+        if len(made) == 2:
+            made[-1].vid_out.proj.bias += 0.01
+        return made[-1]
 
-    monkeypatch.setattr(real_width, "_on_processor", other)
+    monkeypatch.setattr(real_width, "random_dit", other)
     assert len(failed(real_width.blocks(bench, "3B"))) >= 2
 
 

@@ -55,6 +55,9 @@ def test_large_scores_do_not_lose_the_precision_of_bfloat16(monkeypatch: pytest.
     wanted = _exact(queries, others)
     # Rounding each score would alone cost 0.02 where they are as large as this.
     assert _worst(attend(queries.clone(), others, RUNS), wanted) < 0.01
+    # Heads that are too wide for a card's fused kernels go the same way there, in half precision of either kind.
+    monkeypatch.setattr(attending, "_too_wide_to_fuse", lambda _queries: True)
+    assert _worst(attend(queries.half(), others.half(), RUNS), _exact(queries.half(), others.half())) < 0.002
     # Few rows at a time, so that windows are taken in parts.
     monkeypatch.setattr(attending, "rows_at_a_time", lambda _bytes, _device: 40)
     assert _worst(attend(queries.clone(), others, RUNS), wanted) < 0.01
