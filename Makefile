@@ -44,7 +44,7 @@ format: $(READY_DEV)
 demo: $(READY)           ## a degraded clip through a real daemon on temporary folders
 	$(BIN)/python -m benchmarks.demo
 
-check-gpu: $(READY)      ## this card, in ten steps: docs/gpu/README.md; tiny sizes without a GPU
+check-gpu: $(READY)      ## this card, in eleven steps: docs/gpu/README.md; tiny sizes without a GPU
 	$(BIN)/python -m benchmarks.gpu
 
 bench: $(READY_DEV)          ## speed and memory, as shares of this run's own peak; about six minutes
