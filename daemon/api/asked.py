@@ -42,9 +42,14 @@ FACTS = (
     Parameter("frames", int, 1, "Of a video; 1 or left out: a picture", 1, 1 << 35),
 )
 ModelName = Annotated[str, Constraints(strip_whitespace=True, min_length=1)]
-Flag = Annotated[bool, BeforeValidator(lambda text: text.lower() in ("1", "true", "yes")), Shown(TEXT)]
+Flag = Annotated[bool, BeforeValidator(lambda text: (text or "").lower() in ("1", "true", "yes")), Shown(TEXT)]
 PresetName = Annotated[str, Field(description="Name of a preset; what is said beside it goes before what is in it.")]
 File = Annotated[str, Shown({**BINARY, "description": "The picture or video."})]
+
+
+def _unless_said(description: str) -> Any:
+    """A flag that is left out where it is not meant, and False then."""
+    return Field(default=None, validate_default=True, description=description)
 
 
 class SwitchRequest(Body):
@@ -86,13 +91,13 @@ class PriorityRequest(Body):
 class ModelsQuery(Query):
     """Which models to list."""
 
-    all: Flag = at_times("1: also the models that are not on this machine.")
+    all: Flag = _unless_said("1: also the models that are not on this machine.")
 
 
 class RemoveQuery(Query):
     """How to remove a model."""
 
-    force: Flag = at_times("1: also a file that was not fetched by this program.")
+    force: Flag = _unless_said("1: also a file that was not fetched by this program.")
     file: str = at_times("`device-inode` in hexadecimal digits: only if it is this file, else 404.")
 
 
@@ -105,7 +110,7 @@ class CancelPullQuery(Query):
 class DownloadQuery(Query):
     """How a file is sent."""
 
-    inline: Flag = at_times("1: to be shown instead of saved.")
+    inline: Flag = _unless_said("1: to be shown instead of saved.")
 
 
 class FrameQuery(Query):

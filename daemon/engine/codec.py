@@ -29,8 +29,17 @@ class Codec:
         self._hints = {kind: typing.get_type_hints(kind) for kind in (*self._kinds.values(), *self._parts)}
 
     def encode(self, message: Any) -> bytes:
-        """The message as a line. Names of files that are no text survive, as escapes."""
-        return json.dumps({"is": type(message).__name__, **asdict(message)}).encode("ascii") + b"\n"
+        """The message as a line. Names of files that are no text survive, as escapes.
+
+        Raises:
+            TypeError: a field is not of its type. Here that ends a call; sent, it would end the other process.
+        """
+        line = json.dumps({"is": type(message).__name__, **asdict(message)}).encode("ascii") + b"\n"
+        try:
+            self.decode(line)
+        except ProtocolError as error:
+            raise TypeError(f"{message!r} has a field of another type") from error
+        return line
 
     def decode(self, line: bytes) -> Any:
         """The message of a line.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from daemon.api.asked import request_models
+from daemon.api.asked import DownloadQuery, ModelsQuery, RemoveQuery, request_models
 from daemon.api.shapes import components
 from daemon.jobs.parameters import JOB_PARAMETERS, LEAST_WHEN_ON, JobRequest
 from seedvr2.errors import OptionError
@@ -136,3 +136,9 @@ def test_a_query_that_will_not_do_is_refused(running: Running, asked: str, said:
 def test_what_is_empty_or_unknown_in_a_query_counts_as_not_there(running: Running) -> None:
     for asked in ("limit=&status=", "limit=0", "limit=99999&cache=3"):
         assert running.get(f"/api/queue/history?{asked}").status_code == 200
+
+
+def test_a_flag_that_is_not_there_is_off() -> None:
+    # Not None: the engine's process takes either for what it is.
+    assert ModelsQuery().all is RemoveQuery().force is DownloadQuery().inline is False
+    assert ModelsQuery.model_validate({"all": "1"}).all is True

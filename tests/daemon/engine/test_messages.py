@@ -45,6 +45,14 @@ def pipe() -> Iterator[tuple[Channel, socket.socket]]:
     theirs.close()
 
 
+def test_a_field_of_another_type_ends_the_call_and_not_the_other_end(pipe: tuple[Channel, socket.socket]) -> None:
+    channel, theirs = pipe
+    with pytest.raises(TypeError, match="everything=None"):
+        channel.send(say.ListModels(1, None))  # type: ignore[arg-type]
+    channel.send(say.ListModels(1, False))
+    assert Channel(theirs).receive() == say.ListModels(1, False)
+
+
 def test_messages_arrive_as_they_were_sent(pipe: tuple[Channel, socket.socket]) -> None:
     channel, theirs = pipe
     other = Channel(theirs)
