@@ -132,7 +132,7 @@ def _wire(
     spare = config.jobs.min_free_mb * MIB
     kept = KeptUploads(folders.uploads, spare)
     folders.settle(store)
-    work = WorkFolder(paths.outputs, owner_of(paths.state))
+    work = WorkFolder(paths.outputs, owner_of(paths.state), lambda: disks.missing("outputs", needed=True))
     publisher = Publisher(store, paths.outputs, work)
     surroundings = Surroundings(paths.outputs, paths.state, work, disks, min_free_bytes=spare)
     found = Recovery(store, publisher, work, surroundings.outputs_missing).run()

@@ -100,16 +100,18 @@ def _admit(context: Context) -> None:
 
 def _allowed(path: str) -> str:
     """The methods that a path has, for the Allow header."""
-    found = []
+    found = {}
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
         try:
-            bottle.request.app.match({"PATH_INFO": path, "REQUEST_METHOD": method})
+            route, _ = bottle.request.app.match({"PATH_INFO": path, "REQUEST_METHOD": method})
         except bottle.HTTPError:
             continue
-        found.append(method)
+        found[method] = route.rule
     if not found:
         raise bottle.HTTPError(404)
-    return ", ".join([*found, "OPTIONS"])
+    # A path of its own is not one of those that a rule with names in it stands for.
+    own = [method for method, rule in found.items() if rule == path]
+    return ", ".join([*(own or found), "OPTIONS"])
 
 
 def _dress(server: ServerSettings) -> None:

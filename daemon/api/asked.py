@@ -176,7 +176,7 @@ def request_models(defaults: Mapping[str, Any]) -> list[type[BaseModel]]:
     parameters = fields_of(JOB_PARAMETERS, defaults)
     preset: dict[str, Any] = {FIELD: (PresetName, "")}
     with_file: dict[str, Any] = {FILE_FIELD: (File, ...), **preset, **parameters}
-    nullable = {MODEL.name: (NullableModel, None)}
+    model = {MODEL.name: (NullableModel, None)}
     wished = preset | _optional(JOB_PARAMETERS)
     return [
         create_model(SUBMIT_FORM, __config__=exactly, **with_file),
@@ -186,16 +186,21 @@ def request_models(defaults: Mapping[str, Any]) -> list[type[BaseModel]]:
             "AgainRequest",
             __config__=again,
             __doc__="Parameters as for POST /api/process; one that is left out takes the server's default.",
-            **preset | parameters | nullable,
+            **preset | _nullable(parameters) | model,
         ),
         create_model(
             "PresetRequest",
             __config__=ConfigDict(extra="forbid", json_schema_extra={"examples": [{"resolution": 2160}]}),
             __doc__="Parameters as for POST /api/process.",
-            **_optional(JOB_PARAMETERS) | nullable,
+            **_nullable(_optional(JOB_PARAMETERS)) | model,
         ),
         *(SwitchRequest, PullRequest, PauseRequest, PriorityRequest),
     ]
+
+
+def _nullable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """In JSON, null says as much as a field that is left out."""
+    return {name: (kind | None, default) for name, (kind, default) in fields.items()}
 
 
 def _optional(rows: Iterable[Parameter]) -> dict[str, Any]:

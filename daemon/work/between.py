@@ -64,6 +64,10 @@ class Between:
 
     # -- in the worker's thread ---------------------------------------------------------------------------
 
+    def give_back(self) -> None:
+        """End the engine's process, for what it still holds, whether of a model or of jobs that it did."""
+        self._unload("for its memory")
+
     def do_next(self) -> bool:
         """Do one thing; False if there is nothing to do."""
         if self._unload_wanted:

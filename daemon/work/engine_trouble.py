@@ -34,6 +34,7 @@ class EngineTrouble:
         self._reason = ""
         self._until = 0.0
         self._resting: dict[str, float] = {}
+        self._lacks_memory = False
 
     @property
     def problems(self) -> list[str]:
@@ -43,6 +44,11 @@ class EngineTrouble:
     def pause(self) -> str:
         """Why no job is to be started at the moment; empty if one may be."""
         return self._reason if time.monotonic() < self._until else ""
+
+    def lacked_memory(self) -> bool:
+        """Whether a job was refused for want of memory since this was last asked: the engine may hold some itself."""
+        lacked, self._lacks_memory = self._lacks_memory, False
+        return lacked
 
     def ready(self, job: Job) -> bool:
         """Whether a waiting job may begin: it does not rest, so that others get their turn."""
@@ -69,6 +75,7 @@ class EngineTrouble:
             self._rest(reason)
             return job.requeue(orderly=True, reached=reached)
         if not isinstance(error, EngineDiedError):
+            self._lacks_memory = True
             self._rest(reason)
             return self._behind(job, reached)
         log.error("job %s: %s", job.id, reason)

@@ -101,6 +101,9 @@ class Loop:
         if ended is None:
             return False
         self._finish.ran(*ended)
+        # Where several run, others are at work there.
+        if self._runner.engine.lacked_memory() and not self._lane.several:
+            self._between.give_back()
         return True
 
     def _step(self) -> bool:

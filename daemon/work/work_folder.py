@@ -7,6 +7,7 @@ what lies in those of others is theirs.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from daemon.errors import StoreError
 from daemon.jobs.job import Job, Result
 from daemon.store.files import write_durably
 from daemon.store.owner import lock_folder
+from seedvr2.errors import MachineError
 from seedvr2.segments.handing_over import hand_over
 from seedvr2.segments.journal import Journal
 
@@ -31,9 +33,14 @@ _NOTE, _REACHED = "result.json", "reached"
 
 
 class WorkFolder:
-    """The work folder of this daemon. What is one job's is used by one thread at a time, but for `forget`."""
+    """The work folder of this daemon. What is one job's is used by one thread at a time, but for `forget`.
 
-    def __init__(self, outputs: Path, owner: str) -> None:
+    Args:
+        missing: why the disk of `outputs` is not there; empty if it is.
+    """
+
+    def __init__(self, outputs: Path, owner: str, missing: Callable[[], str] = str) -> None:
+        self._missing = missing
         self.root = outputs / WORK / owner
         self._shared = outputs / WORK
         self._lock: int | None = None
@@ -76,10 +83,23 @@ class WorkFolder:
         """A folder for a job that begins, with nothing in it but its finished segments. Raises OSError."""
         self.clear(job_id)
         with self._making:
-            self.claim()
-            folder = self.of(job_id)
-            folder.mkdir(exist_ok=True)
-        return folder
+            self._make(job_id)
+        return self.of(job_id)
+
+    def _make(self, job_id: str) -> None:
+        """The folder of a job, on the disk that it belongs to. Raises OSError, MachineError."""
+        locked = self._lock is not None
+        self.claim()
+        self.of(job_id).mkdir(exist_ok=True)
+        # Asked afterwards: a disk that goes between the question and the folder would leave it on another one, and all
+        # that is written into it. In a folder that is not there, nothing is.
+        if reason := self._missing():
+            if not locked:
+                self.release()
+            with contextlib.suppress(OSError):
+                for empty in (self.of(job_id), self.root, self._shared):
+                    empty.rmdir()
+            raise MachineError(f"{reason[0].upper()}{reason[1:]}.", errno.ENODEV)
 
     def clear(self, job_id: str) -> None:
         """Remove what a job left, but for its finished segments, with which it goes on."""
@@ -103,8 +123,7 @@ class WorkFolder:
         """Go on with the segments of a failed job, `former`, of which this one is a retry. Raises OSError."""
         if self.segments(former).is_dir() and not self.segments(job_id).is_dir():
             with self._making:
-                self.claim()
-                self.of(job_id).mkdir(exist_ok=True)
+                self._make(job_id)
             hand_over(self.segments(former), self.segments(job_id))
             self.discard(former)
 

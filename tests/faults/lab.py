@@ -87,9 +87,9 @@ class Daemon:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment(), stderr=log, stdout=log)
 
-    def start(self) -> Daemon:
-        """Start, until it answers."""
-        sentence = self.start_or_refusal()
+    def start(self, *, may_be_killed: bool = False) -> Daemon:
+        """Start, until it answers, or until it is killed on the way where an order waits that does that."""
+        sentence = self.start_or_refusal(may_be_killed=may_be_killed)
         assert sentence is None, f"it refused to start: {sentence}"
         return self
 
@@ -99,7 +99,7 @@ class Daemon:
         assert sentence is not None, "it started"
         return sentence
 
-    def start_or_refusal(self) -> str | None:
+    def start_or_refusal(self, *, may_be_killed: bool = False) -> str | None:
         """Start; the sentence if it refuses. Anything else is a failure of the row."""
         self.launch()
         eventually(lambda: not self.alive or "listening on " in self.log, START_S)
@@ -109,6 +109,8 @@ class Daemon:
             return None
         assert self._process is not None
         status, log = self._process.returncode, self.log
+        if may_be_killed and status == -signal.SIGKILL:
+            return None
         said = [line for line in log.splitlines() if line.startswith("seedvr2d: ")]
         assert status > 0 and len(said) == 1 and "Traceback" not in log, f"exit status {status}:\n{log}"
         # A sentence, or one that ends with a command.

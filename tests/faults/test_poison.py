@@ -22,7 +22,7 @@ def killed_until_quiet(lab: Lab, daemon: Daemon, order: str) -> int:
     """Start again after each death until nothing is left to do; answers how often it died."""
     for deaths in range(MOST_STARTS):
         ordered = daemon.left(order)
-        daemon.start()
+        daemon.start(may_be_killed=True)
         eventually(lambda ordered=ordered: daemon.left(order) < ordered or quiet(daemon))  # type: ignore[misc]
         if daemon.left(order) == ordered:
             return deaths

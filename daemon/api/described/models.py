@@ -57,7 +57,11 @@ OPERATIONS: Table = {
     ("GET", "/api/models/pull"): Operation("Models", "list_pulls", Pulls, {"one": {"pulls": [PULL]}}),
     ("POST", "/api/models/pull/<model>/cancel"): Operation(
         "Models", "cancel_pull", PullCancelled, {"cancelled": {"status": "cancelled", "model": PULL["model"]}},
-        {404: f"{PULL['model']} is not being fetched."},
+        {
+            400: "The cluster is off, so only this machine can fetch models; leave `machine` out, or set "
+            "[cluster] mode.",
+            404: f"{PULL['model']} is not being fetched.",
+        },
         query=CancelPullQuery,
     ),
     ("DELETE", "/api/models/<model>"): Operation(

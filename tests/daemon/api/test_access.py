@@ -75,6 +75,9 @@ def test_options_names_the_methods_of_that_path(running: Running) -> None:
 
     assert allowed("/api/process") == {"POST", "OPTIONS"}
     assert allowed("/health") == {"GET", "HEAD", "OPTIONS"}
+    # Not those of `/api/tasks/<task_id>`.
+    assert allowed("/api/tasks/download.zip") == {"GET", "HEAD", "OPTIONS"}
+    assert allowed("/api/tasks/3f9a1c07") == {"DELETE", "OPTIONS"}
     nowhere = running.http.options(running.service.url + "/nowhere", timeout=10)
     assert nowhere.status_code == 404
     assert "/nowhere" in nowhere.json()["error"]

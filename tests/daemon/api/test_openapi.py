@@ -319,6 +319,7 @@ def downloads(checker: Checker, live: Running) -> None:
         checker.ask("GET", "/api/models/pull")
         checker.ask("POST", f"/api/models/pull/{name}/cancel")
         checker.ask("POST", f"/api/models/pull/{name}/cancel", 404)
+        checker.ask("POST", f"/api/models/pull/{name}/cancel?machine=studio-2", 400)
         checker.ask("GET", "/api/models")
     checker.ask("POST", "/api/models/pull", 404, json={"model": "seedvr9"})
     checker.ask("POST", "/api/models/pull", 400, json={"model": ""})

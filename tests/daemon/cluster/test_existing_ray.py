@@ -46,7 +46,9 @@ class Ray:
             "OMP_NUM_THREADS": str(torch.get_num_threads()),
             **more,
         }
-        self._process = subprocess.Popen(words, env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
+        # Another test of this process may have hidden the GPUs, of which Ray here claims two.
+        own = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+        self._process = subprocess.Popen(words, env={**own, **variables}, stdout=subprocess.DEVNULL)
 
     def kill(self) -> None:
         if self._process is not None:

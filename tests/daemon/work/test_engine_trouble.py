@@ -106,3 +106,5 @@ def test_what_is_no_files_doing_is_waited_for(clock: Clock, error: Exception) ->
     for _ in range(3 * MAX_STARTS):
         one = tried(trouble, replace(one), error)
         assert one.state is State.QUEUED and trouble.pause() == str(error)
+        assert trouble.lacked_memory() is not isinstance(error, EngineAwayError)
+        assert not trouble.lacked_memory()
