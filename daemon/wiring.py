@@ -44,6 +44,7 @@ from daemon.work.ending import Ending
 from daemon.work.ends import Ends
 from daemon.work.estimates import Estimates
 from daemon.work.hold import Hold
+from daemon.work.means import Means
 from daemon.work.model_trouble import AUTO, ModelTrouble
 from daemon.work.operations import Operations
 from daemon.work.publish import Publisher
@@ -155,13 +156,13 @@ def _wire(
     pulls = Pulls(models, paths.state, pulled)
     embedding = pulls.request_embedding if config.model.fetch_embedding else _nothing
     run_of = cluster.run_of if cluster else None
-    worker = Worker(
-        JobRunner(store, executor, estimates, hub, paths.outputs, work, sources, run_of),
-        executor,
-        queue,
-        surroundings,
-        ends,
-        ModelTrouble(
+    means = Means(
+        runner=JobRunner(store, executor, estimates, hub, paths.outputs, work, sources, run_of),
+        executor=executor,
+        queue=queue,
+        surroundings=surroundings,
+        ends=ends,
+        models=ModelTrouble(
             executor,
             [config.defaults.get("dit_model", "")],
             embedding,
@@ -170,9 +171,9 @@ def _wire(
         estimates=estimates,
         hold=Hold(store, Hours.parse(config.queue.hours)),
         on_progress=hub.publish,
-        idle_timeout_s=config.model.idle_timeout_s,
         capacity=(lambda: cluster.capacity) if cluster else None,
     )
+    worker = Worker(means, idle_timeout_s=config.model.idle_timeout_s)
     if cluster:
         cluster.foreman.changed = worker.notify
         cluster.pulls.tell = pulled

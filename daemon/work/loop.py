@@ -3,64 +3,43 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
-from daemon.engine.executor import Executor
 from daemon.jobs.job import Job, Progress
-from daemon.jobs.queue import JobQueue
 from daemon.work.between import Between
 from daemon.work.board import TICK_S, Board
 from daemon.work.crowd import Crowd, CrowdSchedule, Ended, Single
-from daemon.work.ends import Ends
-from daemon.work.estimates import Estimates
 from daemon.work.finish import Finish
-from daemon.work.hold import Hold
-from daemon.work.model_trouble import ModelTrouble
+from daemon.work.means import Means
 from daemon.work.orders import Abandoned, Orders
-from daemon.work.runner import JobRunner
 from daemon.work.schedule import Schedule
-from daemon.work.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 
 
 class Loop:
-    """As `Worker`, which says what the arguments are; what others are to know of it stands on the board."""
+    """What others are to know of it stands on the board."""
 
-    def __init__(
-        self,
-        board: Board,
-        between: Between,
-        runner: JobRunner,
-        executor: Executor,
-        queue: JobQueue,
-        surroundings: Surroundings,
-        ends: Ends,
-        models: ModelTrouble,
-        *,
-        estimates: Estimates,
-        hold: Hold,
-        on_progress: Callable[[Job, Progress], None],
-        capacity: Callable[[], int] | None,
-    ) -> None:
+    def __init__(self, board: Board, between: Between, means: Means) -> None:
         self._board = board
         self._between = between
-        self._runner = runner
-        self._executor = executor
-        self._queue = queue
-        self._surroundings = surroundings
-        self._ends = ends
-        self._models = models
-        self._estimates = estimates
-        self._hold = hold
-        self._on_progress = on_progress
-        self._lane: Single | Crowd = Crowd(board.notify) if capacity else Single()
+        self._runner = means.runner
+        self._executor = means.executor
+        self._queue = means.queue
+        self._surroundings = means.surroundings
+        self._ends = means.ends
+        self._models = means.models
+        self._estimates = means.estimates
+        self._hold = means.hold
+        self._on_progress = means.on_progress
+        self._lane: Single | Crowd = Crowd(board.notify) if means.capacity else Single()
         self._schedule: Schedule | CrowdSchedule = (
-            CrowdSchedule(queue, estimates, self._ready, capacity, board.running)
-            if capacity
-            else Schedule(queue, estimates, self._ready)
+            CrowdSchedule(means.queue, means.estimates, self._ready, means.capacity, board.running)
+            if means.capacity
+            else Schedule(means.queue, means.estimates, self._ready)
         )
-        self._finish = Finish(board, queue, self._schedule, surroundings, ends, between, several=self._lane.several)
+        self._finish = Finish(
+            board, means.queue, self._schedule, means.surroundings, means.ends, between, several=self._lane.several
+        )
         self._abandoned = Abandoned()
 
     def main(self) -> None:

@@ -14,16 +14,10 @@ from typing import TypeVar
 from daemon.engine.executor import Executor
 from daemon.errors import RequestError
 from daemon.jobs.job import Job, Progress
-from daemon.jobs.queue import JobQueue
 from daemon.work.between import Between, stopped
 from daemon.work.board import Board
-from daemon.work.ends import Ends
-from daemon.work.estimates import Estimates
-from daemon.work.hold import Hold
 from daemon.work.loop import Loop
-from daemon.work.model_trouble import ModelTrouble
-from daemon.work.runner import JobRunner
-from daemon.work.surroundings import Surroundings
+from daemon.work.means import Means
 
 T = TypeVar("T")
 
@@ -41,51 +35,21 @@ class Worker:
     """Owns the executor: no thread but its own may call that, except for `probe` and `model`. Of it, any may ask.
 
     Args:
-        ends: what is left to do for jobs that the engine is done with. models: whether the models of jobs are there.
-        hold: whether the queue is held though nothing is wrong. on_progress: told how far a running job is.
-        capacity: how many units the executor makes at a time, where it is one that runs several jobs; None: one job.
         idle_timeout_s: seconds without work until the model is unloaded; 0 never.
     """
 
-    def __init__(
-        self,
-        runner: JobRunner,
-        executor: Executor,
-        queue: JobQueue,
-        surroundings: Surroundings,
-        ends: Ends,
-        models: ModelTrouble,
-        *,
-        estimates: Estimates,
-        hold: Hold,
-        on_progress: Callable[[Job, Progress], None],
-        idle_timeout_s: float,
-        capacity: Callable[[], int] | None = None,
-    ) -> None:
-        self._runner = runner
-        self._queue = queue
-        self._surroundings = surroundings
-        self._ends = ends
-        self._models = models
-        self._capacity = capacity
+    def __init__(self, means: Means, *, idle_timeout_s: float) -> None:
+        self._runner = means.runner
+        self._queue = means.queue
+        self._surroundings = means.surroundings
+        self._ends = means.ends
+        self._models = means.models
+        self._capacity = means.capacity
+        self.hold = means.hold
         self._board = Board()
-        self._between = Between(executor, idle_timeout_s)
-        loop = Loop(
-            self._board,
-            self._between,
-            runner,
-            executor,
-            queue,
-            surroundings,
-            ends,
-            models,
-            estimates=estimates,
-            hold=hold,
-            on_progress=on_progress,
-            capacity=capacity,
-        )
+        self._between = Between(means.executor, idle_timeout_s)
+        loop = Loop(self._board, self._between, means)
         self._thread = threading.Thread(target=loop.main, name="worker", daemon=True)
-        self.hold = hold
 
     # -- what it does -------------------------------------------------------------------------------------
 
