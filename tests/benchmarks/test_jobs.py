@@ -25,6 +25,7 @@ def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
+@pytest.mark.long
 def test_a_clip_by_the_command_line() -> None:
     figures = Job((48, 32), 6, 64).measure()
     assert figures["frames"] == 6

@@ -36,6 +36,7 @@ def _small_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_random_vae(models_folder() / random_checkpoint.VAE_NAME)
 
 
+@pytest.mark.long
 def test_the_transformer_is_run_as_often_as_said() -> None:
     figures = DIT.measure()
     assert figures["best_of"] == len(figures["all_seconds"]) == 2

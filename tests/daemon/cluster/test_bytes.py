@@ -157,6 +157,7 @@ def test_a_source_for_which_a_place_has_no_room_waits_and_says_what_to_do(apart:
     assert apart.finished(job_id)["status"] == "cancelled"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("full")
 def test_a_disk_that_fills_up_over_a_unit_costs_no_attempt(apart: Clustered) -> None:
     eventually(lambda: apart.cluster.capacity == 2)

@@ -131,6 +131,7 @@ def _refusal(lan: Lan, other: tuple[str, ...], file: Path, **changes: Any) -> st
     return tried.stderr
 
 
+@pytest.mark.long
 def test_what_is_not_of_this_cluster_is_told_within_seconds(
     lan: Lan, head: Path, file: Path, other: tuple[str, ...]
 ) -> None:

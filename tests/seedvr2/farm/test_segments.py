@@ -41,7 +41,7 @@ def test_segments_made_apart_in_any_order_are_joined_to_what_one_machine_makes(f
     [
         {},
         pytest.param({"temporal_overlap": 2, "prepend_frames": 3}, marks=pytest.mark.long),
-        {"stitching": "batch", "temporal_overlap": 3, "prepend_frames": 2},
+        pytest.param({"stitching": "batch", "temporal_overlap": 3, "prepend_frames": 2}, marks=pytest.mark.long),
         pytest.param({"shots": "off", "temporal_overlap": 1}, marks=pytest.mark.long),
     ],
 )
