@@ -31,8 +31,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: many a test waits, for a process, a page or a clock."""
-    return len(os.sched_getaffinity(0)) + 2
+    """One more than there are cores: many a test waits, for a process, a page or a clock."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
