@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from benchmarks.demo import daemon
+from benchmarks.daemons import daemon
 from benchmarks.machine import descendants, peak_mb
 from benchmarks.models import dit_file, models_folder
 from benchmarks.necessary import clip_flop

@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.chromium import FLAGS, find_chromium
-from benchmarks.demo import daemon
+from benchmarks.daemons import daemon
 from benchmarks.runs import CLIP, images_of
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"

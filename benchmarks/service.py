@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from benchmarks.demo import daemon
+from benchmarks.daemons import daemon
 from benchmarks.machine import descendants, peak_mb
 from benchmarks.runs import CLIP
 

@@ -78,7 +78,7 @@ class Plan:
             return self.planned.words()
         parts = [f"tiles of {self.tiling.size[0]}" if self.tiling else "whole frames", f"batches of {self.window}"]
         parts += [f"{self.blocks_to_swap} blocks swapped"] if self.blocks_to_swap else []
-        return ", ".join([*parts, "networks in turn"] if self.in_turn else parts)
+        return ", ".join(parts)
 
 
 def vae_bytes(config: VAEConfig, size: Size, frames: int, dtype: torch.dtype, *, roomy: bool = False) -> dict[str, int]:

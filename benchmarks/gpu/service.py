@@ -6,16 +6,10 @@ driver, as a user's machine does.
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from importlib import import_module
@@ -26,6 +20,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from benchmarks.daemons import LOG, daemon, get
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.jobs import random_frames
 from benchmarks.gpu.rows import Row, equal, fact, measured, not_run
@@ -42,7 +37,6 @@ from seedvr2.pipeline.source_frames import Image
 PACKAGES = ("av", "bottle", "huggingface_hub", "pydantic_settings", "tinydb", "waitress", "watchdog")
 PRECISION = "fp8_e4m3fn"
 PATIENCE_S = 120
-LOG = "daemon.log"
 
 Answer = TypeVar("Answer")
 
@@ -57,7 +51,7 @@ def rows(bench: Bench) -> Iterator[Row]:
         folder = Path(name)
         yield from _weights(bench, folder / "models")
         release_memory()
-        with _daemon(folder, bench) as address:
+        with daemon(folder, bench.scale.resolution) as address:
             yield from _card(bench, address)
             yield from _jobs(bench, folder, address)
             yield from _given_back(bench, address)
@@ -95,7 +89,7 @@ def _recipes(checkpoint: Checkpoint) -> list[Recipe]:
 
 def _card(bench: Bench, address: str) -> Iterator[Row]:
     """What the service says of the card, once the engine has been asked."""
-    status = _when(lambda: _get(address, "/api/gpu/status"), lambda status: status["torch_version"])
+    status = _when(lambda: get(f"{address}/api/gpu/status"), lambda status: status["torch_version"])
     yield equal("the service computes on a card", status["cuda_available"], bench.device.type == "cuda")
     yield fact("the service's card: name", status["gpu_name"])
     yield fact("the service's card: memory", f"{status['vram_total_mb']} MB")
@@ -109,8 +103,8 @@ def _jobs(bench: Bench, folder: Path, address: str) -> Iterator[Row]:
     for name, given in (("picture.png", frames[:1]), ("video.mp4", frames)):
         title = f"{name.partition('.')[0]} through the inbox"
         _write(folder / "inbox" / name, given)
-        job = _when(lambda: _get(address, "/api/queue/history?status=all")["history"], partial(_of, name))
-        status = _get(address, f"/api/status/{_of(name, job)}")
+        job = _when(lambda: get(f"{address}/api/queue/history?status=all")["history"], partial(_of, name))
+        status = get(f"{address}/api/status/{_of(name, job)}")
         yield Row(
             f"{title}: ended", status["status"], tolerance="= completed", ok=status["status"] == "completed",
             note=f"{status.get('error') or ''}\n{(folder / LOG).read_text(errors='replace')[-3000:]}",
@@ -137,12 +131,12 @@ def _told(sizes: list[tuple[int, int]]) -> str:
 
 def _given_back(bench: Bench, address: str) -> Iterator[Row]:
     """The card's memory, once the model is to go."""
-    before = _get(address, "/api/gpu/status")
+    before = get(f"{address}/api/gpu/status")
     yield equal("the service keeps its model", before["model_loaded"], True)
     urllib.request.urlopen(urllib.request.Request(f"{address}/api/gpu/offload", method="POST"), timeout=30).close()
     least = 1000 if bench.device.type == "cuda" else 0
     after = _when(
-        lambda: _get(address, "/api/gpu/status"),
+        lambda: get(f"{address}/api/gpu/status"),
         lambda status: not status["model_loaded"] and before["vram_used_mb"] - status["vram_used_mb"] >= least,
     )
     if bench.device.type == "cuda":
@@ -162,41 +156,6 @@ def _write(path: Path, frames: list[Image]) -> None:
             target.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         target.mux(stream.encode())
     part.replace(path)
-
-
-@contextmanager
-def _daemon(folder: Path, bench: Bench) -> Iterator[str]:
-    """A daemon on `folder`; gives its address, and ends it."""
-    for name in ("inbox", "outputs", "state"):
-        (folder / name).mkdir()
-    config, log = folder / "config.toml", folder / LOG
-    config.write_text(
-        f"[server]\nport = 0\n[inbox]\nsettle_s = 0.5\n[defaults]\nresolution = {bench.scale.resolution}\n"
-    )
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SEEDVR2_") and key != "PORT"}
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "daemon", "--config", str(config)], stderr=stream, env=environment
-        )
-    try:
-        yield _when(lambda: _address(process, log), bool)
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
-
-
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where the daemon listens, as it says; nothing until then. Raises RuntimeError when it has ended."""
-    said = log.read_text(errors="replace")
-    if process.poll() is not None:
-        raise RuntimeError(f"The daemon did not start:\n{said}")
-    found = re.search(r"http://[\w.:\[\]-]+:\d+", said)
-    return found[0] if found else ""
-
-
-def _get(address: str, path: str) -> Any:
-    with urllib.request.urlopen(f"{address}{path}", timeout=30) as answer:
-        return json.load(answer)
 
 
 def _when(ask: Callable[[], Answer], true: Callable[[Answer], object]) -> Answer:
