@@ -97,7 +97,7 @@ class ResnetBlock(nn.Module):
         parts = (self.conv2.weight, self.conv2.bias)
         if not all(isinstance(part, Tensor) for part in parts):
             return
-        used = torch.stack([(part != 0).flatten(1).any(1) if part.ndim > 1 else part != 0 for part in parts]).any(0)
+        used = torch.stack([part.reshape(len(part), -1).any(1) for part in parts]).any(0)
         self.idle = not used.any()
         if self.idle or used.all():
             return
